@@ -1,0 +1,100 @@
+"""Checkpoints of a training run: networks, Adam's moments, progress and losses, in one file without pickle."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from components.files import atomic_file
+from model.training import Training
+
+FILE_NAME = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """The mean losses of the steps up to `images` real images shown."""
+
+    images: int
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The folder where one training run keeps what it needs to go on.
+
+    A checkpoint is used again only by a run with the same `fingerprint` (parameters and data).
+    """
+
+    folder: Path
+    fingerprint: str
+
+    @property
+    def samples(self) -> Path:
+        """The sample grids made so far."""
+        return self.folder / "samples"
+
+    def save(self, training: Training, step: int, points: list[LossPoint]) -> None:
+        """Replace the checkpoint by the state after `step` steps."""
+        progress = {
+            "fingerprint": self.fingerprint,
+            "step": step,
+            "points": [(p.images, p.losses) for p in points],
+        }
+        with atomic_file(self.folder / FILE_NAME) as partial:
+            save_file(_tensors(training), partial, metadata={"progress": json.dumps(progress)})
+
+    def load(self, training: Training) -> tuple[int, list[LossPoint]]:
+        """Bring `training` to its last checkpoint; return the steps done and the losses so far.
+
+        Without a usable checkpoint the folder is emptied, `training` stays as it is, and 0 steps are done.
+        """
+        path = self.folder / FILE_NAME
+        if path.is_file():
+            try:
+                with safe_open(path, framework="pt") as file:
+                    progress = json.loads(file.metadata()["progress"])
+                    if progress["fingerprint"] == self.fingerprint:
+                        _restore(training, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+                        sys.stderr.write(f"train: resuming after step {progress['step']} from {path}\n")
+                        return progress["step"], [LossPoint(*point) for point in progress["points"]]
+                sys.stderr.write(f"train: {path} belongs to other parameters or data: starting anew\n")
+            except (SafetensorError, KeyError, ValueError) as error:
+                sys.stderr.write(f"train: {path} is damaged ({error}): starting anew\n")
+        self.remove()
+        return 0, []
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _tensors(training: Training) -> dict[str, Tensor]:
+    tensors = {}
+    for name, network in training.networks.items():
+        for key, value in network.state_dict().items():
+            tensors[f"{name}/network/{key}"] = value
+        for index, state in training.optimizers[name].state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"{name}/adam/{index}/{key}"] = value
+    return tensors
+
+
+def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
+    for name, network in training.networks.items():
+        network.load_state_dict(_below(tensors, f"{name}/network/"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below(tensors, f"{name}/adam/").items():
+            index, field = key.split("/")
+            state.setdefault(int(index), {})[field] = value
+        optimizer = training.optimizers[name]
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,129 @@
+"""The evaluate step: how far the generator's images are from real ones, how visible their seams are, and a verdict.
+
+Distances are Frechet distances on a pinned random network, called `frechet_random`: they are not FID. They stand
+beside what the same measure says of two halves of the real images (the floor) and of the same generator before its
+first training step (the ceiling).
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from components.dataset import load_packages
+from components.errors import UserError
+from components.files import atomic_folder
+from components.generators import load_card, load_generator, untrained_generator
+from components.images import write_png
+from components.judging import HeldOut, held_out_sha256, load_held_out
+from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, parameters
+from components.sheets import image_grid, side_by_side
+from components.verdict import Verdict, write_verdict
+from model.measures import frechet_distance, random_features, seam_visibility
+from model.paper import GRID
+from model.training import random_stream
+
+SHEET_IMAGES = 36
+LEAST_HELD_OUT = 2
+
+
+@parameters
+class EvaluateParameters:
+    """The `evaluate` section of params.yaml."""
+
+    generated_images: PositiveInt
+    """How many images are generated and measured."""
+    seed: NonNegativeInt
+    max_share_of_untrained: PositiveFloat
+    """The verdict asks frechet_random to be at most this share of the untrained generator's."""
+    min_ser: PositiveFloat
+    """The verdict asks for seam excess ratios not below this (1 is as in real images) ..."""
+    max_ser: PositiveFloat
+    """... and not above this."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty range of seam excess ratios, or too few images for a covariance."""
+        if self.min_ser > self.max_ser:
+            raise ValueError(f"min_ser: {self.min_ser} is above max_ser = {self.max_ser}")
+        if self.generated_images < 2:
+            raise ValueError("generated_images: a distance between distributions needs at least 2")
+
+
+@dataclass(frozen=True)
+class _Measures:
+    frechet_random: float
+    frechet_random_floor: float
+    frechet_random_untrained: float
+    ser1: float
+    ser2: float
+
+
+def run(params: EvaluateParameters, packages: Path, generator: Path, report: Path) -> dict[str, float]:
+    """Measure the `generator` folder against the `packages` folder; fill `report`; return the measures.
+
+    `report` gets `verdict.json` and `samples_beside_real.png`. Raises UserError for too few held-out images.
+    """
+    card = load_card(generator)
+    trained = load_generator(generator)
+    size_px = trained.config.image_size_px
+    held_out = load_held_out(packages, size_px, params.generated_images, params.seed)
+    if len(held_out.x_NCHW) < LEAST_HELD_OUT:
+        raise UserError(f"{packages}: only {len(held_out.x_NCHW)} held-out image; raise ingest.held_out_share")
+    generated = held_out.samples(trained)
+    untrained = held_out.samples(untrained_generator(trained.config, params.seed))
+    seams = seam_visibility(generated, held_out.x_NCHW, GRID)
+    measures = _Measures(
+        frechet_random=held_out.frechet_random(generated),
+        frechet_random_floor=_floor(load_packages(packages, size_px), params.seed),
+        frechet_random_untrained=held_out.frechet_random(untrained),
+        ser1=seams.ser1,
+        ser2=seams.ser2,
+    )
+    reasons = _objections(measures, params)
+    verdict = Verdict(
+        passed=not reasons,
+        reasons=reasons,
+        weights_sha256=card["weights_sha256"],
+        held_out_sha256=held_out_sha256(packages, size_px),
+        held_out_images=len(held_out.x_NCHW),
+        generated_images=params.generated_images,
+        seed=params.seed,
+        metrics=asdict(measures),
+    )
+    _write_report(report, verdict, generated, held_out)
+    return {**asdict(measures), "passed": float(verdict.passed)}
+
+
+def _floor(x_NCHW: Tensor, seed: int) -> float:
+    """Return the distance between two random halves of the real images: as close as this measure can tell."""
+    order = torch.randperm(len(x_NCHW), generator=random_stream(seed, "floor"))
+    first, second = random_features(x_NCHW)[order].tensor_split(2)
+    return frechet_distance(first, second)
+
+
+def _objections(measures: _Measures, params: EvaluateParameters) -> list[str]:
+    share = measures.frechet_random / measures.frechet_random_untrained
+    objections = []
+    if share > params.max_share_of_untrained:
+        objections.append(
+            f"frechet_random {measures.frechet_random:.4g} is {share:.2f} of the untrained generator's "
+            f"{measures.frechet_random_untrained:.4g}; at most {params.max_share_of_untrained} is asked for"
+        )
+    for name, ser in (("ser1", measures.ser1), ("ser2", measures.ser2)):
+        if not params.min_ser <= ser <= params.max_ser:
+            objections.append(f"{name} {ser:.3f} is outside {params.min_ser} .. {params.max_ser}")
+    return objections
+
+
+def _write_report(report: Path, verdict: Verdict, generated_NCHW: Tensor, held_out: HeldOut) -> None:
+    chosen = torch.randperm(len(held_out.x_NCHW), generator=random_stream(verdict.seed, "sheet"))
+    sheet = side_by_side(
+        {
+            "generated": image_grid(generated_NCHW[:SHEET_IMAGES]),
+            "real, held out": image_grid(held_out.x_NCHW[chosen[:SHEET_IMAGES]]),
+        }
+    )
+    with atomic_folder(report) as partial:
+        write_verdict(partial, verdict)
+        write_png(partial / "samples_beside_real.png", sheet)

@@ -1,0 +1,82 @@
+"""Generators as files: `generator.safetensors` (weights) and `generator.json` (everything else). No pickle.
+
+Dimensions: N images, C channels, H W pixels, Z latent.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from components.errors import UserError
+from components.files import atomic_folder, read_json, sha256_of_file, write_json
+from components.parameters import parse
+from model.paper import Generator, PaperConfig
+from model.pixels import to_uint8
+from model.training import random_stream
+
+WEIGHTS = "generator.safetensors"
+CARD = "generator.json"
+GENERATION_BATCH = 16
+
+
+def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) -> None:
+    """Write a generator; `facts` go into its JSON card beside what is needed to build it again."""
+    with atomic_folder(folder) as partial:
+        save_file(generator.state_dict(), partial / WEIGHTS)
+        card = {"format": 1, "variant": "paper", "config": asdict(generator.config)} | {
+            "weights_sha256": sha256_of_file(partial / WEIGHTS),
+            **facts,
+        }
+        write_json(partial / CARD, card)
+
+
+def load_card(folder: Path) -> dict[str, Any]:
+    """Return a generator's JSON card."""
+    card = read_json(folder / CARD)
+    if not isinstance(card, dict) or card.get("format") != 1 or card.get("variant") != "paper":
+        raise UserError(f"{folder / CARD}: not the card of a generator that this version can build")
+    return card
+
+
+def load_generator(folder: Path) -> Generator:
+    """Return a generator ready to generate; missing, damaged or foreign files are a UserError."""
+    card = load_card(folder)
+    weights = folder / WEIGHTS
+    if not weights.is_file() or sha256_of_file(weights) != card.get("weights_sha256"):
+        raise UserError(f"{weights}: missing, or not the weights that {CARD} describes (sha256 differs)")
+    generator = untrained_generator(parse(PaperConfig, card.get("config"), str(folder / CARD), "config"), seed=0)
+    generator.load_state_dict(load_file(weights))
+    return generator.eval()
+
+
+def untrained_generator(config: PaperConfig, seed: int) -> Generator:
+    """Return a generator as it is before its first training step."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Generator(config).eval()
+
+
+def latents(count: int, latent_size: int, seed: int, first: int = 0) -> Tensor:
+    """Return the latents first .. first + count - 1 of a seed, N x Z, drawn from N(0, 1) one by one.
+
+    Latent i depends on (seed, i) alone, so that image i is the same whatever the number of images.
+    """
+    streams = (random_stream(seed, "latent", first + index) for index in range(count))
+    return torch.stack([torch.randn(latent_size, generator=stream) for stream in streams])
+
+
+@torch.inference_mode()
+def generate(generator: Generator, count: int, seed: int) -> Iterator[Tensor]:
+    """Yield `count` images, C x H x W uint8; image i depends on the weights, the seed and i alone.
+
+    Every batch is full: another batch size may pick another convolution algorithm and round otherwise.
+    """
+    for first in range(0, count, GENERATION_BATCH):
+        z_BZ = latents(GENERATION_BATCH, generator.config.latent_size, seed, first)
+        images = to_uint8(generator.full_image(z_BZ))
+        yield from images[: count - first]

@@ -1,0 +1,237 @@
+"""The ingest step: a folder of photographs, or the renderer, becomes verified frames and a manifest.
+
+Nothing is dropped in silence: what cannot be used is listed in the manifest as quarantined, with a reason.
+"""
+
+import csv
+import hashlib
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from components.errors import UserError
+from components.files import atomic_file, sha256_of_file, write_json
+from components.images import ImageFacts, UnusableImageError, find_images, inspect_image, write_jpeg
+from components.manifest import (
+    Frame,
+    FrameManifest,
+    Quarantined,
+    check_quarantine,
+    write_manifest,
+)
+from components.parameters import NonNegativeInt, PositiveInt, Share, digest, load_yaml, parameters, parse
+from components.renderer import RendererParameters, render_frame
+from components.resumable import Record, map_resumably, resumable_folder
+
+
+@parameters
+class IngestParameters:
+    """The `ingest` section of params.yaml."""
+
+    source: str
+    """A folder of photographs, or a .yaml file that says which frames to render."""
+    lot_pattern: str
+    """Regular expression over the path below the folder; its first group names the lot."""
+    labels_file: str
+    """CSV file in the folder with the columns `file` and `label`; empty for none."""
+    held_out_share: Share
+    """At least this share of the frames, whole lots, is kept from training."""
+    max_quarantined_share: Share
+    """A larger share of unusable images fails the step."""
+    min_side_px: PositiveInt
+    """A smaller image is quarantined."""
+    seed: NonNegativeInt
+    """Chooses the lots that are held out."""
+
+    def __post_init__(self) -> None:
+        """Refuse a pattern that does not compile or names no lot."""
+        try:
+            groups = re.compile(self.lot_pattern).groups
+        except re.error as error:
+            raise ValueError(f"lot_pattern is not a regular expression: {error}") from error
+        if groups < 1:
+            raise ValueError("lot_pattern needs a group in parentheses that names the lot")
+
+
+@parameters
+class RenderedSource:
+    """What a .yaml source holds: how many frames of which kind."""
+
+    frames: PositiveInt
+    seed: NonNegativeInt
+    renderer: RendererParameters
+
+
+@dataclass(frozen=True)
+class _Photograph:
+    path: Path
+    source: str
+    label: str | None
+    lot: str
+    min_side_px: int
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    renderer: RendererParameters
+    seed: int
+    index: int
+
+
+def run(params: IngestParameters, output: Path) -> dict[str, float]:
+    """Fill `output` with frames and their manifest; return counts.
+
+    Raises UserError for an unusable source, or where too many images cannot be used.
+    """
+    source = Path(params.source)
+    photographs = None if source.suffix in (".yaml", ".yml") else _photographs(params, source)
+    fingerprint = digest([asdict(params), _source_state(source, photographs)])
+    with resumable_folder(output, fingerprint) as folder:
+        if photographs is None:
+            records = _render(source, folder)
+        else:
+            keyed = [(_key(photograph.source), photograph) for photograph in photographs]
+            records = map_resumably("ingest", _take_photograph, keyed, folder)
+        manifest = _manifest(records, params)
+        check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
+        _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
+        write_manifest(folder, manifest)
+    return _metrics(manifest, output)
+
+
+def _source_state(source: Path, photographs: list[_Photograph] | None) -> object:
+    if photographs is None:
+        return sha256_of_file(source) if source.is_file() else None
+    return [(p.source, p.label, p.lot, p.path.stat().st_size, p.path.stat().st_mtime_ns) for p in photographs]
+
+
+def _render(source: Path, folder: Path) -> list[Record]:
+    rendered = parse(RenderedSource, load_yaml(source), str(source))
+    items = [
+        (f"frame-{index:05d}", _Rendered(rendered.renderer, rendered.seed, index)) for index in range(rendered.frames)
+    ]
+    return map_resumably("ingest (rendering)", _render_one, items, folder)
+
+
+def _render_one(item: _Rendered, folder: Path) -> Record:
+    frame = render_frame(item.renderer, item.seed, item.index)
+    name = f"frame-{item.index:05d}"
+    file = f"frames/{name}.jpg"
+    write_jpeg(folder / file, frame.image)
+    write_json(folder / "truth" / f"{name}.json", frame.truth.to_json())
+    source = f"rendered:{item.seed}/{item.index}"
+    height_px, width_px = frame.image.shape[:2]
+    facts = ImageFacts(width_px, height_px, "L" if item.renderer.grey else "RGB")
+    return {
+        "name": name,
+        "source": source,
+        "label": frame.truth.label,
+        "lot": frame.truth.lot,
+    } | _file_record(folder, file, facts)
+
+
+def _photographs(params: IngestParameters, source: Path) -> list[_Photograph]:
+    labels = _labels(source / params.labels_file) if params.labels_file else {}
+    photographs = []
+    for path in find_images(source):
+        below = path.relative_to(source).as_posix()
+        match = re.search(params.lot_pattern, below)
+        lot = match.group(1) if match and match.group(1) else below
+        photographs.append(_Photograph(path, below, labels.get(below), lot, params.min_side_px))
+    _check_labels(labels, photographs, source / params.labels_file)
+    return photographs
+
+
+def _labels(path: Path) -> dict[str, str]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: the labels (ingest.labels_file) cannot be read: {error}") from error
+    if rows and not {"file", "label"} <= rows[0].keys():
+        raise UserError(f"{path}: expected the columns file and label, got {', '.join(rows[0])}")
+    return {row["file"]: row["label"] for row in rows}
+
+
+def _check_labels(labels: dict[str, str], photographs: list[_Photograph], path: Path) -> None:
+    strangers = sorted(labels.keys() - {photograph.source for photograph in photographs})
+    if strangers:
+        raise UserError(f"{path}: {len(strangers)} labelled files are not there, such as {strangers[0]}")
+
+
+def _key(source: str) -> str:
+    """Name a photograph's files: readable, and unique by a piece of its path's digest."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)[:60]
+    return f"{stem}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+
+
+def _take_photograph(item: _Photograph, folder: Path) -> Record:
+    name = _key(item.source)
+    file = f"frames/{name}{item.path.suffix.lower()}"
+    try:
+        with atomic_file(folder / file) as partial:
+            shutil.copyfile(item.path, partial)
+            facts = inspect_image(partial)
+            if min(facts.width_px, facts.height_px) < item.min_side_px:
+                raise UnusableImageError(f"{facts.width_px} x {facts.height_px} px, smaller than min_side_px")
+    except UnusableImageError as error:
+        return {"source": item.source, "reason": str(error)}
+    return {"name": name, "source": item.source, "label": item.label, "lot": item.lot} | _file_record(
+        folder, file, facts
+    )
+
+
+def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
+    path = folder / file
+    return {"file": file, "sha256": sha256_of_file(path), "size_bytes": path.stat().st_size} | asdict(facts)
+
+
+def _manifest(records: list[Record], params: IngestParameters) -> FrameManifest:
+    quarantined = [Quarantined(**record) for record in records if "reason" in record]
+    usable, copies = _without_copies(record for record in records if "reason" not in record)
+    held_out = _held_out_lots(Counter(record["lot"] for record in usable), params)
+    images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
+    return FrameManifest(images=images, quarantined=quarantined + copies)
+
+
+def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quarantined]]:
+    first: dict[str, Record] = {}
+    copies = []
+    for record in records:
+        original = first.setdefault(record["sha256"], record)
+        if original is not record:
+            copies.append(Quarantined(record["source"], f"the same bytes as {original['source']}"))
+    return list(first.values()), copies
+
+
+def _remove_unlisted(folder: Path, files: set[str]) -> None:
+    for path in folder.iterdir():
+        if f"{folder.name}/{path.name}" not in files:
+            path.unlink()
+
+
+def _held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[str]:
+    """Choose whole lots, in an order drawn by the seed, until they hold the share asked for."""
+    wanted = params.held_out_share * images_in_lot.total()
+    order = sorted(images_in_lot, key=lambda lot: hashlib.sha256(f"{params.seed}/{lot}".encode()).digest())
+    held_out: set[str] = set()
+    for lot in order[:-1]:
+        if sum(images_in_lot[chosen] for chosen in held_out) >= wanted:
+            break
+        held_out.add(lot)
+    return held_out
+
+
+def _metrics(manifest: FrameManifest, output: Path) -> dict[str, float]:
+    held_out = sum(image.split == "held_out" for image in manifest.images)
+    return {
+        "images": len(manifest.images),
+        "quarantined": len(manifest.quarantined),
+        "lots": len({image.lot for image in manifest.images}),
+        "train_images": len(manifest.images) - held_out,
+        "held_out_images": held_out,
+        "megabytes": round(sum(image.size_bytes for image in manifest.images) / 1e6, 1),
+    }

@@ -1,0 +1,43 @@
+"""Progress of long work: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+
+LOG_INTERVAL_S = 10.0
+BAR_INTERVAL_S = 0.2
+BAR_WIDTH = 30
+
+
+class Progress:
+    """Counts `total` things called `unit` and tells standard error how far, how fast and how long yet."""
+
+    def __init__(self, what: str, total: int, unit: str, done: int = 0) -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self.done = self.done_at_start = done
+        self.started_s = self.told_s = time.monotonic()
+        self.on_terminal = sys.stderr.isatty()
+
+    def advance(self, count: int, note: str = "") -> None:
+        """Count `count` more; `note` is shown behind the figures."""
+        self.done += count
+        now_s = time.monotonic()
+        interval_s = BAR_INTERVAL_S if self.on_terminal else LOG_INTERVAL_S
+        if now_s - self.told_s >= interval_s or self.done >= self.total:
+            self.told_s = now_s
+            self._tell(f"{self._figures(now_s)}{'  ' + note if note else ''}")
+
+    def _figures(self, now_s: float) -> str:
+        rate = (self.done - self.done_at_start) / max(now_s - self.started_s, 1e-9)
+        left_s = (self.total - self.done) / max(rate, 1e-9)
+        minutes, seconds = divmod(round(left_s), 60)
+        return f"{self.done}/{self.total} {self.unit}, {rate:.1f}/s, {minutes}:{seconds:02d} left"
+
+    def _tell(self, figures: str) -> None:
+        if not self.on_terminal:
+            sys.stderr.write(f"{self.what}: {figures}\n")
+            return
+        filled = BAR_WIDTH * self.done // max(self.total, 1)
+        bar = "#" * filled + "." * (BAR_WIDTH - filled)
+        end = "\n" if self.done >= self.total else ""
+        sys.stderr.write(f"\r\x1b[K{self.what} [{bar}] {figures}{end}")
+        sys.stderr.flush()

@@ -1,0 +1,166 @@
+"""The train step: packages become a generator, with checkpoints, sample grids and losses on the way.
+
+Killed and started again by the same command, it goes on from the last checkpoint and ends with the weights of an
+uninterrupted run: every random draw depends on the seed and the step alone.
+"""
+
+import csv
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from components.checkpoints import Checkpoints, LossPoint
+from components.dataset import load_packages
+from components.errors import UserError
+from components.files import atomic_folder
+from components.generators import generate, save_generator
+from components.images import write_png
+from components.manifest import manifest_digest
+from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, Share, digest, parameters
+from components.progress import Progress
+from components.sheets import image_grid
+from model.paper import PaperConfig
+from model.pixels import to_float
+from model.training import AdamConfig, Training, random_stream
+
+LogMetrics = Callable[[Mapping[str, float], int], None]
+LOSS_POINTS = 500
+SAMPLES_IN_GRID = 16
+
+
+@parameters
+class TrainParameters:
+    """The `train` section of params.yaml."""
+
+    image_size_px: PositiveInt
+    """Side of the generated images: a power of two, one of crop_resize.sizes_px."""
+    total_images: PositiveInt
+    """Real images shown in all; training ends there."""
+    checkpoint_images: PositiveInt
+    """A checkpoint and a grid of samples every so many images."""
+    batch_size: PositiveInt
+    latent_size: PositiveInt
+    embedding_size: PositiveInt
+    generator_width: PositiveInt
+    discriminator_width: PositiveInt
+    full_discriminator_width: PositiveInt
+    generator_loss: Literal["minimax", "non_saturating"]
+    learning_rate: PositiveFloat
+    beta1: Share
+    beta2: Share
+    seed: NonNegativeInt
+
+
+def run(
+    params: TrainParameters, packages: Path, checkpoints: Path, generator: Path, report: Path, log: LogMetrics
+) -> dict[str, float]:
+    """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
+
+    `checkpoints` holds what is needed to resume, and is removed at the end. `log` gets losses and their step (in
+    images). Raises UserError for parameters that do not fit the data, or losses that are no longer finite.
+    """
+    x_NCHW = load_packages(packages, params.image_size_px, "train")
+    if len(x_NCHW) < params.batch_size:
+        raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
+    training = _new_training(params, channels=x_NCHW.shape[1])
+    data_sha256 = manifest_digest(packages)
+    kept = Checkpoints(checkpoints, fingerprint=digest([asdict(params), data_sha256]))
+    points = _train(params, training, x_NCHW, kept, log)
+    facts = {"data_sha256": data_sha256, "parameters": asdict(params), "training_images": len(x_NCHW)}
+    save_generator(generator, training.generator, facts)
+    _write_report(report, points, kept.samples)
+    kept.remove()
+    return _final_figures(training, points)
+
+
+def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:
+    sizes = {
+        f"parameters_{name}": float(sum(weight.numel() for weight in network.parameters()))
+        for name, network in training.networks.items()
+    }
+    losses = {f"loss_{name}": loss for name, loss in points[-1].losses.items()}
+    return {"images": points[-1].images, **losses, **sizes, "parameters": sum(sizes.values())}
+
+
+def _new_training(params: TrainParameters, channels: int) -> Training:
+    try:
+        config = PaperConfig(
+            image_size_px=params.image_size_px,
+            channels=channels,
+            latent_size=params.latent_size,
+            embedding_size=params.embedding_size,
+            generator_width=params.generator_width,
+            discriminator_width=params.discriminator_width,
+            full_discriminator_width=params.full_discriminator_width,
+        )
+    except ValueError as error:
+        raise UserError(f"train.{error}") from error
+    adam = AdamConfig(params.learning_rate, params.beta1, params.beta2)
+    return Training(config, adam, params.generator_loss, params.seed)
+
+
+def _train(
+    params: TrainParameters,
+    training: Training,
+    x_NCHW: Tensor,
+    checkpoints: Checkpoints,
+    log: LogMetrics,
+) -> list[LossPoint]:
+    total_steps = math.ceil(params.total_images / params.batch_size)
+    point_steps = max(total_steps // LOSS_POINTS, 1)
+    checkpoint_steps = max(params.checkpoint_images // (params.batch_size * point_steps), 1) * point_steps
+    done_steps, points = checkpoints.load(training)
+    progress = Progress("train", total_steps * params.batch_size, "images", done_steps * params.batch_size)
+    since_point: list[dict[str, Tensor]] = []
+    for step in range(done_steps + 1, total_steps + 1):
+        since_point.append(training.step(*_batch(params, x_NCHW, step)))
+        if step % point_steps == 0 or step == total_steps:
+            points.append(_loss_point(since_point, step * params.batch_size))
+            since_point.clear()
+            log(points[-1].losses, points[-1].images)
+        if step % checkpoint_steps == 0 or step == total_steps:
+            _save_samples(checkpoints.samples, training, step * params.batch_size)
+            checkpoints.save(training, step, points)
+        progress.advance(params.batch_size, _note(points))
+    return points
+
+
+def _batch(params: TrainParameters, x_NCHW: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    stream = random_stream(params.seed, "batch", step)
+    chosen = torch.randperm(len(x_NCHW), generator=stream)[: params.batch_size]
+    return to_float(x_NCHW[chosen]), torch.randn(params.batch_size, params.latent_size, generator=stream)
+
+
+def _loss_point(steps: list[dict[str, Tensor]], images: int) -> LossPoint:
+    losses = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
+    if not all(map(math.isfinite, losses.values())):
+        raise UserError(f"train: the losses are no longer finite after {images} images; lower train.learning_rate")
+    return LossPoint(images, losses)
+
+
+def _note(points: list[LossPoint]) -> str:
+    if not points:
+        return ""
+    return "  ".join(f"{name} {loss:.2f}" for name, loss in points[-1].losses.items())
+
+
+def _save_samples(folder: Path, training: Training, images: int) -> None:
+    generator = training.generator.eval()
+    samples = torch.stack(list(generate(generator, SAMPLES_IN_GRID, seed=0)))
+    generator.train()
+    write_png(folder / f"{images:09d}.png", image_grid(samples))
+
+
+def _write_report(report: Path, points: list[LossPoint], samples: Path) -> None:
+    with atomic_folder(report) as partial:
+        shutil.copytree(samples, partial / "samples")
+        with (partial / "losses.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["images", *points[0].losses])
+            writer.writerows([point.images, *point.losses.values()] for point in points)

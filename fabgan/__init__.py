@@ -1,0 +1,1 @@
+"""The `fabgan` command: one subcommand a step."""

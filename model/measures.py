@@ -1,0 +1,118 @@
+"""How far generated images are from real ones, and how visible their seams are.
+
+Dimensions: N images, C channels, H W pixels, F features, S offsets across a border.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.pixels import to_float
+
+FEATURE_SEED = 20240229
+FEATURE_WIDTHS = (16, 32, 64)
+SEAM_OFFSETS_PX = range(3, 17)
+
+
+class RandomFeatures(nn.Module):
+    """A convolutional network with pinned random weights; what it sees is the basis of `frechet_random`.
+
+    Random features rank generators much as trained ones do when images are alike in kind (Naeem et al. 2020,
+    arXiv:2002.09797, use them for images far from ImageNet), and need no download. The distance is not FID and not
+    comparable with one: different features, native resolution. It is comparable between models on the same data.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        stream = torch.Generator().manual_seed(FEATURE_SEED)
+        widths = (channels, *FEATURE_WIDTHS)
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(wide, narrow, 4, 4, generator=stream) * (2 / (narrow * 16)) ** 0.5)
+            for narrow, wide in pairwise(widths)
+        )
+        self.requires_grad_(False)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return N x F features (float64) of uint8 images: the mean of every map of every layer."""
+        x = to_float(x_NCHW)
+        means = []
+        for weight in self.weights:
+            x = functional.leaky_relu(functional.conv2d(x, weight, stride=2, padding=1), 0.2)
+            means.append(x.mean(dim=(2, 3)))
+        return torch.cat(means, dim=1).double()
+
+
+def random_features(x_NCHW: Tensor, batch: int = 32) -> Tensor:
+    """Return the N x F random features of uint8 images, a few images at a time."""
+    network = RandomFeatures(x_NCHW.shape[1])
+    return torch.cat([network(part) for part in torch.split(x_NCHW, batch)])
+
+
+def frechet_distance(a_NF: Tensor, b_NF: Tensor) -> float:
+    """Return the Frechet distance between the Gaussians fitted to two sets of features.
+
+    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) (Dowson and Landau 1982), in float64.
+    Raises ValueError for fewer than two samples.
+    """
+    if min(len(a_NF), len(b_NF)) < 2:
+        raise ValueError("a Frechet distance needs at least two samples on each side")
+    cov_a, cov_b = torch.cov(a_NF.T), torch.cov(b_NF.T)
+    root_a = _square_root(cov_a)
+    overlap = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp(min=0).sqrt().sum()
+    means = (a_NF.mean(dim=0) - b_NF.mean(dim=0)).square().sum()
+    return max(float(means + cov_a.trace() + cov_b.trace() - 2 * overlap), 0.0)
+
+
+def _square_root(symmetric: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(symmetric)
+    root: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    return root
+
+
+@dataclass(frozen=True)
+class SeamVisibility:
+    """Seam excess ratios: 1 where generated images show no more at the borders than real ones.
+
+    Two-sided: above 1 a seam stands out, below 1 something blurred or doubled it away.
+    """
+
+    ser1: float
+    """From the size of the steps across the border."""
+    ser2: float
+    """From the size of the steps less the mean of their two neighbours: what stands out of a slope."""
+
+
+def seam_visibility(generated_NCHW: Tensor, real_NCHW: Tensor, grid: int) -> SeamVisibility:
+    """Return the seam excess ratios of uint8 images at the inner borders of a g x g grid.
+
+    [mean |step across the border| / mean |step at 3..16 px from it|] of the generated images over the same of the
+    real ones, both directions together. Raises ValueError where regions are too small to hold the offsets.
+    """
+    if generated_NCHW.shape[-1] // grid <= SEAM_OFFSETS_PX.stop + 1:
+        raise ValueError(f"regions of {generated_NCHW.shape[-1] // grid} px are too small to judge seams")
+    first, second = (
+        _border_excess(generated_NCHW, grid, order) / _border_excess(real_NCHW, grid, order) for order in (1, 2)
+    )
+    return SeamVisibility(first, second)
+
+
+def _border_excess(x_NCHW: Tensor, grid: int, order: int) -> float:
+    sideways = _steps_at_borders(x_NCHW, grid, order)
+    upright = _steps_at_borders(x_NCHW.transpose(-1, -2), grid, order)
+    at_border, away = (a + b for a, b in zip(sideways, upright, strict=True))
+    return float(at_border / away)
+
+
+def _steps_at_borders(x_NCHW: Tensor, grid: int, order: int) -> tuple[Tensor, Tensor]:
+    """Return the mean step across the inner vertical borders, and the mean step some pixels away from them."""
+    steps = x_NCHW.double().diff(dim=-1)
+    if order == 2:
+        steps = functional.pad(steps[..., 1:-1] - (steps[..., :-2] + steps[..., 2:]) / 2, (1, 1))
+    size_W = steps.abs().mean(dim=(0, 1, 2))
+    region_px = x_NCHW.shape[-1] // grid
+    borders = [region_px * column - 1 for column in range(1, grid)]
+    away = [border + sign * offset for border in borders for offset in SEAM_OFFSETS_PX for sign in (-1, 1)]
+    return size_W[borders].mean(), size_W[away].mean()

@@ -1,0 +1,30 @@
+"""The paper's objective, from logits.
+
+    min_G max_{D,FD}  E_x[log D(psi(x, r'))] + E_z[log(1 - D(G(z, r')))]
+                    + E_x[log FD(x)]         + E_z[log(1 - FD(phi(G(z, R''))))]
+
+With l a logit and D = sigmoid(l): log D = -softplus(-l) and log(1 - D) = -softplus(l), which never overflow.
+"""
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+GeneratorLoss = Literal["minimax", "non_saturating"]
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Return -(E[log D(x)] + E[log(1 - D(G(z)))]), a scalar, which D (and FD likewise) minimises."""
+    return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+
+
+def generator_loss(fake_logits: Tensor, kind: GeneratorLoss) -> Tensor:
+    """Return the scalar that G minimises for one discriminator.
+
+    `minimax` is E[log(1 - D(G(z)))], the objective as written; `non_saturating` is -E[log D(G(z))], which has the
+    same fixed point and a gradient where D is sure of itself (Goodfellow et al. 2014, arXiv:1406.2661, section 3).
+    """
+    if kind == "minimax":
+        return -softplus(fake_logits).mean()
+    return softplus(-fake_logits).mean()
