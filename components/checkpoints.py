@@ -66,12 +66,8 @@ class Checkpoints:
                 sys.stderr.write(f"train: {path} belongs to other parameters or data: starting anew\n")
             except (SafetensorError, KeyError, ValueError) as error:
                 sys.stderr.write(f"train: {path} is damaged ({error}): starting anew\n")
-        self.remove()
-        return 0, []
-
-    def remove(self) -> None:
-        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        return 0, []
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

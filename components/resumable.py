@@ -7,12 +7,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from components.errors import UserError
 from components.files import read_json, replace_folder, write_json
+from components.parameters import digest
 from components.progress import Progress
+from components.provenance import code_digest
 
 Item = TypeVar("Item")
 Record = dict[str, Any]
@@ -22,6 +26,7 @@ RECORDS = ".records"
 @contextmanager
 def resumable_folder(path: Path, fingerprint: str) -> Iterator[Path]:
     """Yield the folder to fill; it replaces `path` when the block ends well and waits to be resumed when not."""
+    fingerprint = digest([fingerprint, code_digest("model", "components")])
     partial = path.with_name(f".{path.name}.partial")
     marker = partial / RECORDS / "fingerprint.json"
     if not marker.is_file() or read_json(marker) != fingerprint:
@@ -47,6 +52,10 @@ def map_resumably(
             for finished in as_completed(running):
                 finished.result()
                 progress.advance(1)
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"{what}: a worker process was killed (out of memory?); the same command goes on where it stopped"
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

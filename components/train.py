@@ -24,6 +24,7 @@ from components.images import write_png
 from components.manifest import manifest_digest
 from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, Share, digest, parameters
 from components.progress import Progress
+from components.provenance import code_digest
 from components.sheets import image_grid
 from model.paper import PaperConfig
 from model.pixels import to_float
@@ -62,20 +63,21 @@ def run(
 ) -> dict[str, float]:
     """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
 
-    `checkpoints` holds what is needed to resume, and is removed at the end. `log` gets losses and their step (in
-    images). Raises UserError for parameters that do not fit the data, or losses that are no longer finite.
+    `checkpoints` keeps what is needed to resume; a finished run, started again, only writes its results again.
+    `log` gets losses and their step (in images). Raises UserError for parameters that do not fit the data, or
+    losses that are no longer finite.
     """
     x_NCHW = load_packages(packages, params.image_size_px, "train")
     if len(x_NCHW) < params.batch_size:
         raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
     training = _new_training(params, channels=x_NCHW.shape[1])
     data_sha256 = manifest_digest(packages)
-    kept = Checkpoints(checkpoints, fingerprint=digest([asdict(params), data_sha256]))
+    code = code_digest("model", "components/train.py", "components/dataset.py")
+    kept = Checkpoints(checkpoints, fingerprint=digest([asdict(params), data_sha256, code]))
     points = _train(params, training, x_NCHW, kept, log)
     facts = {"data_sha256": data_sha256, "parameters": asdict(params), "training_images": len(x_NCHW)}
     save_generator(generator, training.generator, facts)
     _write_report(report, points, kept.samples)
-    kept.remove()
     return _final_figures(training, points)
 
 

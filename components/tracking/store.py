@@ -4,7 +4,7 @@ Imported before mlflow itself: some of mlflow's switches are read while it is im
 """
 
 import os
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 
 from filelock import FileLock
 
@@ -33,11 +33,11 @@ def connect() -> str:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     uri = os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_URI)
-    import mlflow  # noqa: PLC0415 - after the environment above
+    import mlflow
 
     mlflow.set_tracking_uri(uri)
     try:
-        with FileLock(_lock_file(uri), timeout=DATABASE_LOCK_TIMEOUT_S):
+        with _initialisation_lock(uri):
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
         raise UserError(
@@ -47,10 +47,10 @@ def connect() -> str:
     return uri
 
 
-def _lock_file(uri: str) -> Path:
-    """Return the lock under which a database is opened first: processes that create its tables at once break it."""
+def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
+    """Return a lock for the first opening of a database: processes that create its tables at once break it."""
     scheme, _, path = uri.partition(":///")
-    return Path(f"{path}.lock") if scheme == "sqlite" else Path(os.devnull)
+    return FileLock(f"{path}.lock", timeout=DATABASE_LOCK_TIMEOUT_S) if scheme == "sqlite" else nullcontext()
 
 
 def _first_line(error: Exception) -> str:

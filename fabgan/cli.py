@@ -1,0 +1,81 @@
+"""The `fabgan` command. Nothing heavy is imported before a step runs, so that help answers at once."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.errors import UserError
+from fabgan.presets import apply_preset
+from fabgan.steps import STEPS, run_augment, run_step
+from fabgan.summary import summarise
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return its exit status: 0, or 1 with one line that says what to mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except UserError as error:
+        return _fail(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}; what was finished is kept: mend it and run the same command")
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfabgan: interrupted; the same command goes on where it stopped\n")
+        return INTERRUPTED
+    return 0
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"fabgan: error: {message}\n")
+    return 1
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.command == "augment":
+        run_augment(options)
+        sys.stdout.write(f"{options.count} images of {options.model} and their manifest are in {options.out}\n")
+    elif options.command == "preset":
+        apply_preset(options.params, options.name)
+    elif options.command == "summary":
+        sys.stdout.write(summarise(options.metrics))
+    else:
+        metrics = run_step(options.command, options)
+        figures = "  ".join(f"{name} {value:.6g}" for name, value in metrics.items())
+        sys.stdout.write(f"{options.command}: {figures}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fabgan",
+        description="Train, judge and register generators of semiconductor package images, on your own computers.",
+        epilog="The pipeline runs by `dvc repro`; dvc.yaml shows every step with its paths.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, step in STEPS.items():
+        command = commands.add_parser(name, help=step.help, description=f"{step.help.capitalize()}.")
+        _add_params(command)
+        for path, text in step.paths.items():
+            command.add_argument(f"--{path}", type=Path, required=True, metavar="PATH", help=text)
+        command.add_argument("--metrics", type=Path, required=True, metavar="FILE", help="JSON file for the metrics")
+    _add_augment(commands.add_parser("augment", help="pull a registered generator and make images"))
+    preset = commands.add_parser("preset", help="write one of the presets of params.yaml into its sections")
+    _add_params(preset)
+    preset.add_argument("name", help="a key of `presets`")
+    summary = commands.add_parser("summary", help="print the metrics of the last run, and what to do next")
+    summary.add_argument("--metrics", type=Path, required=True, metavar="FOLDER", help="folder of the metrics files")
+    return parser
+
+
+def _add_params(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+
+
+def _add_augment(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, help="models:/NAME@ALIAS or models:/NAME/NUMBER")
+    command.add_argument("--count", type=int, required=True, help="how many images")
+    command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill; must not exist yet")
