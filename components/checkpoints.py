@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from components.files import atomic_file
+from components.tensors import save_tensors
 from model.training import Training
 
 FILE_NAME = "checkpoint.safetensors"
@@ -46,8 +45,7 @@ class Checkpoints:
             "step": step,
             "points": [(p.images, p.losses) for p in points],
         }
-        with atomic_file(self.folder / FILE_NAME) as partial:
-            save_file(_tensors(training), partial, metadata={"progress": json.dumps(progress)})
+        save_tensors(self.folder / FILE_NAME, _tensors(training), {"progress": json.dumps(progress)})
 
     def load(self, training: Training) -> tuple[int, list[LossPoint]]:
         """Bring `training` to its last checkpoint; return the steps done and the losses so far.

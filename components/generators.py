@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from components.errors import UserError
 from components.files import atomic_folder, read_json, sha256_of_file, write_json
 from components.parameters import parse
+from components.tensors import save_tensors
 from model.paper import Generator, PaperConfig
 from model.pixels import to_uint8
 from model.training import random_stream
@@ -27,7 +28,7 @@ GENERATION_BATCH = 16
 def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) -> None:
     """Write a generator; `facts` go into its JSON card beside what is needed to build it again."""
     with atomic_folder(folder) as partial:
-        save_file(generator.state_dict(), partial / WEIGHTS)
+        save_tensors(partial / WEIGHTS, generator.state_dict())
         card = {"format": 1, "variant": "paper", "config": asdict(generator.config)} | {
             "weights_sha256": sha256_of_file(partial / WEIGHTS),
             **facts,

@@ -192,7 +192,7 @@ def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
 def _manifest(records: list[Record], params: IngestParameters) -> FrameManifest:
     quarantined = [Quarantined(**record) for record in records if "reason" in record]
     usable, copies = _without_copies(record for record in records if "reason" not in record)
-    held_out = _held_out_lots(Counter(record["lot"] for record in usable), params)
+    held_out = held_out_lots(Counter(record["lot"] for record in usable), params)
     images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
     return FrameManifest(images=images, quarantined=quarantined + copies)
 
@@ -213,7 +213,7 @@ def _remove_unlisted(folder: Path, files: set[str]) -> None:
             path.unlink()
 
 
-def _held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[str]:
+def held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[str]:
     """Choose whole lots, in an order drawn by the seed, until they hold the share asked for."""
     wanted = params.held_out_share * images_in_lot.total()
     order = sorted(images_in_lot, key=lambda lot: hashlib.sha256(f"{params.seed}/{lot}".encode()).digest())

@@ -5,6 +5,7 @@ commit, kept as a tag of the parent run. Where a launcher has made the parent, M
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,9 +51,10 @@ class StepRun:
         from mlflow.data.meta_dataset import MetaDataset
 
         sha256 = manifest_digest(folder)
-        data_set = MetaDataset(
-            resolve_dataset_source(str(folder)), name=folder.name, digest=sha256[:DATASET_DIGEST_LENGTH]
-        )
+        with warnings.catch_warnings():  # mlflow registers its source of local folders twice and warns of its choice
+            warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+            source = resolve_dataset_source(str(folder))
+        data_set = MetaDataset(source, name=folder.name, digest=sha256[:DATASET_DIGEST_LENGTH])
         self.mlflow.log_input(data_set, context=self.step, tags={"manifest_sha256": sha256})
 
 

@@ -1,0 +1,7 @@
+"""`python -m fabgan` is the `fabgan` command."""
+
+import sys
+
+from fabgan.cli import main
+
+sys.exit(main())

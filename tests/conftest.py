@@ -1,0 +1,119 @@
+"""What tests share: a small rendered data set, real photographs where they are at hand, and quiet services."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components import crop_resize, ingest
+from components.crop_resize import CropResizeParameters
+from components.ingest import IngestParameters
+from components.parameters import parse
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RENDERED = {
+    "frames": 24,
+    "seed": 1,
+    "renderer": {
+        "frame_width_px": 640,
+        "frame_height_px": 480,
+        "products": 2,
+        "frames_per_lot": 4,
+        "min_balls_per_side": 6,
+        "max_balls_per_side": 8,
+        "max_angle_deg": 20,
+        "min_body_share": 0.45,
+        "max_body_share": 0.65,
+        "defect_share": 0.2,
+        "grey": False,
+    },
+}
+
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "ingest": {
+        "source": "rendered.yaml",
+        "lot_pattern": "^([^/]+)/",
+        "labels_file": "",
+        "held_out_share": 0.3,
+        "max_quarantined_share": 0.1,
+        "min_side_px": 64,
+        "seed": 1,
+    },
+    "crop_resize": {"sizes_px": [64], "margin_share": 0.05, "grey": False, "max_quarantined_share": 0.2},
+    "train": {
+        "image_size_px": 64,
+        "total_images": 64,
+        "checkpoint_images": 16,
+        "batch_size": 8,
+        "latent_size": 8,
+        "embedding_size": 4,
+        "generator_width": 4,
+        "discriminator_width": 4,
+        "full_discriminator_width": 2,
+        "generator_loss": "non_saturating",
+        "learning_rate": 2e-4,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "seed": 1,
+    },
+    "evaluate": {
+        "generated_images": 16,
+        "seed": 1,
+        "max_share_of_untrained": 2.0,
+        "min_ser": 0.001,
+        "max_ser": 1000.0,
+    },
+    "publish": {"model_name": "bga-generator"},
+}
+"""Every section, as small as it goes, with a verdict that lets anything pass."""
+
+
+def section(step: str, **changes: object) -> dict[str, Any]:
+    """Return a section of the parameters with some values changed."""
+    return PARAMETERS[step] | changes
+
+
+@pytest.fixture
+def rendered_source(tmp_path: Path) -> Path:
+    """A .yaml source of a few small frames."""
+    path = tmp_path / "rendered.yaml"
+    path.write_text(yaml.safe_dump(RENDERED))
+    return path
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small packages, as ingest and crop_resize make it from rendered frames. Not to be changed."""
+    folder = tmp_path_factory.mktemp("packages")
+    source = folder / "rendered.yaml"
+    source.write_text(yaml.safe_dump(RENDERED))
+    ingest.run(parse(IngestParameters, section("ingest", source=str(source)), "tests"), folder / "frames")
+    params = parse(CropResizeParameters, section("crop_resize"), "tests")
+    crop_resize.run(params, folder / "frames", folder / "packages")
+    return folder / "packages"
+
+
+@pytest.fixture(scope="session")
+def real_photographs() -> Path:
+    """The folder of real photographs; tests that need it skip where FABGAN_REAL_DATA does not name one."""
+    folder = os.environ.get("FABGAN_REAL_DATA")
+    if not folder:
+        pytest.skip("FABGAN_REAL_DATA is not set: no folder of real photographs to test with")
+    path = Path(folder) / "dip_package"
+    assert path.is_dir(), f"FABGAN_REAL_DATA={folder} has no folder dip_package"
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_services(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep a person's own MLflow server out of the tests."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)

@@ -1,0 +1,129 @@
+"""Training as a person runs it: killed, resumed, out of disk space, with parameters that do not fit."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components import train
+from components.errors import UserError
+from components.files import sha256_of_file
+from components.generators import load_generator
+from components.parameters import parse
+from components.train import TrainParameters
+from tests.conftest import PARAMETERS, section
+
+pytestmark = pytest.mark.integration
+WEIGHTS = Path("generator/generator.safetensors")
+
+
+def parameters(**changes: object) -> TrainParameters:
+    return parse(TrainParameters, section("train", **changes), "params.yaml", "train")
+
+
+def trained(packages: Path, folder: Path, **changes: object) -> dict[str, float]:
+    paths = (folder / "checkpoints", folder / "generator", folder / "report")
+    return train.run(parameters(**changes), packages, *paths, log=lambda losses, images: None)
+
+
+def command(packages: Path, folder: Path, **changes: object) -> list[str]:
+    """Return the command of a training run in `folder`, with its parameters written."""
+    folder.mkdir(exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"train": section("train", **changes)}))
+    paths = {"packages": packages, "checkpoints": "checkpoints", "generator": "generator", "report": "report"}
+    options = [f"--{name}={path}" for name, path in paths.items()]
+    return [sys.executable, "-m", "fabgan", "train", "--metrics=metrics.json", *options]
+
+
+def kill_after_first_checkpoint(arguments: list[str], folder: Path) -> None:
+    with subprocess.Popen(arguments, cwd=folder, stderr=subprocess.DEVNULL) as process:
+        while not (folder / "checkpoints" / "checkpoint.safetensors").is_file():
+            assert process.poll() is None, "training ended before its first checkpoint"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+
+
+def test_resumed_run_equals_uninterrupted_run(packages: Path, tmp_path: Path) -> None:
+    arguments = command(packages, tmp_path / "killed", total_images=1600, checkpoint_images=80)
+    kill_after_first_checkpoint(arguments, tmp_path / "killed")
+    assert not (tmp_path / "killed" / WEIGHTS).exists()
+    resumed = subprocess.run(arguments, cwd=tmp_path / "killed", capture_output=True, text=True, check=True)
+    assert "resuming after step" in resumed.stderr
+    arguments = command(packages, tmp_path / "whole", total_images=1600, checkpoint_images=80)
+    subprocess.run(arguments, cwd=tmp_path / "whole", capture_output=True, check=True)
+    for file in (WEIGHTS, Path("report/losses.csv"), Path("report/samples/000001600.png")):
+        assert sha256_of_file(tmp_path / "killed" / file) == sha256_of_file(tmp_path / "whole" / file), file
+
+
+def test_training_writes_generator_losses_and_samples(packages: Path, tmp_path: Path) -> None:
+    points: list[int] = []
+    paths = (tmp_path / "checkpoints", tmp_path / "generator", tmp_path / "report")
+    metrics = train.run(parameters(), packages, *paths, log=lambda losses, images: points.append(images))
+    assert metrics["images"] == 64
+    assert points == [8, 16, 24, 32, 40, 48, 56, 64]
+    assert (tmp_path / "report" / "losses.csv").read_text().splitlines()[0] == "images,D,FD,G"
+    assert sorted(path.name for path in (tmp_path / "report" / "samples").iterdir())[-1] == "000000064.png"
+    assert load_generator(tmp_path / "generator").config.image_size_px == 64
+
+
+def test_a_damaged_checkpoint_is_not_used(packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained(packages, tmp_path / "first")
+    first = sha256_of_file(tmp_path / "first" / WEIGHTS)
+    checkpoint = tmp_path / "first" / "checkpoints" / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    trained(packages, tmp_path / "first")
+    assert "is damaged" in capsys.readouterr().err
+    assert sha256_of_file(tmp_path / "first" / WEIGHTS) == first
+
+
+def test_a_checkpoint_of_other_parameters_is_not_used(packages: Path, tmp_path: Path) -> None:
+    trained(packages, tmp_path / "one", seed=1)
+    trained(packages, tmp_path / "one", seed=2)
+    trained(packages, tmp_path / "two", seed=2)
+    assert sha256_of_file(tmp_path / "one" / WEIGHTS) == sha256_of_file(tmp_path / "two" / WEIGHTS)
+
+
+def test_a_damaged_generator_is_refused(packages: Path, tmp_path: Path) -> None:
+    trained(packages, tmp_path)
+    weights = tmp_path / WEIGHTS
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(bytes(content))
+    with pytest.raises(UserError, match="sha256 differs"):
+        load_generator(tmp_path / "generator")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 1000}, r"train.batch_size: 1000 is more than the \d+ training images"),
+        ({"image_size_px": 100}, r"train.image_size_px: expected a power of two|no images of 100 px"),
+        ({"image_size_px": 128}, r"no images of 128 px"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(
+    packages: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        trained(packages, tmp_path, **changes)
+
+
+def test_a_full_disk_is_one_clear_line_and_loses_nothing(packages: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk: the system refuses the write half way."""
+    arguments = command(packages, tmp_path, total_images=160, checkpoint_images=80)
+    subprocess.run(arguments, cwd=tmp_path, capture_output=True, check=True)
+    before = sha256_of_file(tmp_path / WEIGHTS)
+    arguments = command(packages, tmp_path, total_images=160, checkpoint_images=80, generator_width=64)
+    shell = f"ulimit -f 2000; exec {' '.join(arguments)}"
+    failed = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("fabgan: error: ")
+    assert "checkpoint.safetensors" in last
+    assert sha256_of_file(tmp_path / WEIGHTS) == before
+    assert not list(tmp_path.rglob("*.partial"))

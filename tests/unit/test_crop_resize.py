@@ -1,0 +1,101 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import crop_resize
+from components.crop_resize import CropResizeParameters
+from components.dataset import load_packages
+from components.errors import UserError
+from components.files import sha256_of_file
+from components.manifest import FrameManifest, PackageManifest, read_manifest, write_manifest
+from components.parameters import parse
+from tests.conftest import section
+
+
+def parameters(**changes: object) -> CropResizeParameters:
+    return parse(CropResizeParameters, section("crop_resize", **changes), "params.yaml", "crop_resize")
+
+
+@pytest.fixture
+def frames(packages: Path, tmp_path: Path) -> Path:
+    """The frames of which the packages were made, to be spoilt at will."""
+    return Path(shutil.copytree(packages.parent / "frames", tmp_path / "frames"))
+
+
+def blank_first_frame(frames: Path) -> None:
+    """Replace a frame by one without a package, manifest included."""
+    manifest = read_manifest(frames, FrameManifest)
+    first = manifest.images[0]
+    Image.fromarray(np.full((480, 640, 3), 30, np.uint8)).save(frames / first.file)
+    object.__setattr__(first, "sha256", sha256_of_file(frames / first.file))
+    write_manifest(frames, manifest)
+
+
+def test_packages_come_in_every_size_with_outline_angle_and_scale(frames: Path, tmp_path: Path) -> None:
+    metrics = crop_resize.run(parameters(sizes_px=[64, 32]), frames, tmp_path / "packages")
+    manifest = read_manifest(tmp_path / "packages", PackageManifest)
+    assert metrics["images"] == len(manifest.images) == 24
+    for package in manifest.images:
+        for size in (64, 32):
+            path = tmp_path / "packages" / package.files[str(size)]
+            assert sha256_of_file(path) == package.sha256[str(size)]
+            with Image.open(path) as image:
+                assert (image.size, image.mode) == ((size, size), "RGB")
+            assert package.scales[str(size)] == pytest.approx(size / package.crop_px, rel=1e-4)
+        assert len(package.outline_px) == 4
+        assert abs(package.angle_deg) <= 45.1
+
+
+def test_splits_and_lots_are_those_of_the_frames(frames: Path, packages: Path) -> None:
+    of_frames = {frame.name: (frame.lot, frame.split) for frame in read_manifest(frames, FrameManifest).images}
+    of_packages = {item.name: (item.lot, item.split) for item in read_manifest(packages, PackageManifest).images}
+    assert of_packages == of_frames
+
+
+def test_grey_packages_have_one_channel(frames: Path, tmp_path: Path) -> None:
+    crop_resize.run(parameters(grey=True), frames, tmp_path / "packages")
+    assert load_packages(tmp_path / "packages", 64, "train").shape[1:] == (1, 64, 64)
+
+
+def test_a_frame_without_package_is_quarantined(frames: Path, tmp_path: Path) -> None:
+    blank_first_frame(frames)
+    metrics = crop_resize.run(parameters(), frames, tmp_path / "packages")
+    manifest = read_manifest(tmp_path / "packages", PackageManifest)
+    assert metrics["quarantined"] == 1
+    assert manifest.quarantined[0].source == "rendered:1/0"
+    assert manifest.quarantined[0].reason
+
+
+def test_too_many_frames_without_package_fail(frames: Path, tmp_path: Path) -> None:
+    blank_first_frame(frames)
+    with pytest.raises(UserError, match="crop_resize: 1 of 24 images cannot be used"):
+        crop_resize.run(parameters(max_quarantined_share=0), frames, tmp_path / "packages")
+    assert not (tmp_path / "packages").exists()
+
+
+def test_a_frame_that_was_changed_is_noticed(frames: Path, tmp_path: Path) -> None:
+    path = next((frames / "frames").iterdir())
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(UserError, match=f"{path.name}: its bytes are not those.*run ingest again"):
+        crop_resize.run(parameters(), frames, tmp_path / "packages")
+
+
+def test_a_folder_of_another_step_is_refused(packages: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"manifest.json: .*"):
+        crop_resize.run(parameters(), packages, tmp_path / "out")
+    with pytest.raises(UserError, match="missing; run the step that writes this folder first"):
+        crop_resize.run(parameters(), tmp_path / "none", tmp_path / "out")
+
+
+@pytest.mark.parametrize("sizes", [[], [64, 64]])
+def test_empty_or_repeated_sizes_are_refused(sizes: list[int]) -> None:
+    with pytest.raises(UserError, match="crop_resize: sizes_px: expected one or more different sizes"):
+        parameters(sizes_px=sizes)
+
+
+def test_packages_of_a_size_that_was_not_made_are_refused(packages: Path) -> None:
+    with pytest.raises(UserError, match=r"no images of 128 px; crop_resize.sizes_px made 64"):
+        load_packages(packages, 128, "train")

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from components.errors import UserError
+from components.files import atomic_file, atomic_folder, read_json, write_json
+
+
+def fail(path: Path) -> None:
+    path.write_text("half")
+    raise RuntimeError("killed")
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_file(path) as partial:
+        fail(partial)
+    assert read_json(path) == {"a": 1}
+    assert [item.name for item in path.parent.iterdir()] == ["file.json"]
+
+
+def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    with atomic_folder(path) as partial:
+        (partial / "first").write_text("1")
+    with pytest.raises(RuntimeError), atomic_folder(path) as partial:
+        fail(partial / "second")
+    assert [item.name for item in path.iterdir()] == ["first"]
+    with atomic_folder(path) as partial:
+        (partial / "third").write_text("3")
+    assert [item.name for item in path.iterdir()] == ["third"]
+    assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def test_broken_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text("{")
+    with pytest.raises(UserError, match=r"broken\.json: not valid JSON"):
+        read_json(path)
+    with pytest.raises(UserError, match=r"none\.json: cannot be read"):
+        read_json(tmp_path / "none.json")

@@ -1,0 +1,113 @@
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.errors import UserError
+from components.files import sha256_of_file
+from components.images import UnusableImageError, find_images, inspect_image, read_image, resize, write_png
+
+
+def photograph(path: Path, width_px: int = 40, height_px: int = 30) -> Path:
+    pixels = np.random.default_rng(1).integers(0, 256, (height_px, width_px, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def bomb(path: Path, side_px: int) -> Path:
+    """A PNG whose header claims far more pixels than its few bytes hold."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side_px, side_px, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    return path
+
+
+def test_facts_of_a_good_image(tmp_path: Path) -> None:
+    facts = inspect_image(photograph(tmp_path / "a.jpg"))
+    assert (facts.width_px, facts.height_px, facts.mode) == (40, 30, "RGB")
+
+
+@pytest.mark.parametrize("side_px", [15_000, 60_000])
+def test_decompression_bombs_are_unusable(tmp_path: Path, side_px: int) -> None:
+    with pytest.raises(UnusableImageError, match=r"pixels|megapixels"):
+        inspect_image(bomb(tmp_path / "bomb.png", side_px))
+
+
+def test_half_a_jpeg_is_unusable(tmp_path: Path) -> None:
+    path = photograph(tmp_path / "a.jpg", 400, 300)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UnusableImageError, match="cannot be decoded"):
+        inspect_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image at all", b"GIF89a" + bytes(100)])
+def test_other_files_are_unusable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    with pytest.raises(UnusableImageError):
+        inspect_image(path)
+
+
+def test_flipped_bits_are_noticed_by_their_digest(tmp_path: Path) -> None:
+    path = photograph(tmp_path / "a.jpg", 400, 300)
+    sha256 = sha256_of_file(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(UnusableImageError, match="sha256 differs"):
+        read_image(path, sha256)
+
+
+def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(path, exif=exif)
+    assert read_image(path).shape == (40, 30, 3)
+    assert inspect_image(path).width_px == 30
+
+
+def test_deep_grey_images_keep_their_range(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.linspace(0, 65535, 256, dtype=np.uint16).reshape(16, 16)).save(path)
+    pixels = read_image(path)
+    assert pixels.shape == (16, 16)
+    assert len(np.unique(pixels)) == 256
+
+
+def test_png_round_trip_is_exact_and_has_no_metadata(tmp_path: Path) -> None:
+    pixels = read_image(photograph(tmp_path / "a.jpg"))
+    write_png(tmp_path / "b.png", pixels)
+    assert np.array_equal(read_image(tmp_path / "b.png"), pixels)
+    with Image.open(tmp_path / "b.png") as written:
+        assert written.info == {}
+
+
+def test_resize_antialiases() -> None:
+    """A checkerboard finer than the new grid becomes grey, not a coarser checkerboard."""
+    checkerboard = (np.indices((128, 128)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    assert np.ptp(resize(checkerboard, 32)[4:-4, 4:-4]) <= 4
+
+
+def test_images_are_found_in_order_below_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "lot-2").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for name in ("lot-2/b.PNG", "a.jpg", "notes.txt", ".hidden/c.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == ["a.jpg", "lot-2/b.PNG"]
+
+
+def test_folders_without_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder"):
+        find_images(tmp_path / "none")
+    with pytest.raises(UserError, match="it is empty"):
+        find_images(tmp_path)
+    (tmp_path / "notes.txt").write_text("words")
+    with pytest.raises(UserError, match="none of its 1 files"):
+        find_images(tmp_path)

@@ -1,0 +1,133 @@
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from components import ingest
+from components.errors import UserError
+from components.files import sha256_of_file
+from components.ingest import IngestParameters
+from components.manifest import FrameManifest, read_manifest
+from components.parameters import parse
+
+
+def parameters(source: Path, **changes: object) -> IngestParameters:
+    content = {
+        "source": str(source),
+        "lot_pattern": "^([^/]+)/",
+        "labels_file": "",
+        "held_out_share": 0.3,
+        "max_quarantined_share": 0.5,
+        "min_side_px": 16,
+        "seed": 1,
+    }
+    return parse(IngestParameters, content | changes, "params.yaml", "ingest")
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Five lots of four photographs."""
+    random = np.random.default_rng(1)
+    for index in range(20):
+        path = tmp_path / "photographs" / f"lot-{index // 4}" / f"{index % 4}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "photographs"
+
+
+def ingested(photographs: Path, **changes: object) -> tuple[FrameManifest, Path, dict[str, float]]:
+    output = photographs.parent / "frames"
+    metrics = ingest.run(parameters(photographs, **changes), output)
+    return read_manifest(output, FrameManifest), output, metrics
+
+
+def test_frames_keep_their_bytes_and_their_facts(photographs: Path) -> None:
+    manifest, output, metrics = ingested(photographs)
+    assert len(manifest.images) == metrics["images"] == 20
+    for frame in manifest.images:
+        assert sha256_of_file(output / frame.file) == sha256_of_file(photographs / frame.source) == frame.sha256
+        assert (frame.width_px, frame.height_px, frame.mode) == (32, 24, "RGB")
+    assert sorted(path.name for path in output.iterdir()) == ["frames", "manifest.json"]
+
+
+def test_no_lot_lies_in_both_splits(photographs: Path) -> None:
+    manifest, _, metrics = ingested(photographs)
+    splits = defaultdict(set)
+    for frame in manifest.images:
+        splits[frame.lot].add(frame.split)
+    assert all(len(split) == 1 for split in splits.values())
+    assert metrics["held_out_images"] == 8
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=2),
+    st.floats(0, 1),
+    st.integers(0, 5),
+)
+def test_held_out_lots_hold_the_share_unless_nothing_would_be_left(
+    images_in_lot: dict[str, int], share: float, seed: int
+) -> None:
+    params = parameters(Path("x"), held_out_share=share, seed=seed)
+    counter = Counter(images_in_lot)
+    held_out = ingest.held_out_lots(counter, params)
+    assert held_out < counter.keys()
+    enough = sum(counter[lot] for lot in held_out) >= share * counter.total()
+    assert enough or len(held_out) == len(counter) - 1
+
+
+def test_what_cannot_be_used_is_quarantined_with_a_reason(photographs: Path) -> None:
+    (photographs / "lot-0" / "words.jpg").write_text("words")
+    Image.new("L", (8, 8)).save(photographs / "lot-0" / "tiny.png")
+    (photographs / "lot-1" / "copy.png").write_bytes((photographs / "lot-0" / "0.png").read_bytes())
+    manifest, output, metrics = ingested(photographs)
+    reasons = {item.source: item.reason for item in manifest.quarantined}
+    assert reasons["lot-0/words.jpg"].startswith("not an image in one of the formats")
+    assert reasons["lot-0/tiny.png"] == "8 x 8 px, smaller than min_side_px"
+    assert reasons["lot-1/copy.png"] == "the same bytes as lot-0/0.png"
+    assert metrics["quarantined"] == 3
+    assert len(list((output / "frames").iterdir())) == 20
+
+
+def test_too_many_unusable_images_fail_and_leave_the_earlier_result(photographs: Path) -> None:
+    _, output, _ = ingested(photographs)
+    before = sha256_of_file(output / "manifest.json")
+    for index in range(10):
+        (photographs / "lot-0" / f"words-{index}.jpg").write_text("words")
+    with pytest.raises(UserError, match=r"ingest: 10 of 30 images cannot be used.*max_quarantined_share = 0.1"):
+        ingest.run(parameters(photographs, max_quarantined_share=0.1), output)
+    assert sha256_of_file(output / "manifest.json") == before
+
+
+def test_labels_are_kept(photographs: Path) -> None:
+    (photographs / "labels.csv").write_text("file,label\nlot-0/0.png,scratch\n")
+    manifest, _, _ = ingested(photographs, labels_file="labels.csv")
+    labels = {frame.source: frame.label for frame in manifest.images}
+    assert (labels["lot-0/0.png"], labels["lot-0/1.png"]) == ("scratch", None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("name,kind\na,b\n", "expected the columns file and label"), ("file,label\nlot-9/0.png,x\n", "lot-9/0.png")],
+)
+def test_wrong_labels_are_refused(photographs: Path, content: str, message: str) -> None:
+    (photographs / "labels.csv").write_text(content)
+    with pytest.raises(UserError, match=message):
+        ingested(photographs, labels_file="labels.csv")
+
+
+@pytest.mark.parametrize("pattern", ["(", "no group"])
+def test_patterns_that_name_no_lot_are_refused(pattern: str) -> None:
+    with pytest.raises(UserError, match=r"ingest: lot_pattern"):
+        parameters(Path("x"), lot_pattern=pattern)
+
+
+def test_a_source_of_rendered_frames_has_its_ground_truth_beside_it(tmp_path: Path, rendered_source: Path) -> None:
+    output = tmp_path / "frames"
+    metrics = ingest.run(parameters(rendered_source), output)
+    manifest = read_manifest(output, FrameManifest)
+    assert metrics["images"] == len(manifest.images) == len(list((output / "truth").iterdir()))
+    assert manifest.images[0].source == "rendered:1/0"

@@ -1,0 +1,85 @@
+import hashlib
+
+import pytest
+import torch
+
+from model.measures import RandomFeatures, frechet_distance, random_features, seam_visibility
+
+
+def noise(seed: int, count: int = 64, size_px: int = 64) -> torch.Tensor:
+    """Smooth random images, uint8."""
+    stream = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, size_px // 4, size_px // 4, generator=stream)
+    smooth = torch.nn.functional.interpolate(coarse, size=(size_px, size_px), mode="bicubic", align_corners=False)
+    return smooth.mul(255).clamp(0, 255).to(torch.uint8)
+
+
+def test_distance_of_a_set_to_itself_is_nothing() -> None:
+    features = torch.randn(200, 6, dtype=torch.float64)
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-9)
+
+
+def test_distance_of_a_shifted_set_is_the_square_of_the_shift() -> None:
+    features = torch.randn(200, 3, dtype=torch.float64)
+    assert frechet_distance(features, features + torch.tensor([3.0, 0.0, 4.0])) == pytest.approx(25)
+
+
+def test_distance_of_scaled_gaussians_is_its_closed_form() -> None:
+    features = torch.randn(500, 4, dtype=torch.float64)
+    features -= features.mean(dim=0)
+    expected = float(torch.cov(features.T).trace()) * (3 - 1) ** 2
+    assert frechet_distance(features, 3 * features) == pytest.approx(expected)
+
+
+def test_distance_is_symmetric() -> None:
+    a, b = torch.randn(100, 5, dtype=torch.float64), torch.randn(80, 5, dtype=torch.float64) * 2
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a))
+
+
+def test_one_sample_has_no_covariance() -> None:
+    with pytest.raises(ValueError, match="at least two"):
+        frechet_distance(torch.zeros(1, 3), torch.zeros(5, 3))
+
+
+def test_random_network_is_pinned() -> None:
+    """Another network would make every published frechet_random incomparable."""
+    weights = b"".join(weight.numpy().tobytes() for weight in RandomFeatures(3).weights)
+    assert hashlib.sha256(weights).hexdigest() == "67e1d64148c09eca5d55b7e267cced1769cc5a822dc388ba6ec0cb5e0ec12e32"
+
+
+def test_features_do_not_depend_on_the_batch() -> None:
+    x = noise(0, count=10)
+    torch.testing.assert_close(random_features(x, batch=3), random_features(x, batch=10))
+
+
+def test_features_tell_blurred_images_from_sharp_ones() -> None:
+    a, b = noise(1), noise(2)
+    blurred = torch.nn.functional.avg_pool2d(b.float(), 5, 1, 2).to(torch.uint8)
+    floor = frechet_distance(random_features(a), random_features(b))
+    assert frechet_distance(random_features(a), random_features(blurred)) > 10 * floor
+
+
+def test_images_like_the_real_ones_show_no_seam() -> None:
+    seams = seam_visibility(noise(1, 256), noise(2, 256), grid=2)
+    assert seams.ser1 == pytest.approx(1, abs=0.1)
+    assert seams.ser2 == pytest.approx(1, abs=0.1)
+
+
+def test_a_brighter_half_is_a_seam() -> None:
+    x = noise(1, 256)
+    x[..., 32:] = (x[..., 32:].float() * 0.8).to(torch.uint8)
+    seams = seam_visibility(x, noise(2, 256), grid=2)
+    assert seams.ser1 > 1.15
+    assert seams.ser2 > 2
+
+
+def test_a_doubled_column_is_a_seam_below_one() -> None:
+    x = noise(1, 256)
+    x[..., 32] = x[..., 31]
+    x[..., 32, :] = x[..., 31, :]
+    assert seam_visibility(x, noise(2, 256), grid=2).ser1 == pytest.approx(0, abs=1e-6)
+
+
+def test_regions_too_small_for_the_offsets_are_refused() -> None:
+    with pytest.raises(ValueError, match="too small"):
+        seam_visibility(noise(1, 2, 32), noise(2, 2, 32), grid=2)

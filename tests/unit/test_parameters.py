@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.parameters import (
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+    digest,
+    load_yaml,
+    parameters,
+    parse,
+)
+
+
+@parameters
+class Example:
+    batch_size: PositiveInt
+    seed: NonNegativeInt
+    rate: PositiveFloat
+    share: Share
+    sizes_px: tuple[PositiveInt, ...]
+    grey: bool
+
+
+GOOD = {"batch_size": 8, "seed": 0, "rate": 0.5, "share": 1, "sizes_px": [64], "grey": False}
+
+
+def refusal(change: dict[str, object]) -> str:
+    with pytest.raises(UserError) as refused:
+        parse(Example, GOOD | change, "params.yaml", "train")
+    return str(refused.value)
+
+
+def test_whole_numbers_that_arrive_as_floats_are_ints() -> None:
+    parsed = parse(Example, GOOD | {"batch_size": 8.0, "sizes_px": [64.0]}, "params.yaml")
+    assert (parsed.batch_size, parsed.sizes_px) == (8, (64,))
+    assert isinstance(parsed.batch_size, int)
+
+
+def test_exponents_that_yaml_reads_as_strings_are_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("rate: 2e-4")
+    assert load_yaml(file)["rate"] == "2e-4"
+    assert parse(Example, GOOD | load_yaml(file), "params.yaml").rate == 0.0002
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, "params.yaml: train.batch_size: expected a positive int, got 0"),
+        ({"batch_size": True}, "train.batch_size: expected a positive int, got True"),
+        ({"batch_size": 1.5}, "train.batch_size: expected a positive int, got 1.5"),
+        ({"batch_size": "many"}, "train.batch_size: expected a positive int, got 'many'"),
+        ({"seed": -1}, "train.seed: expected an int of 0 or more, got -1"),
+        ({"rate": "nan"}, "train.rate: expected a positive number, got 'nan'"),
+        ({"share": 1.1}, "train.share: expected a share between 0 and 1, got 1.1"),
+        ({"sizes_px": [64, 0]}, "train.sizes_px.1: expected a positive int, got 0"),
+        ({"batch_sise": 8}, "train.batch_sise: unknown key (known here: batch_size, seed"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_key(change: dict[str, object], message: str) -> None:
+    assert message in refusal(change)
+
+
+def test_missing_keys_are_named() -> None:
+    with pytest.raises(UserError, match=r"params.yaml: train.batch_size: missing"):
+        parse(Example, {key: value for key, value in GOOD.items() if key != "batch_size"}, "params.yaml", "train")
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    message = refusal({"batch_size": 0, "seed": -1})
+    assert "train.batch_size" in message
+    assert "train.seed" in message
+
+
+@pytest.mark.parametrize("content", ["- a list", "a: [unclosed", "just words"])
+def test_yaml_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=str(file)):
+        load_yaml(file)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no\.yaml: cannot be read"):
+        load_yaml(tmp_path / "no.yaml")
+
+
+@given(st.dictionaries(st.text(), st.integers()))
+def test_digest_does_not_depend_on_the_order_of_keys(content: dict[str, int]) -> None:
+    assert digest(content) == digest(dict(reversed(content.items())))
