@@ -14,6 +14,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     """Write tensors by name, atomically. Raises OSError where the disk refuses."""
     with atomic_file(path) as partial:
         try:
-            save_file(dict(tensors), partial, metadata=dict(metadata) if metadata else None)
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, dict(metadata or {}))
         except SafetensorError as error:
             raise OSError(None, str(error), str(path)) from error

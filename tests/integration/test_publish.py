@@ -1,0 +1,213 @@
+"""Generators in a real MLflow registry: once each, judged on the same images, pulled on another machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from components.files import read_json, sha256_of_file
+from tests.conftest import PARAMETERS, ROOT, section
+
+pytestmark = pytest.mark.integration
+SERVER_START_TIMEOUT_S = 120
+
+
+class Fab:
+    """A folder where steps are run as commands."""
+
+    def __init__(self, folder: Path, packages: Path, tracking_uri: str | None) -> None:
+        self.folder, self.packages = folder, packages
+        self.environment = os.environ | ({"MLFLOW_TRACKING_URI": tracking_uri} if tracking_uri else {})
+        folder.mkdir(exist_ok=True)
+        self.client = MlflowClient(tracking_uri or f"sqlite:///{folder / 'mlflow.db'}")
+
+    def fabgan(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fabgan", *map(str, arguments)]
+        environment = self.environment | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    def train_and_publish(self, **changes: Mapping[str, object]) -> dict[str, float]:
+        """Train, evaluate and publish with changed sections; return the metrics of publish."""
+        sections = PARAMETERS | {step: section(step, **values) for step, values in changes.items()}
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(sections))
+        options = {
+            "train": ["--checkpoints=checkpoints", "--report=report"],
+            "evaluate": ["--report=evaluation"],
+            "publish": ["--evaluation=evaluation", "--receipt=receipt.json"],
+        }
+        for step, paths in options.items():
+            given = [f"--packages={self.packages}", "--generator=generator", f"--metrics={step}.json"]
+            done = self.fabgan(step, *given, *paths)
+            assert done.returncode == 0, done.stderr
+        metrics: dict[str, float] = read_json(self.folder / "publish.json")
+        return metrics
+
+    def alias(self, name: str) -> int:
+        return int(self.client.get_model_version_by_alias("bga-generator", name).version)
+
+
+def images_in(folder: Path) -> dict[str, str]:
+    return {path.name: sha256_of_file(path) for path in folder.glob("*.png")}
+
+
+@pytest.fixture
+def fab(tmp_path: Path, packages: Path) -> Fab:
+    return Fab(tmp_path / "fab", packages, tracking_uri=None)
+
+
+def test_first_generator_that_passes_is_champion_and_the_same_one_makes_no_second_version(fab: Fab) -> None:
+    assert fab.train_and_publish() == {"version": 1, "is_champion": 1, "is_new": 1}
+    assert (fab.alias("candidate"), fab.alias("champion")) == (1, 1)
+    assert fab.train_and_publish() == {"version": 1, "is_champion": 1, "is_new": 0}
+    assert len(fab.client.search_model_versions("name = 'bga-generator'")) == 1
+    tags = fab.client.get_model_version("bga-generator", "1").tags
+    assert {"git_commit", "data_sha256", "parameters_sha256", "weights_sha256", "frechet_random"} <= tags.keys()
+    assert tags["verdict"] == "passed"
+
+
+def test_champion_is_the_one_closer_to_the_same_held_out_images(fab: Fab) -> None:
+    better = {"total_images": 960, "checkpoint_images": 960, "learning_rate": 1e-3}
+    fab.train_and_publish()
+    assert fab.train_and_publish(train=better) == {"version": 2, "is_champion": 1, "is_new": 1}
+    assert fab.train_and_publish(train={"total_images": 8}) == {"version": 3, "is_champion": 0, "is_new": 1}
+    assert (fab.alias("candidate"), fab.alias("champion")) == (3, 2)
+    reason = fab.client.get_model_version("bga-generator", "3").tags["champion_decision"]
+    assert "of version 2, on the same images" in reason
+
+
+def test_a_verdict_that_says_no_makes_a_candidate_only(fab: Fab) -> None:
+    metrics = fab.train_and_publish(evaluate={"max_share_of_untrained": 1e-6})
+    assert metrics["is_champion"] == 0
+    assert fab.alias("candidate") == 1
+    assert "champion" not in fab.client.get_registered_model("bga-generator").aliases
+    assert "frechet_random" in fab.client.get_model_version("bga-generator", "1").tags["verdict"]
+
+
+def test_a_pipeline_is_one_run_with_its_steps_inside(fab: Fab) -> None:
+    fab.train_and_publish()
+    experiment = fab.client.get_experiment_by_name("fabgan")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in fab.client.search_runs([experiment.experiment_id])}
+    parents = [run for run in runs.values() if "fabgan.pipeline" in run.data.tags]
+    assert len(parents) == 1
+    steps = [run for run in runs.values() if run.data.tags.get("mlflow.parentRunId") == parents[0].info.run_id]
+    assert {run.info.run_name for run in steps} == {"train", "evaluate", "publish"}
+    assert parents[0].data.params["train.batch_size"] == "8"
+    assert "evaluate.frechet_random" in parents[0].data.metrics
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    losses = fab.client.get_metric_history(runs["train"].info.run_id, "D")
+    assert [point.step for point in losses] == [8, 16, 24, 32, 40, 48, 56, 64]
+    assert runs["train"].inputs.dataset_inputs[0].dataset.name == "packages"
+    assert any(item.path == "report" for item in fab.client.list_artifacts(runs["train"].info.run_id))
+
+
+def test_verdict_about_another_generator_is_refused(fab: Fab) -> None:
+    fab.train_and_publish()
+    paths = [f"--packages={fab.packages}", "--generator=generator", "--metrics=m.json"]
+    (fab.folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"train": section("train", seed=5)}))
+    assert fab.fabgan("train", *paths, "--checkpoints=checkpoints", "--report=report").returncode == 0
+    refused = fab.fabgan("publish", *paths, "--evaluation=evaluation", "--receipt=receipt.json")
+    assert refused.returncode == 1
+    assert "its verdict is about another generator" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_augment_gives_the_same_images_for_the_same_seed(fab: Fab) -> None:
+    fab.train_and_publish()
+    ask = ["augment", "--model=models:/bga-generator@champion", "--seed=7"]
+    for count, folder in ((20, "first"), (20, "second"), (24, "more")):
+        done = fab.fabgan(*ask, f"--count={count}", f"--out={folder}")
+        assert done.returncode == 0, done.stderr
+    first, second, more = (images_in(fab.folder / name) for name in ("first", "second", "more"))
+    assert first == second
+    assert len(set(first.values())) == 20
+    assert first.items() <= more.items()
+    manifest = read_json(fab.folder / "first" / "manifest.json")
+    assert {item["file"]: item["sha256"] for item in manifest["images"]} == first
+    again = fab.fabgan(*ask, "--count=20", "--out=first")
+    assert again.returncode == 0
+    refused = fab.fabgan(*ask, "--count=21", "--out=first")
+    assert refused.returncode == 1
+    assert "nothing was touched" in refused.stderr
+    assert images_in(fab.folder / "first") == first
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("bga-generator", "expected models:/NAME@ALIAS or models:/NAME/NUMBER"),
+        ("models:/nobody@champion", "no such model in the registry"),
+    ],
+)
+def test_a_model_that_is_not_there_is_refused(fab: Fab, model: str, message: str) -> None:
+    done = fab.fabgan("augment", f"--model={model}", "--count=1", "--out=out")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dead_server_is_one_clear_line(fab: Fab) -> None:
+    fab.environment |= {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}
+    done = fab.fabgan("augment", "--model=models:/bga-generator@champion", "--count=1", "--out=out")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("fabgan: error: MLflow at http://127.0.0.1:")
+    assert "Traceback" not in done.stderr
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A real MLflow server that keeps the artifacts itself."""
+    folder, port = tmp_path / "server", free_port()
+    folder.mkdir()
+    uri = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", f"--port={port}", "--workers=1"]
+    stores = [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts"]
+    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    with subprocess.Popen(
+        [*command, *stores], cwd=folder, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_for(uri, process)
+            yield uri
+        finally:
+            process.terminate()
+
+
+def wait_for(uri: str, process: subprocess.Popen[bytes]) -> None:
+    deadline_s = time.monotonic() + SERVER_START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        assert process.poll() is None, "the MLflow server ended"
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"no MLflow server at {uri} after {SERVER_START_TIMEOUT_S} s")
+
+
+def test_generator_published_to_a_server_is_pulled_where_nothing_else_is(
+    tmp_path: Path, packages: Path, server: str
+) -> None:
+    Fab(tmp_path / "fab", packages, server).train_and_publish()
+    elsewhere = Fab(tmp_path / "elsewhere", Path("nowhere"), server)
+    ask = ["augment", "--model=models:/bga-generator@champion", "--seed=7", "--count=4", "--out=images"]
+    done = elsewhere.fabgan(*ask)
+    assert done.returncode == 0, done.stderr
+    assert sorted(images_in(elsewhere.folder / "images")) == [f"{index:06d}.png" for index in range(4)]
+    assert [path.name for path in elsewhere.folder.iterdir()] == ["images"]
