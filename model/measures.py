@@ -89,21 +89,23 @@ def seam_visibility(generated_NCHW: Tensor, real_NCHW: Tensor, grid: int) -> Sea
     """Return the seam excess ratios of uint8 images at the inner borders of a g x g grid.
 
     [mean |step across the border| / mean |step at 3..16 px from it|] of the generated images over the same of the
-    real ones, both directions together. Raises ValueError where regions are too small to hold the offsets.
+    real ones, both directions together; flat generated images give 0. Raises ValueError where regions are too small
+    to hold the offsets, or real images are flat.
     """
     if generated_NCHW.shape[-1] // grid <= SEAM_OFFSETS_PX.stop + 1:
         raise ValueError(f"regions of {generated_NCHW.shape[-1] // grid} px are too small to judge seams")
-    first, second = (
-        _border_excess(generated_NCHW, grid, order) / _border_excess(real_NCHW, grid, order) for order in (1, 2)
-    )
+    of_real = [_border_excess(real_NCHW, grid, order) for order in (1, 2)]
+    if not all(of_real):
+        raise ValueError("the real images have no structure at the borders to compare with")
+    first, second = (_border_excess(generated_NCHW, grid, order) / of_real[order - 1] for order in (1, 2))
     return SeamVisibility(first, second)
 
 
 def _border_excess(x_NCHW: Tensor, grid: int, order: int) -> float:
     sideways = _steps_at_borders(x_NCHW, grid, order)
     upright = _steps_at_borders(x_NCHW.transpose(-1, -2), grid, order)
-    at_border, away = (a + b for a, b in zip(sideways, upright, strict=True))
-    return float(at_border / away)
+    at_border, away = (float(a + b) for a, b in zip(sideways, upright, strict=True))
+    return at_border / away if away else 0.0
 
 
 def _steps_at_borders(x_NCHW: Tensor, grid: int, order: int) -> tuple[Tensor, Tensor]:

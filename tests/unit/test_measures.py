@@ -83,3 +83,11 @@ def test_a_doubled_column_is_a_seam_below_one() -> None:
 def test_regions_too_small_for_the_offsets_are_refused() -> None:
     with pytest.raises(ValueError, match="too small"):
         seam_visibility(noise(1, 2, 32), noise(2, 2, 32), grid=2)
+
+
+def test_flat_generated_images_have_no_steps_and_flat_real_ones_are_no_measure() -> None:
+    flat = torch.full((4, 3, 64, 64), 128, dtype=torch.uint8)
+    seams = seam_visibility(flat, noise(2), grid=2)
+    assert (seams.ser1, seams.ser2) == (0, 0)
+    with pytest.raises(ValueError, match="no structure"):
+        seam_visibility(noise(1), flat, grid=2)
