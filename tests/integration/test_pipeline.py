@@ -1,0 +1,198 @@
+"""The pipeline as a person runs it: every command of the README, in a copy of the project with small parameters."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.files import read_json, sha256_of_file
+from tests.conftest import PARAMETERS, RENDERED, ROOT
+from tests.integration.test_publish import free_port
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+METRICS = ("frechet_random", "frechet_random_floor", "frechet_random_untrained", "ser1", "ser2")
+TRIED_BY_CI = {"make run", "make test", "make lint", "make lock"}
+"""`make test` is what runs this test; `make run` is `dvc repro` and `fabgan summary`, which are tried here."""
+
+
+class Project:
+    """A copy of the project in a git repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        scripts = Path(sys.executable).parent
+        self.environment = os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+    def tried(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def run(self, command: str) -> str:
+        done = self.tried(command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def metrics(self, step: str) -> dict[str, float]:
+        found: dict[str, float] = read_json(self.folder / "reports" / "metrics" / f"{step}.json")
+        return found
+
+
+def new_project(folder: Path) -> Project:
+    """Copy what git tracks, shrink the parameters, and commit."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for file in tracked.splitlines():
+        if not file.startswith(("tests/", "reports/")) and file != "dvc.lock" and (ROOT / file).is_file():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, folder / file)
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS))
+    (folder / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
+    project = Project(folder)
+    project.run("git init -q && git config user.name test && git config user.email test@localhost")
+    project.run("git add -A && git commit -qm start")
+    return project
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after its first `dvc repro`, committed. Not to be changed."""
+    project = new_project(tmp_path_factory.mktemp("reproduced"))
+    project.run("dvc repro")
+    project.run("git add -A && git commit -qm reproduced")
+    return project
+
+
+@pytest.fixture
+def project(reproduced: Project, tmp_path: Path) -> Project:
+    """A copy of the reproduced project, to be changed at will."""
+    return Project(Path(shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)))
+
+
+def test_repro_leaves_metrics_reports_and_a_clean_tree(reproduced: Project) -> None:
+    assert reproduced.metrics("evaluate").keys() >= set(METRICS)
+    tracked = reproduced.run("git ls-files").split()
+    assert {f"reports/metrics/{step}.json" for step in PARAMETERS} <= set(tracked)
+    assert not [file for file in tracked if file.endswith((".png", ".jpg", ".safetensors", ".db"))]
+    assert reproduced.run("git status --porcelain") == ""
+
+
+def test_second_repro_runs_nothing(project: Project) -> None:
+    assert "Running stage" not in project.run("dvc repro")
+
+
+def test_changed_training_parameter_runs_train_and_what_follows(project: Project) -> None:
+    output = project.run("dvc exp run -S train.learning_rate=0.0004")
+    assert re.findall(r"Running stage '(\w+)'", output) == ["train", "evaluate", "publish"]
+    changed = json.loads(project.run("dvc metrics diff --json"))["reports/metrics/evaluate.json"]
+    assert changed["frechet_random"]["diff"] != 0
+    assert project.metrics("publish")["version"] == 2
+
+
+def test_plots_show_curves_and_samples(project: Project) -> None:
+    project.run("dvc plots show")
+    page = (project.folder / "dvc_plots" / "index.html").read_text()
+    assert "losses.csv" in page
+    assert "samples_beside_real.png" in page
+    assert "000000064.png" in page
+
+
+def test_push_and_pull_bring_everything_back(project: Project) -> None:
+    before = sha256_of_file(project.folder / "artifacts" / "generator" / "generator.safetensors")
+    project.run("dvc push")
+    for lost in (".dvc/cache", "data", "artifacts/generator", "reports/train"):
+        shutil.rmtree(project.folder / lost)
+    project.run("dvc pull --allow-missing")
+    assert sha256_of_file(project.folder / "artifacts" / "generator" / "generator.safetensors") == before
+    assert "Running stage" not in project.run("dvc repro")
+
+
+def test_a_wrong_key_is_one_line_and_leaves_earlier_results(project: Project) -> None:
+    parameters = PARAMETERS | {"train": PARAMETERS["train"] | {"bach_size": 8}}
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(parameters))
+    weights = project.folder / "artifacts" / "generator" / "generator.safetensors"
+    before = sha256_of_file(weights)
+    failed = project.tried(
+        "fabgan train --packages data/packages --checkpoints checkpoints --generator artifacts/generator "
+        "--report reports/train --metrics reports/metrics/train.json"
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("fabgan: error: params.yaml: train.bach_size: unknown key (known here: ")
+    assert len(failed.stderr.splitlines()) == 1
+    assert sha256_of_file(weights) == before
+
+
+@pytest.mark.parametrize("content", ["", "words"])
+def test_a_folder_without_photographs_is_one_line(project: Project, content: str) -> None:
+    (project.folder / "photographs").mkdir()
+    if content:
+        (project.folder / "photographs" / "notes.txt").write_text(content)
+    parameters = PARAMETERS | {"ingest": PARAMETERS["ingest"] | {"source": "photographs"}}
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(parameters))
+    failed = project.tried("fabgan ingest --output data/frames --metrics reports/metrics/ingest.json")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("fabgan: error: photographs: no image to use")
+    assert "Traceback" not in failed.stderr
+    assert (project.folder / "data" / "frames" / "manifest.json").is_file()
+
+
+def readme_commands() -> list[str]:
+    """Return every command in the README's shell blocks, without comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def test_every_command_of_the_readme_works(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "photographs" / "lot-1").mkdir(parents=True)
+    shutil.copytree(project.folder / "data" / "frames" / "frames", tmp_path / "photographs" / "lot-1" / "x")
+    for command in readme_commands():
+        if command in TRIED_BY_CI or command.startswith("git clone"):
+            continue
+        if command.startswith("mlflow ui"):
+            try_server(project, command)
+            continue
+        project.run(smaller(command, tmp_path))
+        if command.startswith("fabgan preset"):
+            project.run("git checkout -q params.yaml")
+
+
+def smaller(command: str, folder: Path) -> str:
+    """Return a command with the folder of photographs that is there, and fewer things to do."""
+    command = command.replace("/path/to/photographs", str(folder / "photographs"))
+    command = re.sub(r"--frames \d+", "--frames 2", command)
+    return command.replace(". .venv/bin/activate", "true")
+
+
+def try_server(project: Project, command: str) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {command} --port {port}"],
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            deadline_s = time.monotonic() + 120
+            while time.monotonic() < deadline_s:
+                assert process.poll() is None, f"{command} ended"
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                    return
+                time.sleep(0.2)
+            raise TimeoutError(command)
+        finally:
+            process.terminate()
