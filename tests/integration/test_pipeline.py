@@ -59,7 +59,8 @@ def new_project(folder: Path) -> Project:
         if not file.startswith(("tests/", "reports/")) and file != "dvc.lock" and (ROOT / file).is_file():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, folder / file)
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS))
+    presets = yaml.safe_load((ROOT / "params.yaml").read_text())["presets"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"presets": presets}))
     (folder / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
     project = Project(folder)
     project.run("git init -q && git config user.name test && git config user.email test@localhost")
