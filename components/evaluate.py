@@ -5,27 +5,23 @@ beside what the same measure says of two halves of the real images (the floor) a
 first training step (the ceiling).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from components.dataset import load_packages
-from components.errors import UserError
 from components.files import atomic_folder
 from components.generators import load_card, load_generator, untrained_generator
 from components.images import write_png
-from components.judging import HeldOut, held_out_sha256, load_held_out
+from components.judging import HeldOut, Measures, held_out_sha256, load_held_out, measure
 from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, parameters
 from components.sheets import image_grid, side_by_side
 from components.verdict import Verdict, write_verdict
-from model.measures import frechet_distance, random_features, seam_visibility
-from model.paper import GRID
 from model.training import random_stream
 
 SHEET_IMAGES = 36
-LEAST_HELD_OUT = 2
 
 
 @parameters
@@ -50,15 +46,6 @@ class EvaluateParameters:
             raise ValueError("generated_images: a distance between distributions needs at least 2")
 
 
-@dataclass(frozen=True)
-class _Measures:
-    frechet_random: float
-    frechet_random_floor: float
-    frechet_random_untrained: float
-    ser1: float
-    ser2: float
-
-
 def run(params: EvaluateParameters, packages: Path, generator: Path, report: Path) -> dict[str, float]:
     """Measure the `generator` folder against the `packages` folder; fill `report`; return the measures.
 
@@ -68,18 +55,9 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, report: Pat
     trained = load_generator(generator)
     size_px = trained.config.image_size_px
     held_out = load_held_out(packages, size_px, params.generated_images, params.seed)
-    if len(held_out.x_NCHW) < LEAST_HELD_OUT:
-        raise UserError(f"{packages}: only {len(held_out.x_NCHW)} held-out image; raise ingest.held_out_share")
     generated = held_out.samples(trained)
     untrained = held_out.samples(untrained_generator(trained.config, params.seed))
-    seams = seam_visibility(generated, held_out.x_NCHW, GRID)
-    measures = _Measures(
-        frechet_random=held_out.frechet_random(generated),
-        frechet_random_floor=_floor(load_packages(packages, size_px), params.seed),
-        frechet_random_untrained=held_out.frechet_random(untrained),
-        ser1=seams.ser1,
-        ser2=seams.ser2,
-    )
+    measures = measure(generated, untrained, held_out, load_packages(packages, size_px))
     reasons = _objections(measures, params)
     verdict = Verdict(
         passed=not reasons,
@@ -95,14 +73,7 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, report: Pat
     return {**asdict(measures), "passed": float(verdict.passed)}
 
 
-def _floor(x_NCHW: Tensor, seed: int) -> float:
-    """Return the distance between two random halves of the real images: as close as this measure can tell."""
-    order = torch.randperm(len(x_NCHW), generator=random_stream(seed, "floor"))
-    first, second = random_features(x_NCHW)[order].tensor_split(2)
-    return frechet_distance(first, second)
-
-
-def _objections(measures: _Measures, params: EvaluateParameters) -> list[str]:
+def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
     share = measures.frechet_random / measures.frechet_random_untrained
     objections = []
     if share > params.max_share_of_untrained:

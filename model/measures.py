@@ -1,6 +1,6 @@
 """How far generated images are from real ones, and how visible their seams are.
 
-Dimensions: N images, C channels, H W pixels, F features, S offsets across a border.
+Dimensions: N images, C channels, H W pixels, F features, O orders of difference (1, 2).
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from model.pixels import to_float
 FEATURE_SEED = 20240229
 FEATURE_WIDTHS = (16, 32, 64)
 SEAM_OFFSETS_PX = range(3, 17)
+RESAMPLES = 500
 
 
 class RandomFeatures(nn.Module):
@@ -92,29 +93,74 @@ def seam_visibility(generated_NCHW: Tensor, real_NCHW: Tensor, grid: int) -> Sea
     real ones, both directions together; flat generated images give 0. Raises ValueError where regions are too small
     to hold the offsets, or real images are flat.
     """
-    if generated_NCHW.shape[-1] // grid <= SEAM_OFFSETS_PX.stop + 1:
-        raise ValueError(f"regions of {generated_NCHW.shape[-1] // grid} px are too small to judge seams")
-    of_real = [_border_excess(real_NCHW, grid, order) for order in (1, 2)]
-    if not all(of_real):
+    generated, real = (_border_steps(x_NCHW, grid) for x_NCHW in (generated_NCHW, real_NCHW))
+    return SeamVisibility(*_excess_ratios(generated, real).tolist())
+
+
+def seam_interval(real_NCHW: Tensor, grid: int, stream: torch.Generator, share: float = 0.95) -> tuple[float, float]:
+    """Return between which values SER1 and SER2 of real images against real images lie, in `share` of the cases.
+
+    Bootstrapped: both sides are drawn from the same images with replacement, and the wider interval of the two
+    ratios is returned. Generated images inside of it cannot be told from real ones by their borders.
+    """
+    steps = _border_steps(real_NCHW, grid)
+    draws = torch.randint(len(steps), (2, RESAMPLES, len(steps)), generator=stream)
+    ratios = torch.stack([_excess_ratios(steps[a], steps[b]) for a, b in zip(*draws, strict=True)])
+    tail = (1 - share) / 2
+    low, high = ratios.quantile(tail, dim=0), ratios.quantile(1 - tail, dim=0)
+    return float(low.min()), float(high.max())
+
+
+def _excess_ratios(generated_NO2: Tensor, real_NO2: Tensor) -> Tensor:
+    """Return SER1 and SER2 from steps as `_border_steps` gives them."""
+    excess = []
+    for steps_O2 in (generated_NO2.mean(dim=0), real_NO2.mean(dim=0)):
+        at_border, away = steps_O2.unbind(dim=1)
+        excess.append(torch.where(away > 0, at_border / away, 0.0))
+    generated, real = excess
+    if not (real > 0).all():
         raise ValueError("the real images have no structure at the borders to compare with")
-    first, second = (_border_excess(generated_NCHW, grid, order) / of_real[order - 1] for order in (1, 2))
-    return SeamVisibility(first, second)
+    return generated / real
 
 
-def _border_excess(x_NCHW: Tensor, grid: int, order: int) -> float:
-    sideways = _steps_at_borders(x_NCHW, grid, order)
-    upright = _steps_at_borders(x_NCHW.transpose(-1, -2), grid, order)
-    at_border, away = (float(a + b) for a, b in zip(sideways, upright, strict=True))
-    return at_border / away if away else 0.0
+def _border_steps(x_NCHW: Tensor, grid: int) -> Tensor:
+    """Return per image the mean step across the inner borders and away from them, of both orders: N x 2 x 2."""
+    if x_NCHW.shape[-1] // grid <= SEAM_OFFSETS_PX.stop + 1:
+        raise ValueError(f"regions of {x_NCHW.shape[-1] // grid} px are too small to judge seams")
+    directions = (x_NCHW, x_NCHW.transpose(-1, -2))
+    orders = [sum(_steps(x, grid, order) for x in directions) for order in (1, 2)]
+    return torch.stack([torch.as_tensor(steps_N2) for steps_N2 in orders], dim=1)
 
 
-def _steps_at_borders(x_NCHW: Tensor, grid: int, order: int) -> tuple[Tensor, Tensor]:
-    """Return the mean step across the inner vertical borders, and the mean step some pixels away from them."""
-    steps = x_NCHW.double().diff(dim=-1)
+def _steps(x_NCHW: Tensor, grid: int, order: int) -> Tensor:
+    """Return per image the mean step across the inner vertical borders, and the one some pixels away: N x 2."""
+    steps = x_NCHW.float().diff(dim=-1)
     if order == 2:
         steps = functional.pad(steps[..., 1:-1] - (steps[..., :-2] + steps[..., 2:]) / 2, (1, 1))
-    size_W = steps.abs().mean(dim=(0, 1, 2))
+    size_NW = steps.abs().mean(dim=(1, 2)).double()
     region_px = x_NCHW.shape[-1] // grid
     borders = [region_px * column - 1 for column in range(1, grid)]
     away = [border + sign * offset for border in borders for offset in SEAM_OFFSETS_PX for sign in (-1, 1)]
-    return size_W[borders].mean(), size_W[away].mean()
+    return torch.stack([size_NW[:, borders].mean(dim=1), size_NW[:, away].mean(dim=1)], dim=1)
+
+
+def mean_pairwise_distance(features_NF: Tensor) -> float:
+    """Return the mean Euclidean distance between two different samples: how much a set differs within itself."""
+    return float(torch.pdist(features_NF).mean())
+
+
+def random_patches(x_NCHW: Tensor, side_px: int, per_image: int, stream: torch.Generator) -> Tensor:
+    """Return square patches at random places, at native resolution: (N * per_image) x C x side x side.
+
+    Distances on patches see detail that distances on whole images average away (pFID, Lin et al. 2019,
+    arXiv:1904.00284).
+    """
+    height_px, width_px = x_NCHW.shape[-2:]
+    places = torch.randint(min(height_px, width_px) - side_px + 1, (len(x_NCHW), per_image, 2), generator=stream)
+    return torch.stack(
+        [
+            image[:, top : top + side_px, left : left + side_px]
+            for image, spots in zip(x_NCHW, places.tolist(), strict=True)
+            for top, left in spots
+        ]
+    )

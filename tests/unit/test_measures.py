@@ -3,7 +3,15 @@ import hashlib
 import pytest
 import torch
 
-from model.measures import RandomFeatures, frechet_distance, random_features, seam_visibility
+from model.measures import (
+    RandomFeatures,
+    frechet_distance,
+    mean_pairwise_distance,
+    random_features,
+    random_patches,
+    seam_interval,
+    seam_visibility,
+)
 
 
 def noise(seed: int, count: int = 64, size_px: int = 64) -> torch.Tensor:
@@ -91,3 +99,35 @@ def test_flat_generated_images_have_no_steps_and_flat_real_ones_are_no_measure()
     assert (seams.ser1, seams.ser2) == (0, 0)
     with pytest.raises(ValueError, match="no structure"):
         seam_visibility(noise(1), flat, grid=2)
+
+
+def test_interval_of_real_images_holds_real_images_and_no_seam() -> None:
+    low, high = seam_interval(noise(1, 256), grid=2, stream=torch.Generator().manual_seed(1))
+    assert 0.8 < low < 1 < high < 1.2
+    seams = seam_visibility(noise(3, 256), noise(1, 256), grid=2)
+    assert low - 0.01 <= seams.ser1 <= high + 0.01
+    x = noise(3, 256)
+    x[..., 32:] = (x[..., 32:].float() * 0.8).to(torch.uint8)
+    assert seam_visibility(x, noise(1, 256), grid=2).ser1 > high
+
+
+def test_interval_is_narrower_for_more_images() -> None:
+    def width(count: int) -> float:
+        low, high = seam_interval(noise(1, count), grid=2, stream=torch.Generator().manual_seed(1))
+        return high - low
+
+    assert width(256) < 0.7 * width(32)
+
+
+def test_pairwise_distance_of_a_triangle_is_the_mean_of_its_sides() -> None:
+    triangle = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    assert mean_pairwise_distance(triangle) == pytest.approx(4)
+
+
+def test_patches_are_pieces_of_their_images() -> None:
+    x = torch.arange(2 * 16 * 16, dtype=torch.int32).reshape(2, 1, 16, 16)
+    patches = random_patches(x, side_px=4, per_image=3, stream=torch.Generator().manual_seed(1))
+    assert patches.shape == (6, 1, 4, 4)
+    assert [int(patch.min()) // 256 for patch in patches] == [0, 0, 0, 1, 1, 1]
+    assert torch.equal(patches[0, 0, 1:] - patches[0, 0, :-1], torch.full((3, 4), 16, dtype=torch.int32))
+    assert torch.equal(patches[0, 0, :, 1:] - patches[0, 0, :, :-1], torch.ones((4, 3), dtype=torch.int32))
