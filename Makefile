@@ -1,6 +1,8 @@
 # The commands that people, hooks and CI run are the same.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Threads that spin while they wait starve each other where the cores are shared.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: install run test lint format lock
 
