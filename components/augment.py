@@ -15,7 +15,7 @@ from components.parameters import NonNegativeInt, PositiveInt, digest, parameter
 from components.progress import Progress
 from components.resumable import resumable_folder
 from components.tracking.registry import Registry
-from model.paper import Generator
+from components.variants import Generator
 
 MANIFEST = "manifest.json"
 

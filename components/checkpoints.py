@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from components.tensors import save_tensors
-from model.training import Training
+from components.variants import Training
 
 FILE_NAME = "checkpoint.safetensors"
 
@@ -73,7 +73,8 @@ def _tensors(training: Training) -> dict[str, Tensor]:
     for name, network in training.networks.items():
         for key, value in network.state_dict().items():
             tensors[f"{name}/network/{key}"] = value
-        for index, state in training.optimizers[name].state_dict()["state"].items():
+    for name, optimizer in training.optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"{name}/adam/{index}/{key}"] = value
     return tensors
@@ -82,11 +83,11 @@ def _tensors(training: Training) -> dict[str, Tensor]:
 def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
     for name, network in training.networks.items():
         network.load_state_dict(_below(tensors, f"{name}/network/"))
+    for name, optimizer in training.optimizers.items():
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in _below(tensors, f"{name}/adam/").items():
             index, field = key.split("/")
             state.setdefault(int(index), {})[field] = value
-        optimizer = training.optimizers[name]
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -19,7 +19,7 @@ from components.judging import HeldOut, Measures, held_out_sha256, load_held_out
 from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, parameters
 from components.sheets import image_grid, side_by_side
 from components.verdict import Verdict, write_verdict
-from model.training import random_stream
+from model.streams import random_stream
 
 SHEET_IMAGES = 36
 
@@ -56,7 +56,7 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, report: Pat
     size_px = trained.config.image_size_px
     held_out = load_held_out(packages, size_px, params.generated_images, params.seed)
     generated = held_out.samples(trained)
-    untrained = held_out.samples(untrained_generator(trained.config, params.seed))
+    untrained = held_out.samples(untrained_generator(trained, params.seed))
     measures = measure(generated, untrained, held_out, load_packages(packages, size_px))
     reasons = _objections(measures, params)
     verdict = Verdict(

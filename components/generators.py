@@ -14,22 +14,22 @@ from torch import Tensor
 
 from components.errors import UserError
 from components.files import atomic_folder, read_json, sha256_of_file, write_json
-from components.parameters import parse
 from components.tensors import save_tensors
-from model.paper import Generator, PaperConfig
+from components.variants import Generator, new_generator, variant_of
 from model.pixels import to_uint8
-from model.training import random_stream
+from model.streams import random_stream
 
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
 GENERATION_BATCH = 16
+GENERATION_PIXELS = 16 * 256 * 256
 
 
 def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) -> None:
     """Write a generator; `facts` go into its JSON card beside what is needed to build it again."""
     with atomic_folder(folder) as partial:
         save_tensors(partial / WEIGHTS, generator.state_dict())
-        card = {"format": 1, "variant": "paper", "config": asdict(generator.config)} | {
+        card = {"format": 1, "variant": variant_of(generator), "config": asdict(generator.config)} | {
             "weights_sha256": sha256_of_file(partial / WEIGHTS),
             **facts,
         }
@@ -39,7 +39,7 @@ def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) ->
 def load_card(folder: Path) -> dict[str, Any]:
     """Return a generator's JSON card."""
     card = read_json(folder / CARD)
-    if not isinstance(card, dict) or card.get("format") != 1 or card.get("variant") != "paper":
+    if not isinstance(card, dict) or card.get("format") != 1:
         raise UserError(f"{folder / CARD}: not the card of a generator that this version can build")
     return card
 
@@ -50,16 +50,16 @@ def load_generator(folder: Path) -> Generator:
     weights = folder / WEIGHTS
     if not weights.is_file() or sha256_of_file(weights) != card.get("weights_sha256"):
         raise UserError(f"{weights}: missing, or not the weights that {CARD} describes (sha256 differs)")
-    generator = untrained_generator(parse(PaperConfig, card.get("config"), str(folder / CARD), "config"), seed=0)
+    generator = new_generator(str(card.get("variant")), card.get("config", {}), str(folder / CARD))
     generator.load_state_dict(load_file(weights))
     return generator.eval()
 
 
-def untrained_generator(config: PaperConfig, seed: int) -> Generator:
-    """Return a generator as it is before its first training step."""
+def untrained_generator(like: Generator, seed: int) -> Generator:
+    """Return a generator of the same kind and shapes as it is before its first training step."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Generator(config).eval()
+        return type(like)(like.config).eval()  # type: ignore[arg-type]
 
 
 def latents(count: int, latent_size: int, seed: int, first: int = 0) -> Tensor:
@@ -77,7 +77,8 @@ def generate(generator: Generator, count: int, seed: int) -> Iterator[Tensor]:
 
     Every batch is full: another batch size may pick another convolution algorithm and round otherwise.
     """
-    for first in range(0, count, GENERATION_BATCH):
-        z_BZ = latents(GENERATION_BATCH, generator.config.latent_size, seed, first)
+    batch = max(min(GENERATION_BATCH, GENERATION_PIXELS // generator.config.image_size_px**2), 1)
+    for first in range(0, count, batch):
+        z_BZ = latents(batch, generator.config.latent_size, seed, first)
         images = to_uint8(generator.full_image(z_BZ))
         yield from images[: count - first]

@@ -14,6 +14,7 @@ from components.dataset import load_packages
 from components.errors import UserError
 from components.generators import generate
 from components.manifest import PackageManifest, read_manifest
+from components.variants import Generator
 from model.measures import (
     frechet_distance,
     mean_pairwise_distance,
@@ -22,8 +23,8 @@ from model.measures import (
     seam_interval,
     seam_visibility,
 )
-from model.paper import GRID, Generator
-from model.training import random_stream
+from model.paper import GRID
+from model.streams import random_stream
 
 LEAST_HELD_OUT = 2
 PATCH_PX = 32

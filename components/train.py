@@ -22,13 +22,13 @@ from components.files import atomic_folder
 from components.generators import generate, save_generator
 from components.images import write_png
 from components.manifest import manifest_digest
-from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, Share, digest, parameters
+from components.parameters import NonNegativeInt, PositiveInt, digest, parameters
 from components.progress import Progress
 from components.provenance import code_digest
 from components.sheets import image_grid
-from model.paper import PaperConfig
+from components.variants import PaperSettings, SeamlessSettings, Training, Variant, new_paper, new_seamless
 from model.pixels import to_float
-from model.training import AdamConfig, Training, random_stream
+from model.streams import random_stream
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
 LOSS_POINTS = 500
@@ -46,16 +46,13 @@ class TrainParameters:
     checkpoint_images: PositiveInt
     """A checkpoint and a grid of samples every so many images."""
     batch_size: PositiveInt
-    latent_size: PositiveInt
-    embedding_size: PositiveInt
-    generator_width: PositiveInt
-    discriminator_width: PositiveInt
-    full_discriminator_width: PositiveInt
-    generator_loss: Literal["minimax", "non_saturating"]
-    learning_rate: PositiveFloat
-    beta1: Share
-    beta2: Share
+    variant: Variant
+    """Which model is trained; its settings are in the section of its name."""
+    step: Literal["joint", "region_wise"]
+    """How a step's gradient is computed: at the memory of the whole image, or of a region. The gradient is the same."""
     seed: NonNegativeInt
+    paper: PaperSettings
+    seamless: SeamlessSettings
 
 
 def run(
@@ -72,7 +69,7 @@ def run(
         raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
     training = _new_training(params, channels=x_NCHW.shape[1])
     data_sha256 = manifest_digest(packages)
-    code = code_digest("model", "components/train.py", "components/dataset.py")
+    code = code_digest("model", "components/train.py", "components/variants.py", "components/dataset.py")
     kept = Checkpoints(checkpoints, fingerprint=digest([asdict(params), data_sha256, code]))
     points = _train(params, training, x_NCHW, kept, log)
     facts = {"data_sha256": data_sha256, "parameters": asdict(params), "training_images": len(x_NCHW)}
@@ -83,8 +80,8 @@ def run(
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:
     sizes = {
-        f"parameters_{name}": float(sum(weight.numel() for weight in network.parameters()))
-        for name, network in training.networks.items()
+        f"parameters_{name}": float(sum(weight.numel() for weight in training.networks[name].parameters()))
+        for name in training.optimizers
     }
     losses = {f"loss_{name}": loss for name, loss in points[-1].losses.items()}
     return {"images": points[-1].images, **losses, **sizes, "parameters": sum(sizes.values())}
@@ -92,19 +89,11 @@ def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, flo
 
 def _new_training(params: TrainParameters, channels: int) -> Training:
     try:
-        config = PaperConfig(
-            image_size_px=params.image_size_px,
-            channels=channels,
-            latent_size=params.latent_size,
-            embedding_size=params.embedding_size,
-            generator_width=params.generator_width,
-            discriminator_width=params.discriminator_width,
-            full_discriminator_width=params.full_discriminator_width,
-        )
+        if params.variant == "paper":
+            return new_paper(params.paper, params.image_size_px, channels, params.step, params.seed)
+        return new_seamless(params.seamless, params.image_size_px, channels, params.step, params.seed)
     except ValueError as error:
         raise UserError(f"train.{error}") from error
-    adam = AdamConfig(params.learning_rate, params.beta1, params.beta2)
-    return Training(config, adam, params.generator_loss, params.seed)
 
 
 def _train(
@@ -121,7 +110,8 @@ def _train(
     progress = Progress("train", total_steps * params.batch_size, "images", done_steps * params.batch_size)
     since_point: list[dict[str, Tensor]] = []
     for step in range(done_steps + 1, total_steps + 1):
-        since_point.append(training.step(*_batch(params, x_NCHW, step)))
+        stream = random_stream(params.seed, "step", step)
+        since_point.append(training.step(_batch(x_NCHW, params.batch_size, stream), step, stream))
         if step % point_steps == 0 or step == total_steps:
             points.append(_loss_point(since_point, step * params.batch_size))
             since_point.clear()
@@ -133,10 +123,8 @@ def _train(
     return points
 
 
-def _batch(params: TrainParameters, x_NCHW: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    stream = random_stream(params.seed, "batch", step)
-    chosen = torch.randperm(len(x_NCHW), generator=stream)[: params.batch_size]
-    return to_float(x_NCHW[chosen]), torch.randn(params.batch_size, params.latent_size, generator=stream)
+def _batch(x_NCHW: Tensor, size: int, stream: torch.Generator) -> Tensor:
+    return to_float(x_NCHW[torch.randperm(len(x_NCHW), generator=stream)[:size]])
 
 
 def _loss_point(steps: list[dict[str, Tensor]], images: int) -> LossPoint:

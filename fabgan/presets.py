@@ -1,6 +1,8 @@
 """Presets: sets of values kept in params.yaml, written into its sections by one command."""
 
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 from components.errors import UserError
 from components.files import atomic_file
@@ -22,8 +24,14 @@ def apply_preset(path: Path, name: str) -> None:
     yaml.preserve_quotes = True
     yaml.width = 4096
     content = yaml.load(path)
-    for section, values in presets[name].items():
-        for key, value in values.items():
-            content[section][key] = value
+    _merge(content, presets[name])
     with atomic_file(path) as partial:
         yaml.dump(content, partial)
+
+
+def _merge(content: MutableMapping[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            _merge(content[key], value)
+        else:
+            content[key] = value

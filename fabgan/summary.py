@@ -13,7 +13,7 @@ Look at   reports/evaluate/samples_beside_real.png   generated packages beside r
 Then      . .venv/bin/activate
           fabgan augment --model models:/bga-generator@candidate --count 64 --seed 7 --out out/augmented
           mlflow ui --backend-store-uri sqlite:///mlflow.db
-          dvc exp run -S train.learning_rate=0.0003 && dvc metrics diff
+          dvc exp run -S train.seed=2 && dvc metrics diff
 """
 
 

@@ -3,17 +3,20 @@
 Dimensions: B batch, C channels, H W pixels, Z latent.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from model import region_wise
 from model.objective import GeneratorLoss, discriminator_loss, generator_loss
 from model.paper import GRID, REGIONS, FullDiscriminator, Generator, PaperConfig, RegionDiscriminator
 from model.regions import phi, psi
+
+StepKind = Literal["joint", "region_wise"]
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,27 @@ class AdamConfig:
 
 
 class Training:
-    """The three networks, their optimizers, and the step that trains them."""
+    """The three networks, their optimizers, and the step that trains them.
 
-    def __init__(self, config: PaperConfig, adam: AdamConfig, loss: GeneratorLoss, seed: int) -> None:
+    A `joint` step writes the objective down as it is and keeps the graph of a whole step: the reference.
+    A `region_wise` step has the same gradient and running statistics at a region's memory (model/region_wise.py).
+    """
+
+    def __init__(
+        self,
+        config: PaperConfig,
+        adam: AdamConfig,
+        loss: GeneratorLoss,
+        seed: int,
+        step_kind: StepKind = "region_wise",
+    ) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.generator = Generator(config)
             self.region_discriminator = RegionDiscriminator(config)
             self.full_discriminator = FullDiscriminator(config)
         self.loss = loss
+        self.step_kind = step_kind
         self.networks: dict[str, nn.Module] = {
             "G": self.generator,
             "D": self.region_discriminator,
@@ -48,25 +63,47 @@ class Training:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a third faster on CPUs
         self.optimizers = {name: adam.build(network) for name, network in self.networks.items()}
 
-    def step(self, x_BCHW: Tensor, z_BZ: Tensor) -> dict[str, Tensor]:
+    def step(self, x_BCHW: Tensor, index: int, stream: torch.Generator) -> dict[str, Tensor]:
+        """Update every network once from real images in [-1, 1], with latents drawn from `stream`.
+
+        `index` counts the steps of a training; each step of this model is alike.
+        """
+        latent_size = self.generator.config.latent_size
+        return self.update(x_BCHW, torch.randn(len(x_BCHW), latent_size, generator=stream))
+
+    def update(self, x_BCHW: Tensor, z_BZ: Tensor) -> dict[str, Tensor]:
         """Update D, FD and G once from real images in [-1, 1] and latents N(0, 1); return the three losses."""
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
+        return self._joint_step(x_BCHW, z_BZ) if self.step_kind == "joint" else self._region_wise_step(x_BCHW, z_BZ)
+
+    def _joint_step(self, x_BCHW: Tensor, z_BZ: Tensor) -> dict[str, Tensor]:
         fakes = [self.generator(z_BZ, region) for region in range(REGIONS)]
         merged_BCHW = phi(fakes, GRID)
         losses = {
-            "D": self._update("D", lambda: self._region_loss(x_BCHW, [fake.detach() for fake in fakes])),
-            "FD": self._update("FD", lambda: self._full_loss(x_BCHW, merged_BCHW.detach())),
+            "D": self._minimise("D", lambda: self._region_loss(x_BCHW, [fake.detach() for fake in fakes])),
+            "FD": self._minimise("FD", lambda: self._full_loss(x_BCHW, merged_BCHW.detach())),
         }
-        with _frozen(self.region_discriminator, self.full_discriminator):
-            losses["G"] = self._update("G", lambda: self._generator_loss(fakes, merged_BCHW))
+        with frozen(self.region_discriminator, self.full_discriminator):
+            losses["G"] = self._minimise("G", lambda: self._generator_loss(fakes, merged_BCHW))
         return losses
 
-    def _update(self, name: str, loss_of: Callable[[], Tensor]) -> Tensor:
-        optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    def _region_wise_step(self, x_BCHW: Tensor, z_BZ: Tensor) -> dict[str, Tensor]:
+        judge, full_judge = self.region_discriminator, self.full_discriminator
+        fake_BCHW = region_wise.merged_image(self.generator, z_BZ)
+        with updated(self.optimizers["D"]):
+            loss_D = region_wise.learn_regions(judge, x_BCHW, fake_BCHW)
+        with updated(self.optimizers["FD"]):
+            loss_FD = region_wise.learn_full_images(full_judge, x_BCHW, fake_BCHW)
+        with frozen(judge, full_judge):
+            loss_G, gradient_BCHW = region_wise.image_gradient(judge, full_judge, fake_BCHW, self.loss)
+        with updated(self.optimizers["G"]):
+            region_wise.learn_generator(self.generator, z_BZ, gradient_BCHW)
+        return {"D": loss_D, "FD": loss_FD, "G": loss_G}
+
+    def _minimise(self, name: str, loss_of: Callable[[], Tensor]) -> Tensor:
+        with updated(self.optimizers[name]):
+            loss = loss_of()
+            loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def _region_loss(self, x_BCHW: Tensor, fakes: list[Tensor]) -> Tensor:
@@ -87,19 +124,19 @@ class Training:
 
 
 @contextmanager
-def _frozen(*networks: nn.Module) -> Iterator[None]:
+def updated(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Let the gradients that the body adds up make one step of the optimizer, then let go of their memory."""
+    optimizer.zero_grad(set_to_none=True)
+    yield
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
     """Keep gradients out of the discriminators' weights while G learns through them."""
     for network in networks:
         network.requires_grad_(False)
     yield
     for network in networks:
         network.requires_grad_(True)
-
-
-def random_stream(*place: int | str) -> torch.Generator:
-    """Return a random generator that depends on its place alone, such as (seed, "batch", step).
-
-    Training that draws so needs no random state in its checkpoints: it resumes exactly from its progress.
-    """
-    name = "/".join(str(part) for part in place)
-    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1)

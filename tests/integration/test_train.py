@@ -47,15 +47,17 @@ def kill_after_first_checkpoint(arguments: list[str], folder: Path) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-def test_resumed_run_equals_uninterrupted_run(packages: Path, tmp_path: Path) -> None:
-    arguments = command(packages, tmp_path / "killed", total_images=1600, checkpoint_images=80)
+@pytest.mark.parametrize("variant", ["paper", "seamless"])
+def test_resumed_run_equals_uninterrupted_run(packages: Path, tmp_path: Path, variant: str) -> None:
+    changes = {"variant": variant, "total_images": 800, "checkpoint_images": 80}
+    arguments = command(packages, tmp_path / "killed", **changes)
     kill_after_first_checkpoint(arguments, tmp_path / "killed")
     assert not (tmp_path / "killed" / WEIGHTS).exists()
     resumed = subprocess.run(arguments, cwd=tmp_path / "killed", capture_output=True, text=True, check=True)
     assert "resuming after step" in resumed.stderr
-    arguments = command(packages, tmp_path / "whole", total_images=1600, checkpoint_images=80)
+    arguments = command(packages, tmp_path / "whole", **changes)
     subprocess.run(arguments, cwd=tmp_path / "whole", capture_output=True, check=True)
-    for file in (WEIGHTS, Path("report/losses.csv"), Path("report/samples/000001600.png")):
+    for file in (WEIGHTS, Path("report/losses.csv"), Path("report/samples/000000800.png")):
         assert sha256_of_file(tmp_path / "killed" / file) == sha256_of_file(tmp_path / "whole" / file), file
 
 
@@ -117,7 +119,8 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(packages: Path, tmp_pat
     arguments = command(packages, tmp_path, total_images=160, checkpoint_images=80)
     subprocess.run(arguments, cwd=tmp_path, capture_output=True, check=True)
     before = sha256_of_file(tmp_path / WEIGHTS)
-    arguments = command(packages, tmp_path, total_images=160, checkpoint_images=80, generator_width=64)
+    wide = PARAMETERS["train"]["paper"] | {"generator_width": 64}
+    arguments = command(packages, tmp_path, total_images=160, checkpoint_images=80, paper=wide)
     shell = f"ulimit -f 2000; exec {' '.join(arguments)}"
     failed = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert failed.returncode == 1

@@ -1,7 +1,8 @@
 import torch
 
 from model.paper import PaperConfig
-from model.training import AdamConfig, Training, random_stream
+from model.streams import random_stream
+from model.training import AdamConfig, Training
 
 CONFIG = PaperConfig(
     image_size_px=32,
@@ -34,7 +35,7 @@ def weights(trained: Training) -> dict[str, torch.Tensor]:
 def test_a_step_changes_every_weight_of_the_three_networks() -> None:
     trained = training()
     before = weights(trained)
-    losses = trained.step(*batch())
+    losses = trained.update(*batch())
     assert losses.keys() == {"G", "D", "FD"}
     unchanged = [name for name, weight in weights(trained).items() if torch.equal(weight, before[name])]
     assert unchanged == []
@@ -43,31 +44,28 @@ def test_a_step_changes_every_weight_of_the_three_networks() -> None:
 def test_same_seed_trains_to_the_same_weights() -> None:
     first, second = training(), training()
     for trained in (first, second):
-        trained.step(*batch())
+        trained.update(*batch())
     assert all(torch.equal(weight, weights(second)[name]) for name, weight in weights(first).items())
 
 
-def test_generator_step_leaves_no_gradient_in_the_discriminators() -> None:
+def test_a_step_lets_go_of_its_gradients() -> None:
     trained = training()
     x, z = batch()
-    trained.step(x, z)
-    after_own_update = [
-        weight.grad.clone() for weight in trained.region_discriminator.parameters() if weight.grad is not None
-    ]
-    assert len(after_own_update) == len(list(trained.region_discriminator.parameters()))
+    trained.update(x, z)
+    assert all(weight.grad is None for network in trained.networks.values() for weight in network.parameters())
     assert all(weight.requires_grad for weight in trained.full_discriminator.parameters())
 
 
 def test_training_does_not_touch_the_global_random_state() -> None:
     state = torch.random.get_rng_state()
-    training().step(*batch())
+    training().update(*batch())
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_discriminator_learns_to_tell_real_from_fake() -> None:
     trained = training()
     x, z = batch()
-    losses = [trained.step(x, z) for _ in range(60)]
+    losses = [trained.update(x, z) for _ in range(60)]
     assert losses[-1]["D"] < 0.5 * losses[0]["D"]
 
 
@@ -78,3 +76,12 @@ def test_random_streams_depend_on_their_place_alone() -> None:
     assert draw(1, "batch", 7) == draw(1, "batch", 7)
     assert draw(1, "batch", 7) != draw(1, "batch", 8)
     assert draw(1, "batch", 7) != draw(2, "batch", 7)
+
+
+def test_a_step_draws_its_latents_from_its_stream_alone() -> None:
+    first, second, other = training(), training(), training()
+    x, _ = batch()
+    for trained, place in ((first, 7), (second, 7), (other, 8)):
+        trained.step(x, 1, random_stream(1, "step", place))
+    assert all(torch.equal(weight, weights(second)[name]) for name, weight in weights(first).items())
+    assert not all(torch.equal(weight, weights(other)[name]) for name, weight in weights(first).items())

@@ -1,0 +1,114 @@
+"""How much memory a training step takes: `python -m benchmarks.memory --variant paper dcgan --image-size 128 256`.
+
+Prints one JSON line a case; progress, and the ratio to the first of several --step, go to standard error.
+`peak_growth_mib` is what two whole training steps (Adam's state is made in the first) add to the process at their
+worst, over what it holds with torch loaded and the batch in place: networks, gradients, Adam, activations. On a CPU
+it is resident memory, with whatever the allocator keeps; on a GPU it is what tensors take at the same time. Every
+case runs in a process of its own, and shows null if that process was killed, as it is when memory runs out.
+"""
+
+import argparse
+import gc
+import json
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.cases import STEPS, VARIANTS, Case, add_options, build, cases_of, device_name, pick_device, real_images
+
+MIB = 2**20
+TRAINING_STEPS = 2
+RESET_PEAK_RSS = "5"
+"""Written to /proc/self/clear_refs, as in proc(5)."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What a case's own process found."""
+
+    parameters: int
+    peak_growth_mib: float
+
+
+def main() -> None:
+    """Weigh the cases one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=["paper"])
+    parser.add_argument("--image-size", nargs="+", type=int, default=[64], metavar="PX")
+    parser.add_argument("--step", nargs="+", choices=STEPS, default=["joint", "region_wise"])
+    add_options(parser)
+    options = parser.parse_args()
+    first: dict[tuple[str, int], float] = {}
+    for case in cases_of(options.variant, options.image_size, options.step, options.batch, options.grid):
+        name = f"{case.variant}/{case.step} at {case.image_size_px} px"
+        sys.stderr.write(f"memory: {name}\n")
+        weighed = _in_its_own_process(case, options.device)
+        print(json.dumps(_line(case, options.device, weighed)), flush=True)
+        if weighed:
+            base_mib = first.setdefault((case.variant, case.image_size_px), weighed.peak_growth_mib)
+            sys.stderr.write(f"memory: {name}: {weighed.peak_growth_mib / base_mib:.3f} of the first step's peak\n")
+
+
+def _line(case: Case, device: str, weighed: Weighed | None) -> dict[str, object]:
+    return {
+        "variant": case.variant,
+        "image_size_px": case.image_size_px,
+        "batch": case.batch,
+        "grid": case.grid,
+        "step": case.step,
+        "parameters": weighed.parameters if weighed else None,
+        "peak_growth_mib": round(weighed.peak_growth_mib, 1) if weighed else None,
+        "device": device_name(pick_device(device)),
+        "torch": torch.__version__,
+    }
+
+
+def _in_its_own_process(case: Case, device: str) -> Weighed | None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(weigh, case, device).result()
+        except BrokenProcessPool:
+            sys.stderr.write("memory: the process was killed\n")
+            return None
+
+
+def weigh(case: Case, device_option: str) -> Weighed:
+    """Return the peak growth of this process over two training steps; meant for a process that did nothing else."""
+    device = pick_device(device_option)
+    x_BCHW = real_images(case, device)
+    before = _reset_peak(device)
+    contestant = build(case, x_BCHW)
+    for _ in range(TRAINING_STEPS):
+        contestant.train()
+    return Weighed(contestant.parameters, (_peak(device) - before) / MIB)
+
+
+def _reset_peak(device: torch.device) -> int:
+    """Start counting the peak anew; return the bytes held now."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    Path("/proc/self/clear_refs").write_text(RESET_PEAK_RSS, encoding="ascii")
+    return _status_bytes("VmRSS")
+
+
+def _peak(device: torch.device) -> int:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status_bytes("VmHWM")
+
+
+def _status_bytes(field: str) -> int:
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.removesuffix("kB")) * 1024
+    raise SystemExit(f"/proc/self/status has no {field}: resident memory can be measured on Linux only")
+
+
+if __name__ == "__main__":
+    main()

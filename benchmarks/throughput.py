@@ -1,0 +1,114 @@
+"""How fast variants train and generate: `python -m benchmarks.throughput --variants paper dcgan --image-size 128`.
+
+All of them are measured in turn, round by round, so that what else the computer does meets them alike. Prints one
+JSON line an entry (a variant with two kinds of step is two): medians over the rounds, and the median of the round's
+own ratios to the first entry. Progress goes to standard error.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+import torch
+
+from benchmarks.cases import (
+    STEPS,
+    VARIANTS,
+    Case,
+    Contestant,
+    add_options,
+    build,
+    cases_of,
+    device_name,
+    pick_device,
+    real_images,
+)
+from components.progress import Progress
+
+
+@dataclass
+class Entry:
+    """A contestant and its images per second, one figure a round."""
+
+    name: str
+    case: Case
+    contestant: Contestant
+    training: list[float] = field(default_factory=list)
+    generating: list[float] = field(default_factory=list)
+
+
+def main() -> None:
+    """Time the entries and print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["paper", "dcgan"])
+    parser.add_argument("--image-size", type=int, default=64, metavar="PX")
+    parser.add_argument("--step", nargs="+", choices=STEPS, default=["joint", "region_wise"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.5, help="least time of one measurement")
+    add_options(parser)
+    options = parser.parse_args()
+    device = pick_device(options.device)
+    cases = cases_of(options.variants, [options.image_size], options.step, options.batch, options.grid)
+    entries = [_entry(case, device) for case in cases]
+    progress = Progress("throughput", options.rounds * len(entries), "measurements")
+    for _ in range(options.rounds):
+        for entry in entries:
+            entry.training.append(_images_per_s(entry.contestant.train, options.batch, options.seconds, device))
+            entry.generating.append(_images_per_s(entry.contestant.generate, options.batch, options.seconds, device))
+            progress.advance(1)
+    for entry in entries:
+        print(json.dumps(_line(entry, entries[0], device)))
+
+
+def _entry(case: Case, device: torch.device) -> Entry:
+    """Build a case and let it run once: the first step also chooses algorithms and makes Adam's state."""
+    contestant = build(case, real_images(case, device))
+    contestant.train()
+    contestant.generate()
+    several = len(VARIANTS[case.variant].steps) > 1
+    return Entry(f"{case.variant}/{case.step}" if several else case.variant, case, contestant)
+
+
+def _images_per_s(action: Callable[[], object], batch: int, least_s: float, device: torch.device) -> float:
+    done, started_s = 0, _now_s(device)
+    while True:
+        action()
+        done += batch
+        elapsed_s = _now_s(device) - started_s
+        if elapsed_s >= least_s:
+            return done / elapsed_s
+
+
+def _now_s(device: torch.device) -> float:
+    """Return the time when all that was started is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _line(entry: Entry, first: Entry, device: torch.device) -> dict[str, object]:
+    return {
+        "entry": entry.name,
+        "image_size_px": entry.case.image_size_px,
+        "batch": entry.case.batch,
+        "grid": entry.case.grid,
+        "rounds": len(entry.training),
+        "parameters": entry.contestant.parameters,
+        "training_images_per_s": round(median(entry.training), 3),
+        "training_ratio_to_first": round(_paired_ratio(entry.training, first.training), 3),
+        "generated_images_per_s": round(median(entry.generating), 3),
+        "generated_ratio_to_first": round(_paired_ratio(entry.generating, first.generating), 3),
+        "device": device_name(device),
+        "torch": torch.__version__,
+    }
+
+
+def _paired_ratio(rates: list[float], of_first: list[float]) -> float:
+    return median(rate / first for rate, first in zip(rates, of_first, strict=True))
+
+
+if __name__ == "__main__":
+    main()
