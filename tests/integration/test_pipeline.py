@@ -175,6 +175,8 @@ def smaller(command: str, folder: Path) -> str:
     """Return a command with the folder of photographs that is there, and fewer things to do."""
     command = command.replace("/path/to/photographs", str(folder / "photographs"))
     command = re.sub(r"--frames \d+", "--frames 2", command)
+    command = re.sub(r"--image-size [\d ]+", "--image-size 64 ", command)
+    command = re.sub(r"--rounds \d+", "--rounds 1", command)
     return command.replace(". .venv/bin/activate", "true")
 
 
