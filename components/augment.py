@@ -60,7 +60,7 @@ def _is_done(output: Path, request: dict[str, object]) -> bool:
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return False
     manifest = read_json(output / MANIFEST) if (output / MANIFEST).is_file() else {}
-    if all(manifest.get(key) == value for key, value in request.items()):
+    if isinstance(manifest, dict) and all(manifest.get(key) == value for key, value in request.items()):
         return True
     raise UserError(f"{output}: holds something else already; nothing was touched, choose another folder")
 

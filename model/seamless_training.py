@@ -9,10 +9,9 @@ Dimensions: B batch, C channels, H W pixels, F features, Z latent.
 """
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +21,9 @@ from torch.utils.checkpoint import checkpoint
 from model.augment import Augmentation, draw_augmentation
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
 from model.seamless_judges import FullJudge, RegionJudge, Window, draw_windows
+from model.training import StepKind, frozen
 
 T = TypeVar("T")
-StepKind = Literal["joint", "region_wise"]
 TILE_PX = 256
 PIXELS_AT_ONCE = 2**18
 NOISE = 0.05
@@ -119,7 +118,7 @@ class SeamlessTraining:
             noisy = self._verdicts(lambda part: _noisy(x_BCHW[part], draws.noise_seeds[part]), draws)
             losses = {name: loss + self._slope_penalty(real[name], noisy[name]) for name, loss in losses.items()}
         self._update(losses["D"] + losses["FD"], "D", "FD")
-        with _frozen(self.region_judge, self.full_judge):
+        with frozen(self.region_judge, self.full_judge):
             losses["G"] = self._generator_loss(real, self._verdicts(fakes, draws))
             self._update(losses["G"], "G")
         self._average(index)
@@ -222,13 +221,3 @@ def _noisy(x_BCHW: Tensor, seeds: list[int]) -> Tensor:
     noises = [torch.randn(x_BCHW.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     noise_BCHW = noises[0][None] if len(noises) == 1 else torch.stack(noises)
     return noise_BCHW.to(x_BCHW).mul_(NOISE).add_(x_BCHW)
-
-
-@contextmanager
-def _frozen(*networks: nn.Module) -> Iterator[None]:
-    """Keep gradients out of the judges' weights while G learns through them."""
-    for network in networks:
-        network.requires_grad_(False)
-    yield
-    for network in networks:
-        network.requires_grad_(True)

@@ -146,6 +146,11 @@ def test_augment_gives_the_same_images_for_the_same_seed(fab: Fab) -> None:
     assert status == 1
     assert "nothing was touched" in said
     assert images_in(fab.folder / "first") == first
+    (fab.folder / "foreign").mkdir()
+    (fab.folder / "foreign" / "manifest.json").write_text("[]")
+    status, said = fab.fabgan(*ask, "--count=20", "--out=foreign")
+    assert status == 1
+    assert "nothing was touched" in said
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from torch import Tensor
 from model.augment import draw_augmentation
 from model.seamless import SeamlessConfig, SeamlessGenerator
 from model.seamless_judges import FullJudge, RegionJudge, Window, draw_windows
-from model.seamless_training import SeamlessRecipe, SeamlessTraining, StepKind
+from model.seamless_training import SeamlessRecipe, SeamlessTraining
 from model.streams import random_stream
+from model.training import StepKind
 
 CONFIG = SeamlessConfig(
     image_size_px=64,
