@@ -4,10 +4,9 @@ A new variant is one function here and one line in VARIANTS. Dimensions: B batch
 """
 
 import argparse
-import itertools
 import platform
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,13 +16,16 @@ from torch import Tensor, nn
 from model.baselines import VARIANTS as BASELINES
 from model.baselines import BaselineTraining, BaselineVariant, published_config
 from model.paper import GRID, PaperConfig
+from model.pixels import to_float
 from model.seamless import SeamlessConfig
-from model.seamless_training import SeamlessRecipe, SeamlessTraining
+from model.seamless_recipe import SeamlessRecipe
+from model.seamless_training import SeamlessTraining
 from model.streams import random_stream
 from model.training import AdamConfig, StepKind, Training
 
 CHANNELS = 3
 SEED = 0
+SMALL_PX = 256
 ADAM = AdamConfig(learning_rate=2e-4, beta1=0.5, beta2=0.999)
 STEPS: tuple[StepKind, ...] = ("joint", "region_wise")
 
@@ -37,54 +39,70 @@ class Case:
     batch: int
     grid: int
     step: str
+    steps: int
+    """How many training steps are planned: learning rates may fall towards the last."""
+    seed: int = SEED
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Networks on their device, with the two things they are timed and weighed at."""
+    """Networks on their device, with what they are measured at."""
 
-    networks: dict[str, nn.Module]
-    train: Callable[[], object]
-    """One training step on a batch of real images."""
-    generate: Callable[[], Tensor]
-    """A batch of full images, B x C x H x W, by the generator as it is used after training."""
+    networks: Mapping[str, nn.Module]
+    latent_size: int
+    step: Callable[[Tensor, int], object]
+    """One training step on real images, uint8; steps are counted from 1."""
+    generator: Callable[[], nn.Module]
+    """The generator as it is used after training; its `full_image` makes images of latents."""
+    cycle: int = 1
+    """After how many steps all kinds of step have been made."""
 
     @property
     def parameters(self) -> int:
         """Weights of all networks."""
         return sum(weight.numel() for network in self.networks.values() for weight in network.parameters())
 
+    @torch.inference_mode()
+    def generate(self, z_BZ: Tensor) -> Tensor:
+        """Return full images of latents, B x C x H x W."""
+        generator = self.generator().eval()
+        images_BCHW: Tensor = generator.full_image(z_BZ)  # type: ignore[operator]
+        generator.train()
+        return images_BCHW
+
 
 @dataclass(frozen=True)
 class Variant:
     """How to build a variant, and the kinds of training step it knows."""
 
-    build: Callable[[Case, Tensor], Contestant]
-    """From a case and its real images, B x C x H x W float in [-1, 1], on the device to measure."""
+    build: Callable[[Case, torch.device], Contestant]
     steps: tuple[str, ...]
 
 
-def real_images(case: Case, device: torch.device) -> Tensor:
-    """Return B x C x H x W noise in [-1, 1]: what is shown changes neither time nor memory."""
+def noise_images(case: Case, device: torch.device) -> Tensor:
+    """Return B x C x H x W noise, uint8: what is shown changes neither time nor memory."""
     shape = (case.batch, CHANNELS, case.image_size_px, case.image_size_px)
-    return (torch.rand(shape, generator=random_stream(SEED, "images")) * 2 - 1).to(device)
+    return torch.randint(256, shape, generator=random_stream(SEED, "images"), dtype=torch.uint8).to(device)
 
 
-def build(case: Case, x_BCHW: Tensor) -> Contestant:
-    """Return the case's networks on the device of its real images."""
-    return VARIANTS[case.variant].build(case, x_BCHW)
+def build(case: Case, device: torch.device) -> Contestant:
+    """Return the case's networks on a device."""
+    contestant = VARIANTS[case.variant].build(case, device)
+    for network in contestant.networks.values():
+        network.to(device)
+    return contestant
 
 
 def cases_of(
-    variants: Iterable[str], sizes_px: Iterable[int], steps: Iterable[str], batch: int, grid: int
+    variants: Iterable[str], sizes_px: Iterable[int], kinds: Iterable[str], batch: int, grid: int, steps: int
 ) -> list[Case]:
     """Return the cases in order; a variant that knows none of the asked steps trains as it can."""
-    sizes_px, steps = list(sizes_px), list(steps)
+    sizes_px, kinds = list(sizes_px), list(kinds)
     return [
-        Case(variant, size_px, batch, grid, step)
+        Case(variant, size_px, batch, grid, kind, steps)
         for size_px in sizes_px
         for variant in variants
-        for step in [step for step in steps if step in VARIANTS[variant].steps] or VARIANTS[variant].steps
+        for kind in [kind for kind in kinds if kind in VARIANTS[variant].steps] or VARIANTS[variant].steps
     ]
 
 
@@ -114,7 +132,7 @@ def _processor_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def _paper(case: Case, x_BCHW: Tensor) -> Contestant:
+def _paper(case: Case, _: torch.device) -> Contestant:
     """Build the widths of the paper's own setting."""
     if case.grid != GRID:
         raise SystemExit(f"paper: its grid is {GRID} x {GRID}, got --grid {case.grid}")
@@ -127,49 +145,49 @@ def _paper(case: Case, x_BCHW: Tensor) -> Contestant:
         discriminator_width=64,
         full_discriminator_width=16,
     )
-    training = Training(config, ADAM, "non_saturating", SEED, cast(StepKind, case.step))
-    return _contestant(training, training.update, x_BCHW)
+    training = Training(config, ADAM, "non_saturating", case.seed, cast(StepKind, case.step))
+    return _contestant(training, lambda x, index: training.step(x, index, _stream(case, index)))
 
 
-def _baseline(case: Case, x_BCHW: Tensor) -> Contestant:
+def _baseline(case: Case, device: torch.device) -> Contestant:
     variant = cast(BaselineVariant, case.variant)
-    training = BaselineTraining(variant, published_config(variant, case.image_size_px, CHANNELS), ADAM, SEED)
-    return _contestant(training, training.step, x_BCHW)
+    training = BaselineTraining(variant, published_config(variant, case.image_size_px, CHANNELS), ADAM, case.seed)
+
+    def step(x_BCHW: Tensor, index: int) -> object:
+        shape = (len(x_BCHW), training.generator.config.latent_size)
+        z_BZ = torch.randn(shape, generator=_stream(case, index)).to(device)
+        return training.step(to_float(x_BCHW), z_BZ)
+
+    return _contestant(training, step)
 
 
-def _seamless(case: Case, x_BCHW: Tensor) -> Contestant:
-    """Build narrow networks: at 1024 px, three million weights in all."""
+def _seamless(case: Case, _: torch.device) -> Contestant:
+    """Build features that fall as the resolution rises: at 1024 px, two million weights in all."""
+    size_px = case.image_size_px
     config = SeamlessConfig(
-        image_size_px=case.image_size_px,
+        image_size_px=size_px,
         channels=CHANNELS,
         latent_size=64,
-        generator_width=8,
-        discriminator_width=8,
-        full_discriminator_width=8,
-        feature_cap=128,
+        generator_width=max(16 * 128 // size_px, 8),
+        discriminator_width=32 if size_px <= SMALL_PX else 8,
+        full_discriminator_width=32 if size_px <= SMALL_PX else 8,
+        feature_cap=64 if size_px <= SMALL_PX else 128,
     )
-    training = SeamlessTraining(config, SeamlessRecipe(), SEED, cast(StepKind, case.step))
-    steps = itertools.count(1)
-    stream = random_stream(SEED, "steps")
-    return _contestant(training, lambda x_BCHW, _: training.step(x_BCHW, next(steps), stream), x_BCHW)
+    kind, recipe = cast(StepKind, case.step), SeamlessRecipe(total_steps=case.steps)
+    training = SeamlessTraining(config, recipe, case.seed, kind)
+    contestant = _contestant(training, lambda x, index: training.step(x, index, _stream(case, index)))
+    return replace(contestant, cycle=recipe.slope_every_steps)
+
+
+def _stream(case: Case, index: int) -> torch.Generator:
+    return random_stream(case.seed, "step", index)
 
 
 def _contestant(
-    training: Training | BaselineTraining | SeamlessTraining, step: Callable[[Tensor, Tensor], object], x_BCHW: Tensor
+    training: Training | BaselineTraining | SeamlessTraining, step: Callable[[Tensor, int], object]
 ) -> Contestant:
-    z_BZ = torch.randn(len(x_BCHW), training.generator.config.latent_size, generator=random_stream(SEED, "latents")).to(
-        x_BCHW.device
-    )
-    for network in training.networks.values():
-        network.to(x_BCHW.device)
-
-    @torch.inference_mode()
-    def generate() -> Tensor:
-        images_BCHW = training.generator.eval().full_image(z_BZ)
-        training.generator.train()
-        return images_BCHW
-
-    return Contestant(training.networks, lambda: step(x_BCHW, z_BZ), generate)
+    latent_size = training.generator.config.latent_size
+    return Contestant(training.networks, latent_size, step, lambda: training.generator)
 
 
 VARIANTS: dict[str, Variant] = {

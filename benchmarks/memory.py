@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cases import STEPS, VARIANTS, Case, add_options, build, cases_of, device_name, pick_device, real_images
+from benchmarks.cases import STEPS, VARIANTS, Case, add_options, build, cases_of, device_name, noise_images, pick_device
 
 MIB = 2**20
 TRAINING_STEPS = 2
@@ -44,7 +44,9 @@ def main() -> None:
     add_options(parser)
     options = parser.parse_args()
     first: dict[tuple[str, int], float] = {}
-    for case in cases_of(options.variant, options.image_size, options.step, options.batch, options.grid):
+    for case in cases_of(
+        options.variant, options.image_size, options.step, options.batch, options.grid, TRAINING_STEPS
+    ):
         name = f"{case.variant}/{case.step} at {case.image_size_px} px"
         sys.stderr.write(f"memory: {name}\n")
         weighed = _in_its_own_process(case, options.device)
@@ -80,29 +82,31 @@ def _in_its_own_process(case: Case, device: str) -> Weighed | None:
 def weigh(case: Case, device_option: str) -> Weighed:
     """Return the peak growth of this process over two training steps; meant for a process that did nothing else."""
     device = pick_device(device_option)
-    x_BCHW = real_images(case, device)
-    before = _reset_peak(device)
-    contestant = build(case, x_BCHW)
-    for _ in range(TRAINING_STEPS):
-        contestant.train()
-    return Weighed(contestant.parameters, (_peak(device) - before) / MIB)
+    x_BCHW = noise_images(case, device)
+    before = reset_peak(device)
+    contestant = build(case, device)
+    for index in range(1, TRAINING_STEPS + 1):
+        contestant.step(x_BCHW, index)
+    return Weighed(contestant.parameters, (peak_bytes(device) - before) / MIB)
 
 
-def _reset_peak(device: torch.device) -> int:
+def reset_peak(device: torch.device) -> int:
     """Start counting the peak anew; return the bytes held now."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     Path("/proc/self/clear_refs").write_text(RESET_PEAK_RSS, encoding="ascii")
-    return _status_bytes("VmRSS")
+    return status_bytes("VmRSS")
 
 
-def _peak(device: torch.device) -> int:
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _status_bytes("VmHWM")
+def peak_bytes(device: torch.device) -> int:
+    """Return the most bytes held since `reset_peak`."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else status_bytes("VmHWM")
 
 
-def _status_bytes(field: str) -> int:
+def status_bytes(field: str) -> int:
+    """Return a field of this process's /proc/self/status."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         if name == field:

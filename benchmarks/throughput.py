@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import torch
+from torch import Tensor
 
 from benchmarks.cases import (
+    SEED,
     STEPS,
     VARIANTS,
     Case,
@@ -23,10 +25,13 @@ from benchmarks.cases import (
     build,
     cases_of,
     device_name,
+    noise_images,
     pick_device,
-    real_images,
 )
 from components.progress import Progress
+from model.streams import random_stream
+
+PLANNED_STEPS = 1000
 
 
 @dataclass
@@ -36,8 +41,20 @@ class Entry:
     name: str
     case: Case
     contestant: Contestant
+    x_BCHW: Tensor
+    z_BZ: Tensor
     training: list[float] = field(default_factory=list)
     generating: list[float] = field(default_factory=list)
+
+    def train(self) -> int:
+        """Make one cycle of training steps; return how many images that showed."""
+        for index in range(1, self.contestant.cycle + 1):
+            self.contestant.step(self.x_BCHW, index)
+        return self.contestant.cycle * self.case.batch
+
+    def generate(self) -> int:
+        """Make a batch of images; return how many."""
+        return len(self.contestant.generate(self.z_BZ))
 
 
 def main() -> None:
@@ -51,13 +68,13 @@ def main() -> None:
     add_options(parser)
     options = parser.parse_args()
     device = pick_device(options.device)
-    cases = cases_of(options.variants, [options.image_size], options.step, options.batch, options.grid)
+    cases = cases_of(options.variants, [options.image_size], options.step, options.batch, options.grid, PLANNED_STEPS)
     entries = [_entry(case, device) for case in cases]
     progress = Progress("throughput", options.rounds * len(entries), "measurements")
     for _ in range(options.rounds):
         for entry in entries:
-            entry.training.append(_images_per_s(entry.contestant.train, options.batch, options.seconds, device))
-            entry.generating.append(_images_per_s(entry.contestant.generate, options.batch, options.seconds, device))
+            entry.training.append(_images_per_s(entry.train, options.seconds, device))
+            entry.generating.append(_images_per_s(entry.generate, options.seconds, device))
             progress.advance(1)
     for entry in entries:
         print(json.dumps(_line(entry, entries[0], device)))
@@ -65,18 +82,20 @@ def main() -> None:
 
 def _entry(case: Case, device: torch.device) -> Entry:
     """Build a case and let it run once: the first step also chooses algorithms and makes Adam's state."""
-    contestant = build(case, real_images(case, device))
-    contestant.train()
-    contestant.generate()
+    contestant = build(case, device)
+    z_BZ = torch.randn(case.batch, contestant.latent_size, generator=random_stream(SEED, "latents")).to(device)
     several = len(VARIANTS[case.variant].steps) > 1
-    return Entry(f"{case.variant}/{case.step}" if several else case.variant, case, contestant)
+    name = f"{case.variant}/{case.step}" if several else case.variant
+    entry = Entry(name, case, contestant, noise_images(case, device), z_BZ)
+    contestant.step(entry.x_BCHW, 1)
+    entry.generate()
+    return entry
 
 
-def _images_per_s(action: Callable[[], object], batch: int, least_s: float, device: torch.device) -> float:
+def _images_per_s(action: Callable[[], int], least_s: float, device: torch.device) -> float:
     done, started_s = 0, _now_s(device)
     while True:
-        action()
-        done += batch
+        done += action()
         elapsed_s = _now_s(device) - started_s
         if elapsed_s >= least_s:
             return done / elapsed_s

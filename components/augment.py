@@ -28,6 +28,8 @@ class AugmentParameters:
     """`models:/NAME@ALIAS` or `models:/NAME/NUMBER`."""
     count: PositiveInt
     seed: NonNegativeInt
+    label: str
+    """Class of the images, of a generator that was trained with labels; empty for all of them."""
 
 
 def run(params: AugmentParameters, output: Path) -> dict[str, float]:
@@ -41,6 +43,7 @@ def run(params: AugmentParameters, output: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         registry.pull(version, Path(folder))
         card, generator = load_card(Path(folder)), load_generator(Path(folder))
+    label = _number_of(params.label, card.get("classes", []))
     request = {
         "model": version.uri,
         "weights_sha256": card["weights_sha256"],
@@ -48,10 +51,11 @@ def run(params: AugmentParameters, output: Path) -> dict[str, float]:
         "channels": generator.config.channels,
         "count": params.count,
         "seed": params.seed,
+        "label": params.label,
     }
     if not _is_done(output, request):
         with resumable_folder(output, digest(request)) as partial:
-            write_json(partial / MANIFEST, request | {"images": _write_images(partial, generator, params)})
+            write_json(partial / MANIFEST, request | {"images": _write_images(partial, generator, params, label)})
     return {"images": params.count, "version": version.number}
 
 
@@ -65,10 +69,21 @@ def _is_done(output: Path, request: dict[str, object]) -> bool:
     raise UserError(f"{output}: holds something else already; nothing was touched, choose another folder")
 
 
-def _write_images(folder: Path, generator: Generator, params: AugmentParameters) -> list[dict[str, object]]:
+def _number_of(label: str, classes: list[str]) -> int | None:
+    if not label:
+        return None
+    if label not in classes:
+        known = ", ".join(classes) or "none: it was trained without labels"
+        raise UserError(f"label: {label!r} is not a class of this generator (known: {known})")
+    return classes.index(label)
+
+
+def _write_images(
+    folder: Path, generator: Generator, params: AugmentParameters, label: int | None
+) -> list[dict[str, object]]:
     progress = Progress("augment", params.count, "images")
     images: list[dict[str, object]] = []
-    for index, image in enumerate(generate(generator, params.count, params.seed)):
+    for index, image in enumerate(generate(generator, params.count, params.seed, label)):
         path = folder / f"{index:06d}.png"
         if not path.is_file():
             write_png(path, image.permute(1, 2, 0).squeeze(2).numpy())

@@ -3,6 +3,7 @@
 Dimensions: N images, C channels, H W pixels.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,38 @@ def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Ten
     if not packages:
         raise UserError(f"{folder}: no {split} images; see ingest.held_out_share and the number of lots")
     return torch.stack([_load(folder, package, str(size_px)) for package in packages])
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which class each of some images belongs to."""
+
+    names: list[str]
+    """In alphabetical order."""
+    numbers_N: Tensor
+    """Places in `names`, int64."""
+
+    @property
+    def shares(self) -> list[float]:
+        """How often each class occurs."""
+        counts = torch.bincount(self.numbers_N, minlength=len(self.names))
+        return [int(count) / len(self.numbers_N) for count in counts]
+
+
+def load_labels(folder: Path, split: Split) -> Labels:
+    """Return the class labels of one split, in the manifest's order.
+
+    Raises UserError where an image has no label, or all have the same.
+    """
+    packages = [package for package in read_manifest(folder, PackageManifest).images if package.split == split]
+    found = [package.label for package in packages if package.label is not None]
+    names = sorted(set(found))
+    if len(found) < len(packages) or len(names) < 2:
+        raise UserError(
+            f"{folder}: {len(packages) - len(found)} of {len(packages)} {split} images have no label, and the others "
+            f"are of {len(names)} class(es): labels need every image labelled, and two classes; see ingest.labels_file"
+        )
+    return Labels(names, torch.tensor([names.index(label) for label in found]))
 
 
 def _load(folder: Path, package: Package, size: str) -> Tensor:

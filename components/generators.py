@@ -17,6 +17,7 @@ from components.files import atomic_folder, read_json, sha256_of_file, write_jso
 from components.tensors import save_tensors
 from components.variants import Generator, new_generator, variant_of
 from model.pixels import to_uint8
+from model.seamless import SeamlessGenerator
 from model.streams import random_stream
 
 WEIGHTS = "generator.safetensors"
@@ -71,14 +72,30 @@ def latents(count: int, latent_size: int, seed: int, first: int = 0) -> Tensor:
     return torch.stack([torch.randn(latent_size, generator=stream) for stream in streams])
 
 
+def labels(shares_K: Tensor, count: int, seed: int, first: int = 0) -> Tensor:
+    """Return the classes of images first .. first + count - 1 of a seed, N, drawn by their shares.
+
+    Like its latent, the class of image i depends on (seed, i) alone.
+    """
+    streams = (random_stream(seed, "label", first + index) for index in range(count))
+    return torch.cat([torch.multinomial(shares_K, 1, generator=stream) for stream in streams])
+
+
 @torch.inference_mode()
-def generate(generator: Generator, count: int, seed: int) -> Iterator[Tensor]:
+def generate(generator: Generator, count: int, seed: int, label: int | None = None) -> Iterator[Tensor]:
     """Yield `count` images, C x H x W uint8; image i depends on the weights, the seed and i alone.
 
+    With `label`, all are of that class; else a generator with classes shows each as often as its training did.
     Every batch is full: another batch size may pick another convolution algorithm and round otherwise.
     """
+    device = next(generator.parameters()).device
     batch = max(min(GENERATION_BATCH, GENERATION_PIXELS // generator.config.image_size_px**2), 1)
     for first in range(0, count, batch):
-        z_BZ = latents(batch, generator.config.latent_size, seed, first)
-        images = to_uint8(generator.full_image(z_BZ))
-        yield from images[: count - first]
+        z_BZ = latents(batch, generator.config.latent_size, seed, first).to(device)
+        if isinstance(generator, SeamlessGenerator) and generator.config.classes:
+            labels_B = labels(generator.class_shares_K.cpu(), batch, seed, first)
+            labels_B = labels_B if label is None else torch.full_like(labels_B, label)
+            images = to_uint8(generator.full_image(z_BZ, labels_B.to(device)))
+        else:
+            images = to_uint8(generator.full_image(z_BZ))
+        yield from images[: count - first].cpu()

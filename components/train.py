@@ -8,7 +8,7 @@ import csv
 import math
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from components.checkpoints import Checkpoints, LossPoint
-from components.dataset import load_packages
+from components.dataset import Labels, load_labels, load_packages
+from components.devices import training_device
 from components.errors import UserError
 from components.files import atomic_folder
 from components.generators import generate, save_generator
@@ -26,8 +27,7 @@ from components.parameters import NonNegativeInt, PositiveInt, digest, parameter
 from components.progress import Progress
 from components.provenance import code_digest
 from components.sheets import image_grid
-from components.variants import PaperSettings, SeamlessSettings, Training, Variant, new_paper, new_seamless
-from model.pixels import to_float
+from components.variants import PaperSettings, SeamlessSettings, Task, Training, Variant, new_paper, new_seamless
 from model.streams import random_stream
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
@@ -67,12 +67,14 @@ def run(
     x_NCHW = load_packages(packages, params.image_size_px, "train")
     if len(x_NCHW) < params.batch_size:
         raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
-    training = _new_training(params, channels=x_NCHW.shape[1])
+    labels = _labels(params, packages)
+    training = _new_training(params, x_NCHW.shape[1], labels)
     data_sha256 = manifest_digest(packages)
     code = code_digest("model", "components/train.py", "components/variants.py", "components/dataset.py")
     kept = Checkpoints(checkpoints, fingerprint=digest([asdict(params), data_sha256, code]))
-    points = _train(params, training, x_NCHW, kept, log)
+    points = _train(params, training, _Images.on_device(x_NCHW, labels), kept, log)
     facts = {"data_sha256": data_sha256, "parameters": asdict(params), "training_images": len(x_NCHW)}
+    facts["classes"] = labels.names if labels else []
     save_generator(generator, training.generator, facts)
     _write_report(report, points, kept.samples)
     return _final_figures(training, points)
@@ -87,19 +89,51 @@ def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, flo
     return {"images": points[-1].images, **losses, **sizes, "parameters": sum(sizes.values())}
 
 
-def _new_training(params: TrainParameters, channels: int) -> Training:
+@dataclass(frozen=True)
+class _Images:
+    """The training images and their labels, on the device that trains."""
+
+    x_NCHW: Tensor
+    labels_N: Tensor | None
+
+    @classmethod
+    def on_device(cls, x_NCHW: Tensor, labels: Labels | None) -> "_Images":
+        device = training_device()
+        return cls(x_NCHW.to(device), labels.numbers_N.to(device) if labels else None)
+
+    def batch(self, size: int, stream: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Return different images, uint8, and their labels."""
+        chosen_B = torch.randperm(len(self.x_NCHW), generator=stream)[:size].to(self.x_NCHW.device)
+        return self.x_NCHW[chosen_B], None if self.labels_N is None else self.labels_N[chosen_B]
+
+
+def _labels(params: TrainParameters, packages: Path) -> Labels | None:
+    wanted = params.variant == "seamless" and params.seamless.labels
+    return load_labels(packages, "train") if wanted else None
+
+
+def _new_training(params: TrainParameters, channels: int, labels: Labels | None) -> Training:
+    task = Task(
+        image_size_px=params.image_size_px,
+        channels=channels,
+        step=params.step,
+        seed=params.seed,
+        total_steps=math.ceil(params.total_images / params.batch_size),
+        class_shares=labels.shares if labels else [],
+    )
     try:
-        if params.variant == "paper":
-            return new_paper(params.paper, params.image_size_px, channels, params.step, params.seed)
-        return new_seamless(params.seamless, params.image_size_px, channels, params.step, params.seed)
+        training = new_paper(params.paper, task) if params.variant == "paper" else new_seamless(params.seamless, task)
     except ValueError as error:
         raise UserError(f"train.{error}") from error
+    for network in training.networks.values():
+        network.to(training_device())
+    return training
 
 
 def _train(
     params: TrainParameters,
     training: Training,
-    x_NCHW: Tensor,
+    images: _Images,
     checkpoints: Checkpoints,
     log: LogMetrics,
 ) -> list[LossPoint]:
@@ -111,7 +145,8 @@ def _train(
     since_point: list[dict[str, Tensor]] = []
     for step in range(done_steps + 1, total_steps + 1):
         stream = random_stream(params.seed, "step", step)
-        since_point.append(training.step(_batch(x_NCHW, params.batch_size, stream), step, stream))
+        x_BCHW, labels_B = images.batch(params.batch_size, stream)
+        since_point.append(training.step(x_BCHW, step, stream, labels_B))
         if step % point_steps == 0 or step == total_steps:
             points.append(_loss_point(since_point, step * params.batch_size))
             since_point.clear()
@@ -123,14 +158,10 @@ def _train(
     return points
 
 
-def _batch(x_NCHW: Tensor, size: int, stream: torch.Generator) -> Tensor:
-    return to_float(x_NCHW[torch.randperm(len(x_NCHW), generator=stream)[:size]])
-
-
 def _loss_point(steps: list[dict[str, Tensor]], images: int) -> LossPoint:
     losses = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
     if not all(map(math.isfinite, losses.values())):
-        raise UserError(f"train: the losses are no longer finite after {images} images; lower train.learning_rate")
+        raise UserError(f"train: the losses are no longer finite after {images} images; lower the learning rate")
     return LossPoint(images, losses)
 
 

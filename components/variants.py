@@ -4,18 +4,20 @@ Dimensions: B batch, C channels, H W pixels, Z latent.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from components.devices import Precision, uses_bfloat16
 from components.errors import UserError
 from components.parameters import NonNegativeFloat, PositiveFloat, PositiveInt, Share, parameters, parse
 from model.paper import Generator as PaperGenerator
 from model.paper import PaperConfig
 from model.seamless import SeamlessConfig, SeamlessGenerator
-from model.seamless_training import SeamlessRecipe, SeamlessTraining
+from model.seamless_recipe import SeamlessRecipe
+from model.seamless_training import SeamlessTraining
 from model.training import AdamConfig, StepKind
 from model.training import Training as PaperTraining
 
@@ -42,6 +44,9 @@ class PaperSettings:
 class SeamlessSettings:
     """The model whose tiles join without a seam, with its recipe for few images."""
 
+    labels: bool
+    """Whether the class labels of the manifest condition the networks."""
+    precision: Precision
     latent_size: PositiveInt
     generator_width: PositiveInt
     discriminator_width: PositiveInt
@@ -51,11 +56,24 @@ class SeamlessSettings:
     judge_learning_rate: PositiveFloat
     beta1: Share
     beta2: Share
+    energy_weight: NonNegativeFloat
     slope_weight: NonNegativeFloat
     slope_every_steps: PositiveInt
     ema_decay: Share
-    colour: Share
-    """Strength of the colour augmentation."""
+    last_rate: Share
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a training run asks of any variant."""
+
+    image_size_px: int
+    channels: int
+    step: StepKind
+    seed: int
+    total_steps: int
+    class_shares: list[float]
+    """How often each class occurs in the training images; empty without labels."""
 
 
 class Training(Protocol):
@@ -73,18 +91,20 @@ class Training(Protocol):
     def generator(self) -> Generator:
         """The generator to publish."""
 
-    def step(self, x_BCHW: Tensor, index: int, stream: torch.Generator) -> dict[str, Tensor]:
-        """Update every network once from real images in [-1, 1]; return the losses.
+    def step(
+        self, x_BCHW: Tensor, index: int, stream: torch.Generator, labels_B: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Update every network once from real images, uint8, and their labels; return the losses.
 
         `index` counts steps from 1; every random number comes from `stream`.
         """
 
 
-def new_paper(settings: PaperSettings, image_size_px: int, channels: int, step: StepKind, seed: int) -> PaperTraining:
+def new_paper(settings: PaperSettings, task: Task) -> PaperTraining:
     """Return the paper's model as it is before its first step."""
     config = PaperConfig(
-        image_size_px=image_size_px,
-        channels=channels,
+        image_size_px=task.image_size_px,
+        channels=task.channels,
         latent_size=settings.latent_size,
         embedding_size=settings.embedding_size,
         generator_width=settings.generator_width,
@@ -92,18 +112,26 @@ def new_paper(settings: PaperSettings, image_size_px: int, channels: int, step: 
         full_discriminator_width=settings.full_discriminator_width,
     )
     adam = AdamConfig(settings.learning_rate, settings.beta1, settings.beta2)
-    return PaperTraining(config, adam, settings.generator_loss, seed, step)
+    return PaperTraining(config, adam, settings.generator_loss, task.seed, task.step)
 
 
-def new_seamless(
-    settings: SeamlessSettings, image_size_px: int, channels: int, step: StepKind, seed: int
-) -> SeamlessTraining:
+def new_seamless(settings: SeamlessSettings, task: Task) -> SeamlessTraining:
     """Return the seamless model as it is before its first step."""
-    values = asdict(settings)
-    config = {name: values[name] for name in SeamlessConfig.__dataclass_fields__ if name in values}
-    recipe = {name: values[name] for name in SeamlessRecipe.__dataclass_fields__}
-    shapes = SeamlessConfig(image_size_px=image_size_px, channels=channels, **config)
-    return SeamlessTraining(shapes, SeamlessRecipe(**recipe), seed, step)
+    values = asdict(settings) | {"total_steps": task.total_steps}
+    recipe = SeamlessRecipe(**{name: values[name] for name in SeamlessRecipe.__dataclass_fields__})
+    config = SeamlessConfig(
+        image_size_px=task.image_size_px,
+        channels=task.channels,
+        latent_size=settings.latent_size,
+        generator_width=settings.generator_width,
+        discriminator_width=settings.discriminator_width,
+        full_discriminator_width=settings.full_discriminator_width,
+        feature_cap=settings.feature_cap,
+        classes=len(task.class_shares),
+    )
+    training = SeamlessTraining(config, recipe, task.seed, task.step, bfloat16=uses_bfloat16(settings.precision))
+    training.trained.class_shares_K.copy_(torch.tensor(task.class_shares))
+    return training
 
 
 def variant_of(generator: Generator) -> Variant:

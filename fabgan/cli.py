@@ -81,4 +81,5 @@ def _add_augment(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", required=True, help="models:/NAME@ALIAS or models:/NAME/NUMBER")
     command.add_argument("--count", type=int, required=True, help="how many images")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
+    command.add_argument("--label", default="", help="class of the images, where the model was trained with labels")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill; must not exist yet")

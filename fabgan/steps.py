@@ -96,5 +96,5 @@ def run_augment(options: Namespace) -> None:
     from components import augment
     from components.parameters import parse
 
-    asked = {"model": options.model, "count": options.count, "seed": options.seed}
+    asked = {"model": options.model, "count": options.count, "seed": options.seed, "label": options.label}
     augment.run(parse(augment.AugmentParameters, asked, "fabgan augment"), options.out)

@@ -5,8 +5,8 @@ from torch import Tensor
 
 
 def to_float(x: Tensor) -> Tensor:
-    """Return uint8 pixels in [0, 255] as float32 in [-1, 1]."""
-    return x.float().div_(127.5).sub_(1.0)
+    """Return uint8 pixels in [0, 255] as float (torch's default type, float32) in [-1, 1]."""
+    return x.to(torch.get_default_dtype()).div_(127.5).sub_(1.0)
 
 
 def to_uint8(x: Tensor) -> Tensor:

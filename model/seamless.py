@@ -1,13 +1,14 @@
 """A generator without seams by construction: one trunk for the whole field, tiles rendered from crops of it.
 
-The trunk turns the latent z into feature maps of a few cells a side, once. Whatever mixes positions lives there or
-in the latent's mapping. A tile is rendered from its crop of the trunk plus a halo of neighbouring cells, with padding
-only at the image's true border: every convolution sees what it would see in the whole image, so tiles of any grid
-join without a seam, and memory follows the tile, not the image. Layers are modulated by z as in StyleGAN2 (Karras et
-al. 2020, arXiv:1912.04958, section 2.2), whose demodulation needs no statistics of the image or the batch.
+The trunk turns the latent z into feature maps of a few cells a side, once. Whatever mixes positions or images lives
+there: batch normalisation, and a learned map of the field, which is how G knows where a cell lies. A tile is rendered
+from its crop of the trunk plus a halo of neighbouring cells, with padding only at the image's true border: every
+convolution sees what it would see in the whole image, so tiles of any grid join without a seam, and memory follows
+the tile, not the image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation), so that
+the whole field agrees on what kind of package it shows.
 
 Dimensions: B batch, C image channels, F features, H W pixels or cells, I O input and output features, Z latent and
-style.
+style, K classes.
 """
 
 import math
@@ -25,9 +26,14 @@ SIZES_PX = (64, 4096)
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
 SLOPE = 0.2
-HALO = 2
-"""Cells beyond each inner side of a tile. A level doubles the halo, then bilinear upsampling and a 3 x 3 convolution
-spend one cell each: 2 * 2 - 1 - 1 = 2 remain, whatever the number of levels."""
+HALO = 1
+"""Cells beyond each inner side of a tile. A level doubles the halo and its convolution, whose outputs depend on the
+next cell on either side, spends one: 2 * 1 - 1 = 1 remains, whatever the number of levels."""
+STYLE_GAIN = 0.5
+PLACE_GAIN = 2.0
+"""The map of the field is learned this much faster than other weights: most of a package is where things lie."""
+PLACE_STD = 0.2
+OUTPUT_GAIN = 0.3
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,14 @@ class SeamlessConfig:
     channels: int
     latent_size: int
     generator_width: int
-    """Features of G at full resolution; they double towards the trunk, up to `feature_cap`."""
+    """Features of G at full resolution, were there any; they double towards the trunk, up to `feature_cap`."""
     discriminator_width: int
     """Features of D's first layer; they double towards its last, up to `feature_cap`."""
     full_discriminator_width: int
     """The same for FD. It must be lean: it alone sees full-resolution images."""
     feature_cap: int
+    classes: int = 0
+    """How many class labels condition the networks; 0 for none."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that no trunk can be doubled to, and widths that build nothing."""
@@ -57,6 +65,8 @@ class SeamlessConfig:
                 raise ValueError(f"{name}: expected a positive int, got {getattr(self, name)}")
         if self.feature_cap < max(self.generator_width, self.discriminator_width, self.full_discriminator_width):
             raise ValueError(f"feature_cap: expected at least the widths, got {self.feature_cap}")
+        if self.classes < 0 or self.classes == 1:
+            raise ValueError(f"classes: expected none or at least two, got {self.classes}")
 
     @property
     def trunk_cells(self) -> int:
@@ -76,94 +86,125 @@ class Inner(NamedTuple):
     top: bool
     bottom: bool
 
-    def cropped(self, x_BFHW: Tensor, cells: int) -> Tensor:
-        """Return a view without `cells` at each inner side."""
-        left, right, top, bottom = (cells * inner for inner in self)
+    def cropped(self, x_BFHW: Tensor) -> Tensor:
+        """Return a view without `HALO` cells at each inner side."""
+        left, right, top, bottom = (HALO * inner for inner in self)
         return x_BFHW[..., top : x_BFHW.shape[-2] - bottom, left : x_BFHW.shape[-1] - right]
-
-    def upsampled(self, x_BFHW: Tensor) -> Tensor:
-        """Return maps of twice the size, low-pass filtered by [1, 3, 3, 1] / 4, less one cell at each inner side.
-
-        That cell would have needed a neighbour outside the tile. Without a filter, images repeat in steps of two
-        pixels, which regular patterns show.
-        """
-        return self.cropped(functional.interpolate(x_BFHW, scale_factor=2, mode="bilinear"), 1)
-
-    def padded(self, x_BFHW: Tensor) -> Tensor:
-        """Return maps with one cell of zeros at the true border only, for a 3 x 3 convolution."""
-        return functional.pad(x_BFHW, [int(not inner) for inner in self])
-
-
-WHOLE = Inner(False, False, False, False)
 
 
 class Trunk(NamedTuple):
     """What a latent determines once for the whole field."""
 
     features_BFHW: Tensor
-    styles_BZ: Tensor
+    style_BZ: Tensor
 
 
-class ModulatedConv(nn.Module):
-    """A convolution whose weights are scaled by a style of z, then normalised (StyleGAN2, equations 1 and 3).
+class ScaledLinear(nn.Module):
+    """A linear layer with weights N(0, 1), scaled as it runs (Karras et al. 2018, arXiv:1710.10196, section 4.1).
 
-    Scaling the inputs and normalising the outputs is the same as doing so to each sample's weights, and cheaper.
+    Adam then moves it as slowly as layers with few inputs: the style must not outrun what it modulates.
     """
+
+    def __init__(self, inputs: int, outputs: int, gain: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.gain = gain * inputs**-0.5
+
+    def forward(self, x_BI: Tensor) -> Tensor:
+        """Return B x O from B x I."""
+        return functional.linear(x_BI, self.weight * self.gain, self.bias)
+
+
+class Modulation(nn.Module):
+    """x (1 + a(style)) + b(style), with a and b one number a feature."""
+
+    def __init__(self, style_size: int, features: int) -> None:
+        super().__init__()
+        self.gain = ScaledLinear(style_size, features, STYLE_GAIN)
+        self.shift = ScaledLinear(style_size, features, STYLE_GAIN)
+
+    def forward(self, x_BFHW: Tensor, style_BZ: Tensor) -> Tensor:
+        """Return modulated features, B x F x H x W."""
+        gain_BF11, shift_BF11 = (layer(style_BZ)[:, :, None, None] for layer in (self.gain, self.shift))
+        return torch.addcmul(shift_BF11, x_BFHW, 1 + gain_BF11)
+
+
+class TrunkLevel(nn.Module):
+    """Twice the cells: what z says of them, and what the map of the field says, normalised over the batch."""
+
+    def __init__(self, inputs: int, outputs: int, cells: int, style_size: int) -> None:
+        super().__init__()
+        self.enlarge = _doubling(inputs, outputs, gain=1.0, bias=False)
+        self.place = nn.Parameter(torch.randn(1, outputs, cells, cells) * PLACE_STD)
+        self.presence = ScaledLinear(style_size, outputs, 1.0)
+        self.normalise = nn.BatchNorm2d(outputs)
+        self.modulate = Modulation(style_size, outputs)
+
+    def forward(self, x_BIHW: Tensor, style_BZ: Tensor) -> Tensor:
+        """Return B x O x 2H x 2W."""
+        presence_BO11 = PLACE_GAIN * (1 + self.presence(style_BZ))[:, :, None, None]
+        x = torch.addcmul(self.enlarge(x_BIHW), self.place, presence_BO11)
+        return functional.relu(self.modulate(self.normalise(x), style_BZ))
+
+
+class TileLevel(nn.Module):
+    """Twice the pixels of a tile; nothing but its convolution mixes positions."""
 
     def __init__(self, inputs: int, outputs: int, style_size: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3) * (9 * inputs) ** -0.5)
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.scale = nn.Linear(style_size, inputs)
-        nn.init.normal_(self.scale.weight, 0.0, style_size**-0.5)
-        nn.init.ones_(self.scale.bias)
+        self.enlarge = _doubling(inputs, outputs, gain=2**0.5, bias=False)
+        self.modulate = Modulation(style_size, outputs)
 
     def forward(self, x_BIHW: Tensor, style_BZ: Tensor, inner: Inner) -> Tensor:
-        """Return B x O maps after a LeakyReLU, less one cell at each inner side."""
-        scale_BI = self.scale(style_BZ)
-        power_BO = scale_BI.square() @ self.weight.square().sum(dim=(2, 3)).T
-        gain_BO = torch.rsqrt(power_BO + 1e-8) * 2**0.5
-        x = x_BIHW * scale_BI[:, :, None, None]
-        x = functional.conv2d(x, self.weight, padding=1) if inner == WHOLE else self._on_tile(x, inner)
-        return functional.leaky_relu(torch.addcmul(self.bias[:, None, None], x, gain_BO[:, :, None, None]), SLOPE)
-
-    def _on_tile(self, x_BIHW: Tensor, inner: Inner) -> Tensor:
-        return functional.conv2d(inner.padded(x_BIHW), self.weight)
+        """Return B x O x 2H x 2W, less one pixel at each inner side."""
+        return functional.leaky_relu(self.modulate(inner.cropped(self.enlarge(x_BIHW)), style_BZ), SLOPE)
 
 
 class SeamlessGenerator(nn.Module):
     """G(z): images of the whole field, or any tile of it."""
 
+    class_shares_K: Tensor
+
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
         self.config = config
         size = config.latent_size
-        doublings = int(math.log2(config.image_size_px // FIRST_CELLS))
-        sides = [FIRST_CELLS << level for level in range(doublings + 1)]
+        sides = [FIRST_CELLS << level for level in range(int(math.log2(config.image_size_px // FIRST_CELLS)))]
         widths = [config.generator_features(side) for side in sides]
         split = sides.index(config.trunk_cells)
-        layers: list[nn.Module] = [
-            nn.ConvTranspose2d(size, widths[0], FIRST_CELLS, bias=False),
-            *_normalised(widths[0]),
-        ]
-        for wide, narrow in pairwise(widths[: split + 1]):
-            layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), *_normalised(narrow)]
-        self.trunk_layers = nn.Sequential(*layers)
-        self.mapping = nn.Sequential(nn.Linear(size, size), nn.LeakyReLU(SLOPE), nn.Linear(size, size))
-        self.place = nn.Conv2d(2, widths[split], 1)
-        self.layers = nn.ModuleList(ModulatedConv(wide, narrow, size) for wide, narrow in pairwise(widths[split:]))
-        self.to_pixels = nn.Conv2d(widths[-1], config.channels, 1)
+        self.register_buffer("class_shares_K", torch.full((config.classes,), 1 / max(config.classes, 1)))
+        self.class_codes = nn.Embedding(config.classes, size) if config.classes else None
+        gain = 2**0.5
+        self.mapping = nn.Sequential(
+            ScaledLinear(size, size, gain), nn.LeakyReLU(SLOPE), ScaledLinear(size, size, gain), nn.LeakyReLU(SLOPE)
+        )
+        self.first = nn.Linear(size, widths[0] * FIRST_CELLS**2, bias=False)
+        self.normalise = nn.BatchNorm2d(widths[0])
+        self.trunk_levels = nn.ModuleList(
+            TrunkLevel(wide, narrow, 2 * side, size)
+            for side, (wide, narrow) in zip(sides, pairwise(widths[: split + 1]), strict=False)
+        )
+        self.tile_levels = nn.ModuleList(TileLevel(wide, narrow, size) for wide, narrow in pairwise(widths[split:]))
+        self.to_pixels = _doubling(widths[-1], config.channels, OUTPUT_GAIN, bias=True)
 
-    def trunk(self, z_BZ: Tensor) -> Trunk:
-        """Return the features (B x F, `trunk_cells` a side) and styles (B x Z) of latents N(0, 1)."""
-        styles_BZ = self.mapping(z_BZ)
-        return Trunk(self.trunk_layers(styles_BZ[:, :, None, None]), styles_BZ)
+    def trunk(self, z_BZ: Tensor, labels_B: Tensor | None = None) -> Trunk:
+        """Return the features (B x F, `trunk_cells` a side) and styles (B x Z) of latents N(0, 1).
+
+        `labels_B` are numbers of classes; a generator with classes needs them.
+        """
+        z_BZ = z_BZ * torch.rsqrt(z_BZ.square().mean(dim=1, keepdim=True) + 1e-8)
+        style_BZ = self.mapping(z_BZ if self.class_codes is None else z_BZ + self.class_codes(labels_B))
+        x = self.first(z_BZ).unflatten(1, (-1, FIRST_CELLS, FIRST_CELLS))
+        x = functional.relu(self.normalise(x)).contiguous(memory_format=torch.channels_last)
+        for level in self.trunk_levels:
+            x = level(x, style_BZ)
+        return Trunk(x, style_BZ)
 
     def tile(self, trunk: Trunk, row: int, column: int, grid: int) -> Tensor:
-        """Return one tile of a grid x grid rendering: B x C x H/grid x W/grid, float in [-1, 1].
+        """Return one tile of a grid x grid rendering: B x C x H/grid x W/grid, float in and a little beyond [-1, 1].
 
-        Raises ValueError for a grid that does not divide the trunk into tiles of `HALO` cells or more, and for a tile
-        outside it.
+        Raises ValueError for a grid that does not divide the trunk, and for a tile outside it.
         """
         self._check_grid(grid)
         cells = self.config.trunk_cells
@@ -171,34 +212,35 @@ class SeamlessGenerator(nn.Module):
             raise ValueError(f"tile ({row}, {column}) of a {grid} x {grid} grid")
         inner = Inner(column > 0, column < grid - 1, row > 0, row < grid - 1)
         rows, columns = (_with_halo(place, cells // grid, cells) for place in (row, column))
-        x = trunk.features_BFHW[..., rows, columns] + self.place(_coordinates(rows, columns, trunk.features_BFHW))
-        for layer in self.layers:
-            x = layer(inner.upsampled(x), trunk.styles_BZ, inner)
-        return torch.tanh(self.to_pixels(inner.cropped(x, HALO)))
+        x = trunk.features_BFHW[..., rows, columns]
+        for level in self.tile_levels:
+            x = level(x, trunk.style_BZ, inner)
+        return inner.cropped(inner.cropped(self.to_pixels(x)))
 
-    def full_image(self, z_BZ: Tensor, grid: int = 1) -> Tensor:
-        """Return images of latents N(0, 1): B x C x H x W, float in [-1, 1]; the same whatever the grid."""
+    def render(self, trunk: Trunk, grid: int = 1) -> Tensor:
+        """Return whole images, B x C x H x W, the same whatever the grid; a grid as `tile` takes it."""
         self._check_grid(grid)
-        trunk = self.trunk(z_BZ)
         return phi([self.tile(trunk, *divmod(region, grid), grid) for region in range(grid * grid)], grid)
+
+    def full_image(self, z_BZ: Tensor, labels_B: Tensor | None = None) -> Tensor:
+        """Return images of latents N(0, 1): B x C x H x W, float in and a little beyond [-1, 1]."""
+        return self.render(self.trunk(z_BZ, labels_B))
 
     forward = full_image
 
     def _check_grid(self, grid: int) -> None:
-        most = self.config.trunk_cells // HALO
-        if grid < 1 or most % grid:
-            raise ValueError(f"grid: expected a divisor of {most}, got {grid}")
+        if grid < 1 or self.config.trunk_cells % grid:
+            raise ValueError(f"grid: expected a divisor of {self.config.trunk_cells}, got {grid}")
 
 
-def _normalised(features: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(features), nn.ReLU(inplace=True)]
+def _doubling(inputs: int, outputs: int, gain: float, bias: bool) -> nn.ConvTranspose2d:
+    """Return DCGAN's convolution to twice the side; an output depends on four inputs, one cell away at most."""
+    layer = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+    nn.init.normal_(layer.weight, 0.0, gain * (4 * inputs) ** -0.5)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _with_halo(place: int, cells: int, all_cells: int) -> slice:
     return slice(max(place * cells - HALO, 0), min((place + 1) * cells + HALO, all_cells))
-
-
-def _coordinates(rows: slice, columns: slice, like_BFHW: Tensor) -> Tensor:
-    """Return where a tile's cells lie in the image, 1 x 2 (y, x) x H x W, in [-1, 1]."""
-    centres = (torch.arange(like_BFHW.shape[-1]).to(like_BFHW) + 0.5) * 2 / like_BFHW.shape[-1] - 1
-    return torch.stack(torch.meshgrid(centres[rows], centres[columns], indexing="ij"))[None]

@@ -2,9 +2,9 @@
 
 Windows lie anywhere: the paper's four regions, and windows that straddle the borders between them, so that D judges
 what happens there too (macro patches of COCO-GAN, Lin et al. 2019, arXiv:1904.00284). Where a window lies is told by
-continuous coordinates, two channels beside its pixels. A judge is a stem of strided convolutions without statistics,
-which treats each image alone at high resolution, and a head of few cells with batch normalisation, which sees the
-whole batch.
+continuous coordinates, two channels beside its pixels. A judge is a stem of strided convolutions down to 16 x 16
+cells, then one linear layer that weighs every cell by itself: packages lie upright and in the middle, so what is
+right depends on where it is. Nothing mixes images, so the gradient of a batch is the sum of those of its parts.
 
 Dimensions: B batch, C image channels, F features, H W pixels or cells.
 """
@@ -18,9 +18,7 @@ from torch import Tensor, nn
 
 from model.seamless import SLOPE, SeamlessConfig
 
-LAST_CELLS = 4
-HEAD_LEVELS = 2
-"""The head begins at 16 x 16 cells and halves them twice."""
+JUDGED_CELLS = 16
 COORDINATES = 2
 
 
@@ -54,59 +52,49 @@ class RegionJudge(nn.Module):
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
         self.size_px = config.image_size_px
-        inputs = config.channels + COORDINATES
         widths = _widths(config.discriminator_width, config.feature_cap, config.image_size_px // 2)
-        self.stem = _strided_stem(inputs, widths[:-HEAD_LEVELS])
-        self.head = _head(widths[-HEAD_LEVELS - 1 :], extra=0)
+        self.stem = _strided_stem(config.channels + COORDINATES, widths)
+        self.head = Head(widths[-1], config.classes)
 
-    def features(self, x_BCHW: Tensor, window: Window) -> Tensor:
-        """Return the stem's B x F x 16 x 16 of windows in [-1, 1]."""
+    def forward(self, x_BCHW: Tensor, window: Window, labels_B: Tensor | None = None) -> Tensor:
+        """Return one logit an image, B, for the window that lies there of images in [-1, 1]."""
         place_2HW = _coordinates(window, self.size_px, x_BCHW)
         placed = torch.cat([x_BCHW, place_2HW.expand(len(x_BCHW), -1, -1, -1)], dim=1)
-        features: Tensor = self.stem(placed)
-        return features
-
-    def verdict(self, features_BFHW: Tensor) -> Tensor:
-        """Return one logit an image, B."""
-        logits_B1: Tensor = self.head(features_BFHW)
-        return logits_B1.flatten()
-
-    def forward(self, x_BCHW: Tensor, window: Window) -> Tensor:
-        """Return one logit an image, B, for the window that lies there of images in [-1, 1]."""
-        return self.verdict(self.features(x_BCHW, window))
+        logits_B: Tensor = self.head(self.stem(placed), labels_B)
+        return logits_B
 
 
 class FullJudge(nn.Module):
-    """FD(x): is this whole image real and natural, and do the images of a batch vary as real ones do?"""
+    """FD(x): is this whole image real and natural?"""
 
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
         widths = _widths(config.full_discriminator_width, config.feature_cap, config.image_size_px)
-        self.stem = _strided_stem(config.channels, widths[:-HEAD_LEVELS])
-        self.head = _head(widths[-HEAD_LEVELS - 1 :], extra=1)
+        self.stem = _strided_stem(config.channels, widths)
+        self.head = Head(widths[-1], config.classes)
 
-    def features(self, x_BCHW: Tensor) -> Tensor:
-        """Return the stem's B x F x 16 x 16 of images in [-1, 1]."""
-        features: Tensor = self.stem(x_BCHW)
-        return features
-
-    def verdict(self, features_BFHW: Tensor) -> Tensor:
-        """Return one logit an image, B."""
-        logits_B1: Tensor = self.head(torch.cat([features_BFHW, _spread(features_BFHW)], dim=1))
-        return logits_B1.flatten()
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def forward(self, x_BCHW: Tensor, labels_B: Tensor | None = None) -> Tensor:
         """Return one logit an image, B, for whole images in [-1, 1]."""
-        return self.verdict(self.features(x_BCHW))
+        logits_B: Tensor = self.head(self.stem(x_BCHW), labels_B)
+        return logits_B
 
 
-def _spread(x_BFHW: Tensor) -> Tensor:
-    """Return how much a batch's features vary, B x 1 x H x W (Karras et al. 2018, arXiv:1710.10196, section 3).
+class Head(nn.Module):
+    """A weight for every feature of every cell; with classes, another set of them for each (Miyato and Koyama 2018).
 
-    A batch of look-alikes gives G away.
+    The logit is head(x) + head_label(x), the projection of arXiv:1802.05637. It has no bias: only differences of
+    logits count.
     """
-    spread = (x_BFHW.var(dim=0, correction=0) + 1e-8).sqrt().mean()
-    return spread.expand(len(x_BFHW), 1, *x_BFHW.shape[-2:])
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.weigh = nn.Linear(features * JUDGED_CELLS**2, 1 + classes, bias=False)
+
+    def forward(self, x_BFHW: Tensor, labels_B: Tensor | None) -> Tensor:
+        """Return one logit an image, B."""
+        weighed: Tensor = self.weigh(x_BFHW.flatten(1))
+        logits_B = weighed[:, 0]
+        return logits_B if labels_B is None else logits_B + weighed.gather(1, 1 + labels_B[:, None])[:, 0]
 
 
 def _coordinates(window: Window, size_px: int, like_BCHW: Tensor) -> Tensor:
@@ -117,26 +105,15 @@ def _coordinates(window: Window, size_px: int, like_BCHW: Tensor) -> Tensor:
 
 
 def _widths(width: int, cap: int, size_px: int) -> list[int]:
-    levels = int(math.log2(size_px // LAST_CELLS))
+    levels = int(math.log2(size_px // JUDGED_CELLS))
     return [min(width << level, cap) for level in range(levels)]
 
 
 def _strided_stem(inputs: int, widths: list[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for narrow, wide in pairwise([inputs, *widths]):
-        layers += [_initialised(nn.Conv2d(narrow, wide, 4, 2, 1)), nn.LeakyReLU(SLOPE, inplace=True)]
+        layer = nn.Conv2d(narrow, wide, 4, 2, 1)
+        nn.init.kaiming_normal_(layer.weight, SLOPE)
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        layers += [layer, nn.LeakyReLU(SLOPE, inplace=True)]
     return nn.Sequential(*layers)
-
-
-def _head(widths: list[int], extra: int) -> nn.Sequential:
-    """Return DCGAN's last layers, whose batch normalisation sees the whole batch in either kind of step."""
-    layers: list[nn.Module] = []
-    for narrow, wide in pairwise([widths[0] + extra, *widths[1:]]):
-        layers += [_initialised(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))]
-        layers += [nn.BatchNorm2d(wide, track_running_stats=False), nn.LeakyReLU(SLOPE, inplace=True)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * LAST_CELLS**2, 1, bias=False))
-
-
-def _initialised(layer: nn.Conv2d) -> nn.Conv2d:
-    nn.init.kaiming_normal_(layer.weight, SLOPE)
-    return layer

@@ -1,29 +1,36 @@
 """One training step of the seamless model: both judges, then G, at the memory of one tile of a few images.
 
-`joint` keeps the whole step's graph. `region_wise` cuts it into parts, a few images each and inside them tile by
-tile, keeps only what enters and leaves a part, and computes the part again when its gradient is due (Chen et al.
-2016, arXiv:1604.06174). Only the trunk and the judges' heads, which see the whole batch at once, mix images or tiles,
-so both give the same gradients.
+G minimises, over its images y and real images x,
+
+    E[softplus(FD(x) - FD(y)) + softplus(D(x) - D(y))] + w * energy distance(y, x)
+
+and the judges the first term with its sign turned, plus R1. The pairing of a real with a generated image is the
+relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734. The energy distance (model/energy.py) tells G from the
+first step on where things lie and how packages differ from each other, which the judges take long to learn.
+
+`joint` keeps the whole step's graph. `region_wise` goes image by image and tile by tile: the judges say dL/dimage, and
+each tile is made once more, with a graph, to send its part of it through G (model/region_wise.py has the argument).
+Only the trunk, of a few cells, sees the whole batch at once, so both give the same gradients.
 
 Dimensions: B batch, C channels, H W pixels, F features, Z latent.
 """
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.utils.checkpoint import checkpoint
 
-from model.augment import Augmentation, draw_augmentation
+from model.energy import image_energy, shrunk
+from model.pixels import to_float
+from model.regions import psi
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
 from model.seamless_judges import FullJudge, RegionJudge, Window, draw_windows
-from model.training import StepKind, frozen
+from model.seamless_recipe import SeamlessRecipe
+from model.training import StepKind, frozen, updated
 
-T = TypeVar("T")
 TILE_PX = 256
 PIXELS_AT_ONCE = 2**18
 NOISE = 0.05
@@ -31,33 +38,40 @@ NOISE = 0.05
 
 
 @dataclass(frozen=True)
-class SeamlessRecipe:
-    """How the networks are trained."""
+class _Draws:
+    """Every random number of a step, and the labels of its images, real and generated alike."""
 
-    learning_rate: float = 3e-4
-    judge_learning_rate: float = 3e-4
-    beta1: float = 0.5
-    beta2: float = 0.99
-    slope_weight: float = 0.1
-    """Gamma of R1 (Mescheder et al. 2018, arXiv:1801.04406): gamma / 2 E|grad D(x)|^2 on real images."""
-    slope_every_steps: int = 8
-    ema_decay: float = 0.999
-    colour: float = 0.0
-    """Strength of the colour augmentation, 1 as published. Lots differ in colour: judges must see it."""
+    z_BZ: Tensor
+    windows: tuple[Window, ...]
+    noise_seeds: list[int]
+    labels_B: Tensor | None
 
-    def adam(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-        """Return the optimizer of one network."""
-        return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(self.beta1, self.beta2))
+    def part(self, chosen: slice) -> "_Draws":
+        labels_B = None if self.labels_B is None else self.labels_B[chosen]
+        return _Draws(self.z_BZ[chosen], self.windows, self.noise_seeds[chosen], labels_B)
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """Every random number of a step."""
+class _Part:
+    """A few of a step's images, and what the trunk says of their latents."""
 
-    z_BZ: Tensor
-    augmentation: Augmentation
-    windows: tuple[Window, ...]
-    noise_seeds: list[int]
+    x_BCHW: Tensor
+    draws: _Draws
+    trunk: Trunk
+    """Cut off from the trunk's graph; gradients gather in it."""
+    share: float
+    """Of the step's images."""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the judges made of some images."""
+
+    losses: dict[str, Tensor]
+    real: dict[str, Tensor]
+    """Logits of the real images."""
+    shrunk_fake_BCHW: Tensor
+    shrunk_real_BCHW: Tensor
 
 
 class SeamlessTraining:
@@ -71,17 +85,19 @@ class SeamlessTraining:
         step_kind: StepKind = "region_wise",
         grid: int | None = None,
         images_at_once: int | None = None,
+        bfloat16: bool = False,
     ) -> None:
         """Build the networks; region-wise, a step holds one tile of a grid x grid grid of `images_at_once` images.
 
         Without those two, tiles have `TILE_PX` a side and the images that are held have `PIXELS_AT_ONCE` in all.
+        With `bfloat16`, convolutions run in that precision and weights stay in float32 (torch's autocast).
         """
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.trained = SeamlessGenerator(config)
             self.region_judge = RegionJudge(config)
             self.full_judge = FullJudge(config)
-        self.recipe, self.step_kind = recipe, step_kind
+        self.recipe, self.step_kind, self.bfloat16 = recipe, step_kind, bfloat16
         self.grid = grid or max(config.image_size_px // TILE_PX, 1)
         self.images_at_once = images_at_once or max(PIXELS_AT_ONCE // config.image_size_px**2, 1)
         self.averaged = copy.deepcopy(self.trained).requires_grad_(False).eval()
@@ -104,92 +120,139 @@ class SeamlessTraining:
         """The generator to publish: the running average of G's weights."""
         return self.averaged
 
-    def step(self, x_BCHW: Tensor, index: int, stream: torch.Generator) -> dict[str, Tensor]:
-        """Update D, FD and G once; return their losses.
+    def step(
+        self, x_BCHW: Tensor, index: int, stream: torch.Generator, labels_B: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Update D, FD and G once; return their losses, and the energy distance.
 
-        `x_BCHW` are real images in [-1, 1], `index` counts the steps from 1, and every random number comes from
-        `stream`.
+        `x_BCHW` are real images, uint8, and `labels_B` the numbers of their classes where the networks have classes;
+        `index` counts the steps from 1, and every random number comes from `stream`.
         """
-        draws = self._draw(len(x_BCHW), stream)
-        fakes = self._fakes(draws.z_BZ)
-        real = self._verdicts(lambda part: x_BCHW[part], draws)
-        losses = self._judge_losses(real, self._verdicts(fakes, draws, learning=False))
-        if index % self.recipe.slope_every_steps == 0:
-            noisy = self._verdicts(lambda part: _noisy(x_BCHW[part], draws.noise_seeds[part]), draws)
-            losses = {name: loss + self._slope_penalty(real[name], noisy[name]) for name, loss in losses.items()}
-        self._update(losses["D"] + losses["FD"], "D", "FD")
-        with frozen(self.region_judge, self.full_judge):
-            losses["G"] = self._generator_loss(real, self._verdicts(fakes, draws))
-            self._update(losses["G"], "G")
+        draws = self._draw(x_BCHW, stream, labels_B)
+        self._set_rates(index)
+        slopes = index % self.recipe.slope_every_steps == 0
+        if self.step_kind == "joint" or (self.grid == 1 and self.images_at_once >= len(x_BCHW)):
+            losses = self._joint_step(to_float(x_BCHW), draws, slopes)
+        else:
+            losses = self._region_wise_step(x_BCHW, draws, slopes)
         self._average(index)
-        return {name: loss.detach() for name, loss in losses.items()}
+        return losses
 
-    def _draw(self, batch: int, stream: torch.Generator) -> _Draws:
-        config = self.trained.config
+    def _draw(self, x_BCHW: Tensor, stream: torch.Generator, labels_B: Tensor | None) -> _Draws:
+        batch, config = len(x_BCHW), self.trained.config
         return _Draws(
-            z_BZ=torch.randn(batch, config.latent_size, generator=stream),
-            augmentation=draw_augmentation(batch, config.image_size_px, stream, self.recipe.colour),
+            z_BZ=torch.randn(batch, config.latent_size, generator=stream).to(x_BCHW.device),
             windows=draw_windows(config.image_size_px, stream),
             noise_seeds=torch.randint(2**62, (batch,), generator=stream).tolist(),
+            labels_B=labels_B,
         )
 
-    def _judge_losses(self, real: dict[str, Tensor], fake: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: softplus(fake[name] - real[name]).mean() for name in real}
+    def _set_rates(self, index: int) -> None:
+        rate, recipe = self.recipe.rate(index), self.recipe
+        for name, optimizer in self.optimizers.items():
+            base = recipe.learning_rate if name == "G" else recipe.judge_learning_rate
+            optimizer.param_groups[0]["lr"] = rate * base
 
-    def _slope_penalty(self, real: Tensor, noisy: Tensor) -> Tensor:
-        weight = self.recipe.slope_weight / 2 * self.recipe.slope_every_steps
-        return weight * ((noisy - real) / NOISE).square().mean()
+    def _joint_step(self, x_BCHW: Tensor, draws: _Draws, slopes: bool) -> dict[str, Tensor]:
+        x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
+        with self._precision():
+            fake_BCHW = self.trained(draws.z_BZ, draws.labels_B).to(x_BCHW)
+        with updated(self.optimizers["D"], self.optimizers["FD"]):
+            real, judged = self._judge_losses(x_BCHW, fake_BCHW.detach(), draws, slopes)
+            _backward(judged["D"] + judged["FD"])
+        with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
+            adversarial = self._adversarial_loss(fake_BCHW, real, draws)
+            energy = self._energy(shrunk(fake_BCHW), shrunk(x_BCHW), draws)
+            _backward(adversarial + self.recipe.energy_weight * energy)
+        losses = judged | {"G": adversarial, "energy": energy}
+        return {name: loss.detach() for name, loss in losses.items()}
 
-    def _generator_loss(self, real: dict[str, Tensor], fake: dict[str, Tensor]) -> Tensor:
-        return torch.stack([softplus(real[name].detach() - fake[name]).mean() for name in real]).sum()
+    def _region_wise_step(self, x_BCHW: Tensor, draws: _Draws, slopes: bool) -> dict[str, Tensor]:
+        with self._precision():
+            trunk = self.trained.trunk(draws.z_BZ, draws.labels_B)
+        parts = self._parts(x_BCHW, draws, trunk)
+        with updated(self.optimizers["D"], self.optimizers["FD"]):
+            judged = [self._learn_judges(part, slopes) for part in parts]
+        energy, pulls = self._energy_gradient(judged, draws)
+        with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
+            adversarial = [self._learn_tiles(*of_part) for of_part in zip(parts, judged, pulls, strict=True)]
+            gradients = zip(*(map(_gathered, part.trunk) for part in parts), strict=True)
+            torch.autograd.backward(trunk, [torch.cat(of_parts) for of_parts in gradients])
+        losses = {name: torch.stack([part.losses[name] for part in judged]).sum() for name in judged[0].losses}
+        return losses | {"G": torch.stack(adversarial).sum(), "energy": energy}
 
-    def _verdicts(self, images: Callable[[slice], Tensor], draws: _Draws, learning: bool = True) -> dict[str, Tensor]:
-        """Return FD's logits, B, and D's, B for each window one after the other, of augmented images."""
+    def _parts(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk) -> list[_Part]:
+        batch, size = len(x_BCHW), self.images_at_once
+        slices = [slice(first, min(first + size, batch)) for first in range(0, batch, size)]
+        return [
+            _Part(x_BCHW[some], draws.part(some), _cut_off(trunk, some), (some.stop - some.start) / batch)
+            for some in slices
+        ]
 
-        def stems(part: slice) -> tuple[Tensor, ...]:
-            run = _remade if self._divided(len(draws.z_BZ)) else _plainly
-            with torch.set_grad_enabled(learning and torch.is_grad_enabled()):
-                seen = images(part)
-            seen = draws.augmentation[part](seen)
-            windows = (run(self.region_judge.features, window.of(seen), window) for window in draws.windows)
-            return (run(self.full_judge.features, seen), *windows)
+    def _learn_judges(self, part: _Part, slopes: bool) -> _Judged:
+        """Add the gradient of some images to the judges' weights."""
+        x_BCHW = to_float(part.x_BCHW).contiguous(memory_format=torch.channels_last)
+        fake_BCHW = self._rendered(part.trunk)
+        real, losses = self._judge_losses(x_BCHW, fake_BCHW, part.draws, slopes)
+        _backward(part.share * (losses["D"] + losses["FD"]))
+        shares = {name: part.share * loss.detach() for name, loss in losses.items()}
+        return _Judged(shares, real, shrunk(fake_BCHW), shrunk(x_BCHW))
 
-        of_parts = self._by_parts(stems, len(draws.z_BZ))
-        full, *windows = (torch.cat(features) for features in zip(*of_parts, strict=True))
-        return {"FD": self.full_judge.verdict(full), "D": torch.cat([self.region_judge.verdict(w) for w in windows])}
+    def _energy_gradient(self, judged: list[_Judged], draws: _Draws) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the energy distance of the step's images, and by parts the gradient of its share in G's loss."""
+        fake_BCHW = torch.cat([part.shrunk_fake_BCHW for part in judged]).requires_grad_()
+        energy = self._energy(fake_BCHW, torch.cat([part.shrunk_real_BCHW for part in judged]), draws)
+        (pull_BCHW,) = torch.autograd.grad(self.recipe.energy_weight * energy, fake_BCHW)
+        return energy.detach(), torch.split(pull_BCHW, self.images_at_once)
 
-    def _fakes(self, z_BZ: Tensor) -> Callable[[slice], Tensor]:
-        """Return what gives some of the step's generated images: from memory, or region-wise made anew."""
-        trunk = self.trained.trunk(z_BZ)
-        if self._divided(len(z_BZ)):
-            return lambda part: self._render(trunk, part)
-        images_BCHW = self.trained.tile(trunk, 0, 0, 1)
-        return lambda part: images_BCHW[part]
+    def _learn_tiles(self, part: _Part, judged: _Judged, pull_BCHW: Tensor) -> Tensor:
+        """Add the gradient of some images to the weights of G's tile levels and to its trunk; return their loss."""
+        fake_BCHW = self._rendered(part.trunk).requires_grad_()
+        loss = part.share * self._adversarial_loss(fake_BCHW, judged.real, part.draws)
+        (gradient_BCHW,) = torch.autograd.grad(loss + (shrunk(fake_BCHW) * pull_BCHW).sum(), fake_BCHW)
+        del fake_BCHW
+        for region in range(self.grid**2):
+            with self._precision():
+                tile_BCHW = self.trained.tile(part.trunk, *divmod(region, self.grid), self.grid)
+            tile_BCHW.backward(psi(gradient_BCHW, region, self.grid).to(tile_BCHW))  # type: ignore[no-untyped-call]
+        return loss.detach()
 
-    def _render(self, trunk: Trunk, part: slice) -> Tensor:
-        some, grid = Trunk(*(values[part] for values in trunk)), self.grid
+    @torch.no_grad()
+    def _rendered(self, trunk: Trunk) -> Tensor:
+        with self._precision():
+            return self.trained.render(trunk, self.grid).to(next(self.trained.parameters()))
 
-        def row_of_tiles(row: int) -> Tensor:
-            return torch.cat([_remade(self.trained.tile, some, row, column, grid) for column in range(grid)], dim=-1)
+    def _verdicts(self, x_BCHW: Tensor, draws: _Draws) -> dict[str, Tensor]:
+        """Return FD's logits, B, and D's, B for each window one after the other."""
+        run = _remade if self.step_kind == "region_wise" and self.grid > 1 else _plainly
+        with self._precision():
+            full_B = run(self.full_judge, x_BCHW, draws.labels_B)
+            of_windows = [run(self.region_judge, window.of(x_BCHW), window, draws.labels_B) for window in draws.windows]
+        return {"FD": full_B.to(x_BCHW), "D": torch.cat(of_windows).to(x_BCHW)}
 
-        return torch.cat([row_of_tiles(row) for row in range(grid)], dim=-2)
+    def _judge_losses(
+        self, x_BCHW: Tensor, fake_BCHW: Tensor, draws: _Draws, slopes: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the logits of real images, without their graph, and the loss of each judge."""
+        real, fake = self._verdicts(x_BCHW, draws), self._verdicts(fake_BCHW, draws)
+        losses = {name: softplus(fake[name] - real[name]).mean() for name in real}
+        if slopes:
+            noisy = self._verdicts(_noisy(x_BCHW, draws.noise_seeds), draws)
+            weight = self.recipe.slope_weight / 2 * self.recipe.slope_every_steps
+            for name, loss in losses.items():
+                losses[name] = loss + weight * ((noisy[name] - real[name]) / NOISE).square().mean()
+        return {name: logits.detach() for name, logits in real.items()}, losses
 
-    def _divided(self, batch: int) -> bool:
-        """Return whether this step goes by parts; a small one that fits whole is the joint one."""
-        return self.step_kind == "region_wise" and (self.grid > 1 or self.images_at_once < batch)
+    def _adversarial_loss(self, fake_BCHW: Tensor, real: dict[str, Tensor], draws: _Draws) -> Tensor:
+        fake = self._verdicts(fake_BCHW, draws)
+        return torch.stack([softplus(real[name] - fake[name]).mean() for name in real]).sum()
 
-    def _by_parts(self, function: Callable[[slice], T], batch: int) -> list[T]:
-        if not self._divided(batch):
-            return [function(slice(batch))]
-        size = self.images_at_once
-        return [_remade(function, slice(first, min(first + size, batch))) for first in range(0, batch, size)]
+    def _energy(self, fake_BCHW: Tensor, real_BCHW: Tensor, draws: _Draws) -> Tensor:
+        return image_energy(fake_BCHW, real_BCHW, draws.labels_B, self.trained.config.classes)
 
-    def _update(self, loss: Tensor, *names: str) -> None:
-        for name in names:
-            self.optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for name in names:
-            self.optimizers[name].step()
+    def _precision(self) -> torch.autocast:
+        device = next(self.trained.parameters()).device
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16)
 
     @torch.no_grad()
     def _average(self, index: int) -> None:
@@ -200,16 +263,30 @@ class SeamlessTraining:
             kept.copy_(statistic)
 
 
-def _plainly(function: Callable[..., T], *inputs: object) -> T:
-    return function(*inputs)
+def _plainly(judge: nn.Module, *inputs: object) -> Tensor:
+    logits_B: Tensor = judge(*inputs)
+    return logits_B
 
 
-def _remade(function: Callable[..., T], *inputs: object) -> T:
-    """Return the function's value; its insides are not kept but computed again for the gradient."""
-    if not torch.is_grad_enabled():
-        return function(*inputs)
-    value: T = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
-    return value
+def _remade(judge: nn.Module, *inputs: object) -> Tensor:
+    """Return the judge's logits; its insides are not kept but computed again for the gradient (arXiv:1604.06174).
+
+    A judge of large images takes more memory than a tile, and up to three of its verdicts wait for their gradient.
+    """
+    logits_B: Tensor = checkpoint(judge, *inputs, use_reentrant=False, preserve_rng_state=False)
+    return logits_B
+
+
+def _cut_off(trunk: Trunk, chosen: slice) -> Trunk:
+    return Trunk(*(values[chosen].detach().requires_grad_() for values in trunk))
+
+
+def _gathered(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+
+
+def _backward(loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
 
 
 def _noisy(x_BCHW: Tensor, seeds: list[int]) -> Tensor:

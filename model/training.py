@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from model import region_wise
 from model.objective import GeneratorLoss, discriminator_loss, generator_loss
 from model.paper import GRID, REGIONS, FullDiscriminator, Generator, PaperConfig, RegionDiscriminator
+from model.pixels import to_float
 from model.regions import phi, psi
 
 StepKind = Literal["joint", "region_wise"]
@@ -63,13 +64,15 @@ class Training:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a third faster on CPUs
         self.optimizers = {name: adam.build(network) for name, network in self.networks.items()}
 
-    def step(self, x_BCHW: Tensor, index: int, stream: torch.Generator) -> dict[str, Tensor]:
-        """Update every network once from real images in [-1, 1], with latents drawn from `stream`.
+    def step(
+        self, x_BCHW: Tensor, index: int, stream: torch.Generator, labels_B: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Update every network once from real images, uint8, with latents drawn from `stream`.
 
-        `index` counts the steps of a training; each step of this model is alike.
+        `index` counts the steps of a training; each step of this model is alike, and takes no labels.
         """
-        latent_size = self.generator.config.latent_size
-        return self.update(x_BCHW, torch.randn(len(x_BCHW), latent_size, generator=stream))
+        z_BZ = torch.randn(len(x_BCHW), self.generator.config.latent_size, generator=stream)
+        return self.update(to_float(x_BCHW), z_BZ.to(x_BCHW.device))
 
     def update(self, x_BCHW: Tensor, z_BZ: Tensor) -> dict[str, Tensor]:
         """Update D, FD and G once from real images in [-1, 1] and latents N(0, 1); return the three losses."""
@@ -124,12 +127,14 @@ class Training:
 
 
 @contextmanager
-def updated(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Let the gradients that the body adds up make one step of the optimizer, then let go of their memory."""
-    optimizer.zero_grad(set_to_none=True)
+def updated(*optimizers: torch.optim.Optimizer) -> Iterator[None]:
+    """Let the gradients that the body adds up make one step of each optimizer, then let go of their memory."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     yield
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
 
 @contextmanager

@@ -65,6 +65,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "beta2": 0.999,
         },
         "seamless": {
+            "labels": False,
+            "precision": "float32",
             "latent_size": 8,
             "generator_width": 4,
             "discriminator_width": 4,
@@ -74,10 +76,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "judge_learning_rate": 2e-3,
             "beta1": 0.0,
             "beta2": 0.99,
+            "energy_weight": 10.0,
             "slope_weight": 0.1,
             "slope_every_steps": 4,
             "ema_decay": 0.9,
-            "colour": 0.5,
+            "last_rate": 0.1,
         },
     },
     "evaluate": {

@@ -166,6 +166,15 @@ def test_a_model_that_is_not_there_is_refused(fab: Fab, model: str, message: str
     assert message in said
 
 
+def test_a_class_that_the_model_was_not_trained_with_is_refused(fab: Fab) -> None:
+    fab.train_and_publish()
+    ask = ["augment", "--model=models:/bga-generator@champion", "--count=1", "--out=out", "--label=missing_ball"]
+    status, said = fab.fabgan(*ask)
+    assert status == 1
+    assert "'missing_ball' is not a class of this generator (known: none: it was trained without labels)" in said
+    assert not (fab.folder / "out").exists()
+
+
 def test_a_dead_server_is_one_clear_line(fab: Fab) -> None:
     fab.uri = f"http://127.0.0.1:{free_port()}"
     status, said = fab.fabgan("augment", "--model=models:/bga-generator@champion", "--count=1", "--out=out")

@@ -1,5 +1,7 @@
 """Training as a person runs it: killed, resumed, out of disk space, with parameters that do not fit."""
 
+import itertools
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,12 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from components import train
 from components.errors import UserError
-from components.files import sha256_of_file
-from components.generators import load_generator
+from components.files import read_json, sha256_of_file, write_json
+from components.generators import generate, labels, load_card, load_generator
 from components.parameters import parse
 from components.train import TrainParameters
 from tests.conftest import PARAMETERS, section
@@ -130,3 +133,36 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(packages: Path, tmp_pat
     assert "checkpoint.safetensors" in last
     assert sha256_of_file(tmp_path / WEIGHTS) == before
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def relabelled(packages: Path, folder: Path, labels: list[str | None]) -> Path:
+    """Return a copy of a folder of packages whose images have these labels in turn."""
+    copy = Path(shutil.copytree(packages, folder / "packages"))
+    manifest = read_json(copy / "manifest.json")
+    for image, label in zip(manifest["images"], itertools.cycle(labels), strict=False):
+        image["label"] = label
+    write_json(copy / "manifest.json", manifest)
+    return copy
+
+
+LABELLED = PARAMETERS["train"]["seamless"] | {"labels": True}
+
+
+def test_labels_become_classes_that_can_be_asked_for(packages: Path, tmp_path: Path) -> None:
+    labelled = relabelled(packages, tmp_path, ["good", "missing_ball", "good"])
+    trained(labelled, tmp_path, variant="seamless", seamless=LABELLED)
+    made, card = load_generator(tmp_path / "generator"), load_card(tmp_path / "generator")
+    assert card["classes"] == ["good", "missing_ball"]
+    shares_K = made.get_buffer("class_shares_K")
+    assert shares_K[0] == pytest.approx(2 / 3, abs=0.1)
+    mixed, good, missing = (torch.stack(list(generate(made, 16, 1, label))) for label in (None, 0, 1))
+    assert not torch.equal(good, missing)
+    numbers_N = labels(shares_K, 16, 1)
+    assert set(numbers_N.tolist()) == {0, 1}
+    assert torch.equal(mixed[numbers_N == 1], missing[numbers_N == 1])
+
+
+@pytest.mark.parametrize("found", [["good", None], ["good"]])
+def test_labels_that_make_no_classes_are_refused(packages: Path, tmp_path: Path, found: list[str | None]) -> None:
+    with pytest.raises(UserError, match="labels need every image labelled, and two classes"):
+        trained(relabelled(packages, tmp_path, found), tmp_path, variant="seamless", seamless=LABELLED)

@@ -90,7 +90,7 @@ def leaves(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-@pytest.mark.parametrize("preset", ["demo", "paper"])
+@pytest.mark.parametrize("preset", ["demo", "seamless", "paper"])
 def test_presets_give_good_parameters_and_keep_the_comments(preset: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_text()
@@ -101,11 +101,12 @@ def test_presets_give_good_parameters_and_keep_the_comments(preset: str, tmp_pat
     assert re.findall(r"#.*", path.read_text()) == re.findall(r"#.*", text)
 
 
-def test_the_project_comes_as_its_demo_preset(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preset", ["seamless", "paper"])
+def test_the_project_comes_as_its_demo_preset(preset: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text())
     before = load_parameters(path)
-    apply_preset(path, "paper")
+    apply_preset(path, preset)
     assert load_parameters(path) != before
     apply_preset(path, "demo")
     assert load_parameters(path) == before

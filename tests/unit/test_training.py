@@ -80,7 +80,7 @@ def test_random_streams_depend_on_their_place_alone() -> None:
 
 def test_a_step_draws_its_latents_from_its_stream_alone() -> None:
     first, second, other = training(), training(), training()
-    x, _ = batch()
+    x = torch.randint(256, batch()[0].shape, generator=random_stream("photographs"), dtype=torch.uint8)
     for trained, place in ((first, 7), (second, 7), (other, 8)):
         trained.step(x, 1, random_stream(1, "step", place))
     assert all(torch.equal(weight, weights(second)[name]) for name, weight in weights(first).items())

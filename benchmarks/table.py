@@ -1,0 +1,252 @@
+"""The source paper's table: `python -m benchmarks.table --variants dcgan paper seamless --sizes 128 --seeds 0 1 2`.
+
+Every variant learns from the same packages for the same time, in a process of its own that may grow by `--memory-gib`
+and no more; a variant that needs more is "out of memory", as in the paper. On a CPU the time is processor time, so
+that other work on the machine takes nothing from anyone; how many steps fit is measured first, so that learning rates
+can fall towards the last. Every variant computes in float32. Prints one JSON line a run; `--show FILE ...` turns
+such lines into a table in Markdown.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.cases import VARIANTS, Case, Contestant, build, device_name, noise_images, pick_device
+from benchmarks.memory import MIB, peak_bytes, reset_peak, status_bytes
+from benchmarks.table_report import markdown
+from components import crop_resize, ingest
+from components.crop_resize import CropResizeParameters
+from components.dataset import load_packages
+from components.errors import UserError
+from components.generators import latents
+from components.images import write_png
+from components.ingest import IngestParameters
+from components.judging import load_held_out, measure
+from components.sheets import image_grid
+from model.paper import GRID
+from model.pixels import to_uint8
+from model.streams import random_stream
+
+FULL_SIZES_PX = [256, 512, 1024]
+FULL_SECONDS = 7200.0
+SAMPLE_BATCH = 16
+SHEET_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the table."""
+
+    variant: str
+    image_size_px: int
+    seed: int
+    batch: int
+    seconds: float
+    memory_gib: float
+    generated_images: int
+    packages: Path
+    sheets: Path
+    device: str
+    threads: int
+
+
+def main() -> None:
+    """Run the cells that are asked for, a few at a time."""
+    parser = _parser()
+    options = parser.parse_args()
+    if options.show:
+        lines = (line for file in options.show for line in file.read_text(encoding="utf-8").splitlines())
+        print(markdown([json.loads(line) for line in lines]))
+        return
+    if options.full:
+        options.sizes, options.seconds = FULL_SIZES_PX, FULL_SECONDS
+    try:
+        packages = _packages(options)
+    except UserError as error:
+        parser.error(str(error))
+    for line in _in_their_own_processes(list(_runs(options, packages)), options.jobs):
+        print(json.dumps(line), flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--sizes", nargs="+", type=int, default=[128], metavar="PX")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--seconds", type=float, default=120, help="of training, each run")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--memory-gib", type=float, default=8)
+    parser.add_argument("--generated", type=int, default=256, help="images that are measured")
+    parser.add_argument("--source", default="rendered.yaml", help="as ingest.source: a .yaml file, or photographs")
+    parser.add_argument("--lot-pattern", default="^([^/]+)/", help="as ingest.lot_pattern")
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/table"), help="folder for packages and sheets of samples"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, each with its share of the cores")
+    parser.add_argument("--full", action="store_true", help="256, 512 and 1024 px for two hours each: for a GPU")
+    parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="JSON lines to show; nothing is run")
+    return parser
+
+
+def _packages(options: argparse.Namespace) -> Path:
+    """Return the folder of packages at every size, made from the source where it is not there yet."""
+    folder: Path = options.work / Path(options.source).stem
+    if not (folder / "packages").is_dir():
+        ingested = IngestParameters(
+            source=options.source,
+            lot_pattern=options.lot_pattern,
+            labels_file="",
+            held_out_share=0.25,
+            max_quarantined_share=0.1,
+            min_side_px=256,
+            seed=1,
+        )
+        ingest.run(ingested, folder / "frames")
+        cropped = CropResizeParameters(
+            sizes_px=tuple(options.sizes), margin_share=0.04, grey=False, max_quarantined_share=0.2
+        )
+        crop_resize.run(cropped, folder / "frames", folder / "packages")
+    return folder / "packages"
+
+
+def _runs(options: argparse.Namespace, packages: Path) -> Iterator[Run]:
+    for size_px in options.sizes:
+        for seed in options.seeds:
+            for variant in options.variants:
+                yield Run(
+                    variant=variant,
+                    image_size_px=size_px,
+                    seed=seed,
+                    batch=options.batch,
+                    seconds=options.seconds,
+                    memory_gib=options.memory_gib,
+                    generated_images=options.generated,
+                    packages=packages,
+                    sheets=packages.parent / "sheets",
+                    device=options.device,
+                    threads=max(torch.get_num_threads() // options.jobs, 1),
+                )
+
+
+def _in_their_own_processes(runs: list[Run], jobs: int) -> Iterator[dict[str, object]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        for run, future in [(run, pool.submit(learn, run)) for run in runs]:
+            line = _line(run, future)
+            sys.stderr.write(f"table: {line['variant']} at {line['image_size_px']} px, seed {line['seed']}: ")
+            sys.stderr.write(f"{line.get('frechet_random', 'out of memory')}\n")
+            yield line
+
+
+def _line(run: Run, future: "Future[dict[str, object]]") -> dict[str, object]:
+    keys = ("variant", "image_size_px", "seed", "batch", "memory_gib")
+    known = {key: value for key, value in asdict(run).items() if key in keys} | {"data": run.packages.parent.name}
+    return known | future.result() | {"torch": torch.__version__}
+
+
+def learn(run: Run) -> dict[str, object]:
+    """Return what one run makes and takes; meant for a process that did nothing else."""
+    torch.set_num_threads(run.threads)
+    device = pick_device(run.device)
+    x_NCHW = load_packages(run.packages, run.image_size_px, "train").to(device)
+    known: dict[str, object] = {"device": device_name(device)}
+    _limit_memory(run.memory_gib, device)
+    try:
+        return known | _learned(run, x_NCHW, device)
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return known | {"out_of_memory": True}
+
+
+def _learned(run: Run, x_NCHW: Tensor, device: torch.device) -> dict[str, object]:
+    steps = _steps_that_fit(run, device)
+    before = reset_peak(device)
+    contestant = _contestant(run, steps, device)
+    started_s = _clock_s(device)
+    for index in range(1, steps + 1):
+        stream = random_stream(run.seed, "batch", index)
+        contestant.step(x_NCHW[torch.randperm(len(x_NCHW), generator=stream)[: run.batch].to(device)], index)
+    seconds = _clock_s(device) - started_s
+    return {
+        "parameters": contestant.parameters,
+        "peak_growth_mib": round((peak_bytes(device) - before) / MIB, 1),
+        "images": steps * run.batch,
+        "seconds": round(seconds, 1),
+        "images_per_s": round(steps * run.batch / seconds, 2),
+        **_measured(run, contestant, device),
+    }
+
+
+def _steps_that_fit(run: Run, device: torch.device) -> int:
+    """Time a cycle of steps of a throw-away training, after one to warm up."""
+    trial = _contestant(run, 1, device)
+    x_BCHW = noise_images(_case(run, 1), device)
+    trial.step(x_BCHW, 1)
+    started_s = _clock_s(device)
+    for index in range(1, trial.cycle + 1):
+        trial.step(x_BCHW, index)
+    return max(round(run.seconds * trial.cycle / (_clock_s(device) - started_s)), 1)
+
+
+def _case(run: Run, steps: int) -> Case:
+    kind = VARIANTS[run.variant].steps[-1]
+    return Case(run.variant, run.image_size_px, run.batch, GRID, kind, steps, run.seed)
+
+
+def _contestant(run: Run, steps: int, device: torch.device) -> Contestant:
+    return build(_case(run, steps), device)
+
+
+def _measured(run: Run, contestant: Contestant, device: torch.device) -> dict[str, float]:
+    held_out = load_held_out(run.packages, run.image_size_px, run.generated_images, run.seed)
+    untrained = _samples(run, _contestant(run, 1, device), device)
+    made_NCHW = _samples(run, contestant, device)
+    name = f"{run.variant}_{run.image_size_px}_{run.seed}.png"
+    write_png(run.sheets / name, image_grid(made_NCHW[:SHEET_IMAGES]))
+    measures = measure(made_NCHW, untrained, held_out, load_packages(run.packages, run.image_size_px))
+    return {name: round(value, 4) for name, value in asdict(measures).items()}
+
+
+def _samples(run: Run, contestant: Contestant, device: torch.device) -> Tensor:
+    z_NZ = latents(run.generated_images, contestant.latent_size, run.seed).to(device)
+    return torch.cat([to_uint8(contestant.generate(z_BZ)).cpu() for z_BZ in z_NZ.split(SAMPLE_BATCH)])  # type: ignore[no-untyped-call]
+
+
+def _limit_memory(memory_gib: float, device: torch.device) -> None:
+    """Let this process grow by so much and no more."""
+    limit = int(memory_gib * 2**30)
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(limit / whole, 1.0), device)
+    else:
+        data = status_bytes("VmData") + limit
+        resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = ("allocate memory", "out of memory", "bad_alloc", "could not create a")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _clock_s(device: torch.device) -> float:
+    """Return processor time on a CPU, where others may be at work, and time itself on a GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+    return time.process_time()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.energy import energy_distance, image_energy, shrunk
+
+
+def test_equals_its_closed_form_on_hand_made_samples() -> None:
+    a, b = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [5.0]])
+    across = (1 + 5 + 1 + 3) / 4
+    assert energy_distance(a, b) == pytest.approx(2 * across - 2 - 4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_is_without_bias_between_samples_of_one_distribution(seed: int) -> None:
+    """A mean over many small batches is nothing: G is not drawn towards less variety than there is."""
+    stream = torch.Generator().manual_seed(seed)
+    distances = [energy_distance(*torch.randn(2, 4, 3, generator=stream)) for _ in range(500)]
+    assert abs(float(torch.stack(distances).mean())) < 0.1
+
+
+def test_tells_shifted_and_narrow_distributions_from_real_ones() -> None:
+    stream = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 500, 3, generator=stream)
+    same = float(energy_distance(a, b))
+    assert float(energy_distance(a + 1, b)) > same + 0.3
+    assert float(energy_distance(a * 0.3, b)) > same + 0.2
+
+
+def test_one_sample_has_no_distance() -> None:
+    with pytest.raises(ValueError, match="at least two"):
+        energy_distance(torch.zeros(1, 3), torch.zeros(4, 3))
+
+
+def test_large_images_are_averaged_and_small_ones_kept() -> None:
+    x = torch.rand(2, 3, 512, 512)
+    assert shrunk(x).shape == (2, 3, 128, 128)
+    assert shrunk(x)[0, 0, 0, 0] == pytest.approx(float(x[0, 0, :4, :4].mean()))
+    assert shrunk(x[..., :64, :64]).shape == (2, 3, 64, 64)
+
+
+def test_images_under_each_others_labels_are_far_apart() -> None:
+    dark, bright = torch.full((2, 3, 16, 16), -1.0), torch.full((2, 3, 16, 16), 1.0)
+    x, labels = torch.cat([dark, bright]), torch.tensor([0, 0, 1, 1])
+    right = image_energy(x, x, labels, 2)
+    swapped = image_energy(x.flip(0), x, labels, 2)
+    assert float(swapped - right) > 1
+    assert math.isclose(float(image_energy(x.flip(0), x, None, 0)), float(image_energy(x, x, None, 0)), abs_tol=1e-6)
