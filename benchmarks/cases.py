@@ -37,7 +37,8 @@ class Case:
     variant: str
     image_size_px: int
     batch: int
-    grid: int
+    grid: int | None
+    """Regions a side of a region-wise step; None for the variant's own."""
     step: str
     steps: int
     """How many training steps are planned: learning rates may fall towards the last."""
@@ -94,7 +95,7 @@ def build(case: Case, device: torch.device) -> Contestant:
 
 
 def cases_of(
-    variants: Iterable[str], sizes_px: Iterable[int], kinds: Iterable[str], batch: int, grid: int, steps: int
+    variants: Iterable[str], sizes_px: Iterable[int], kinds: Iterable[str], batch: int, grid: int | None, steps: int
 ) -> list[Case]:
     """Return the cases in order; a variant that knows none of the asked steps trains as it can."""
     sizes_px, kinds = list(sizes_px), list(kinds)
@@ -121,7 +122,7 @@ def device_name(device: torch.device) -> str:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that all benchmarks of training share."""
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--grid", type=int, default=GRID, help="regions a side, of variants that let one choose")
+    parser.add_argument("--grid", type=int, help="regions a side; default: the variant's own")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
 
@@ -134,7 +135,7 @@ def _processor_name() -> str:
 
 def _paper(case: Case, _: torch.device) -> Contestant:
     """Build the widths of the paper's own setting."""
-    if case.grid != GRID:
+    if case.grid not in (None, GRID):
         raise SystemExit(f"paper: its grid is {GRID} x {GRID}, got --grid {case.grid}")
     config = PaperConfig(
         image_size_px=case.image_size_px,
@@ -174,7 +175,7 @@ def _seamless(case: Case, _: torch.device) -> Contestant:
         feature_cap=64 if size_px <= SMALL_PX else 128,
     )
     kind, recipe = cast(StepKind, case.step), SeamlessRecipe(total_steps=case.steps)
-    training = SeamlessTraining(config, recipe, case.seed, kind)
+    training = SeamlessTraining(config, recipe, case.seed, kind, case.grid)
     contestant = _contestant(training, lambda x, index: training.step(x, index, _stream(case, index)))
     return replace(contestant, cycle=recipe.slope_every_steps)
 

@@ -33,7 +33,6 @@ from components.images import write_png
 from components.ingest import IngestParameters
 from components.judging import load_held_out, measure
 from components.sheets import image_grid
-from model.paper import GRID
 from model.pixels import to_uint8
 from model.streams import random_stream
 
@@ -84,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", nargs="+", type=int, default=[128], metavar="PX")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--seconds", type=float, default=120, help="of training, each run")
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--memory-gib", type=float, default=8)
     parser.add_argument("--generated", type=int, default=256, help="images that are measured")
     parser.add_argument("--source", default="rendered.yaml", help="as ingest.source: a .yaml file, or photographs")
@@ -171,8 +170,8 @@ def learn(run: Run) -> dict[str, object]:
 
 
 def _learned(run: Run, x_NCHW: Tensor, device: torch.device) -> dict[str, object]:
-    steps = _steps_that_fit(run, device)
     before = reset_peak(device)
+    steps = _steps_that_fit(run, device)
     contestant = _contestant(run, steps, device)
     started_s = _clock_s(device)
     for index in range(1, steps + 1):
@@ -202,7 +201,7 @@ def _steps_that_fit(run: Run, device: torch.device) -> int:
 
 def _case(run: Run, steps: int) -> Case:
     kind = VARIANTS[run.variant].steps[-1]
-    return Case(run.variant, run.image_size_px, run.batch, GRID, kind, steps, run.seed)
+    return Case(run.variant, run.image_size_px, run.batch, None, kind, steps, run.seed)
 
 
 def _contestant(run: Run, steps: int, device: torch.device) -> Contestant:

@@ -5,18 +5,20 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+FALLING = 0.4
+
 
 @dataclass(frozen=True)
 class SeamlessRecipe:
     """How the networks are trained."""
 
     total_steps: int
-    """The learning rates fall in a straight line and end here, at `last_rate` of what they were."""
+    """The learning rates fall over the last `FALLING` of them to `last_rate` of what they were."""
     learning_rate: float = 3e-3
     judge_learning_rate: float = 1e-3
     beta1: float = 0.5
     beta2: float = 0.99
-    energy_weight: float = 12.5
+    energy_weight: float = 25.0
     slope_weight: float = 0.1
     """Gamma of R1 (Mescheder et al. 2018, arXiv:1801.04406): gamma / 2 E|grad D(x)|^2 on real images."""
     slope_every_steps: int = 8
@@ -25,7 +27,8 @@ class SeamlessRecipe:
 
     def rate(self, index: int) -> float:
         """Return the share of the learning rates that step `index`, counted from 1, uses."""
-        return 1 - (1 - self.last_rate) * min(index / self.total_steps, 1)
+        fallen = (index / self.total_steps - (1 - FALLING)) / FALLING
+        return 1 - (1 - self.last_rate) * min(max(fallen, 0), 1)
 
     def adam(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
         """Return the optimizer of one network."""

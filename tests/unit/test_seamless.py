@@ -151,12 +151,13 @@ def test_running_statistics_move_once_a_step() -> None:
     torch.testing.assert_close(dict(region_wise.trained.named_buffers()), dict(joint.trained.named_buffers()))
 
 
-def test_learning_rates_fall_towards_the_last_step() -> None:
-    trained = training()
-    trained.step(photographs(), 5, random_stream("step"))
-    half = (1 + RECIPE.last_rate) / 2
-    assert trained.optimizers["G"].param_groups[0]["lr"] == pytest.approx(half * RECIPE.learning_rate)
+def test_learning_rates_stay_and_then_fall_to_the_last() -> None:
+    assert RECIPE.rate(1) == RECIPE.rate(6) == 1
+    assert RECIPE.rate(8) == pytest.approx((1 + RECIPE.last_rate) / 2)
     assert RECIPE.rate(10) == RECIPE.rate(11) == pytest.approx(RECIPE.last_rate)
+    trained = training()
+    trained.step(photographs(), 8, random_stream("step"))
+    assert trained.optimizers["G"].param_groups[0]["lr"] == pytest.approx(RECIPE.rate(8) * RECIPE.learning_rate)
 
 
 def test_judges_stay_out_of_the_generators_update() -> None:
