@@ -54,6 +54,11 @@ class TrainParameters:
     paper: PaperSettings
     seamless: SeamlessSettings
 
+    def __post_init__(self) -> None:
+        """Refuse a batch without pairs where images are compared with each other."""
+        if self.variant == "seamless" and self.batch_size < 2:
+            raise ValueError("batch_size: seamless compares images with each other and needs at least 2")
+
 
 def run(
     params: TrainParameters, packages: Path, checkpoints: Path, generator: Path, report: Path, log: LogMetrics

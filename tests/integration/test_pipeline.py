@@ -178,6 +178,8 @@ def smaller(command: str, folder: Path) -> str:
     command = re.sub(r"--frames \d+", "--frames 2", command)
     command = re.sub(r"--image-size [\d ]+", "--image-size 64 ", command)
     command = re.sub(r"--rounds \d+", "--rounds 1", command)
+    command = re.sub(r"--seconds \d+", "--seconds 1", command)
+    command = re.sub(r"--seeds [\d ]+", "--seeds 0 ", command)
     return command.replace(". .venv/bin/activate", "true")
 
 

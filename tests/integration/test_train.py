@@ -135,6 +135,12 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(packages: Path, tmp_pat
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_a_batch_of_one_is_refused_where_images_are_compared() -> None:
+    with pytest.raises(UserError, match=r"train: batch_size: seamless compares images"):
+        parameters(variant="seamless", batch_size=1)
+    assert parameters(variant="paper", batch_size=1).batch_size == 1
+
+
 def relabelled(packages: Path, folder: Path, labels: list[str | None]) -> Path:
     """Return a copy of a folder of packages whose images have these labels in turn."""
     copy = Path(shutil.copytree(packages, folder / "packages"))
