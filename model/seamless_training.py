@@ -31,7 +31,7 @@ from model.seamless_judges import FullJudge, RegionJudge, Window, draw_windows
 from model.seamless_recipe import SeamlessRecipe
 from model.training import StepKind, frozen, updated
 
-TILE_PX = 256
+TILE_PX = 512
 PIXELS_AT_ONCE = 2**18
 NOISE = 0.05
 """Standard deviation of the noise by which the judges' slopes are measured."""
