@@ -99,23 +99,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _packages(options: argparse.Namespace) -> Path:
-    """Return the folder of packages at every size, made from the source where it is not there yet."""
+    """Return the folder of packages at every size, made from the source."""
     folder: Path = options.work / Path(options.source).stem
-    if not (folder / "packages").is_dir():
-        ingested = IngestParameters(
-            source=options.source,
-            lot_pattern=options.lot_pattern,
-            labels_file="",
-            held_out_share=0.25,
-            max_quarantined_share=0.1,
-            min_side_px=256,
-            seed=1,
-        )
-        ingest.run(ingested, folder / "frames")
-        cropped = CropResizeParameters(
-            sizes_px=tuple(options.sizes), margin_share=0.04, grey=False, max_quarantined_share=0.2
-        )
-        crop_resize.run(cropped, folder / "frames", folder / "packages")
+    ingested = IngestParameters(
+        source=options.source,
+        lot_pattern=options.lot_pattern,
+        labels_file="",
+        held_out_share=0.25,
+        max_quarantined_share=0.1,
+        min_side_px=256,
+        seed=1,
+    )
+    ingest.run(ingested, folder / "frames")
+    cropped = CropResizeParameters(
+        sizes_px=tuple(options.sizes), margin_share=0.04, grey=False, max_quarantined_share=0.2
+    )
+    crop_resize.run(cropped, folder / "frames", folder / "packages")
     return folder / "packages"
 
 
