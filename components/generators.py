@@ -52,7 +52,10 @@ def load_generator(folder: Path) -> Generator:
     if not weights.is_file() or sha256_of_file(weights) != card.get("weights_sha256"):
         raise UserError(f"{weights}: missing, or not the weights that {CARD} describes (sha256 differs)")
     generator = new_generator(str(card.get("variant")), card.get("config", {}), str(folder / CARD))
-    generator.load_state_dict(load_file(weights))
+    try:
+        generator.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        raise UserError(f"{weights}: not of networks that this version builds; use the version that made it") from error
     return generator.eval()
 
 

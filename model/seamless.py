@@ -191,8 +191,10 @@ class SeamlessGenerator(nn.Module):
     def trunk(self, z_BZ: Tensor, labels_B: Tensor | None = None) -> Trunk:
         """Return the features (B x F, `trunk_cells` a side) and styles (B x Z) of latents N(0, 1).
 
-        `labels_B` are numbers of classes; a generator with classes needs them.
+        `labels_B` are numbers of classes; a generator with classes needs them, and raises ValueError without.
         """
+        if self.class_codes is not None and labels_B is None:
+            raise ValueError(f"labels_B: this generator has {self.config.classes} classes and needs a label an image")
         z_BZ = z_BZ * torch.rsqrt(z_BZ.square().mean(dim=1, keepdim=True) + 1e-8)
         style_BZ = self.mapping(z_BZ if self.class_codes is None else z_BZ + self.class_codes(labels_B))
         x = self.first(z_BZ).unflatten(1, (-1, FIRST_CELLS, FIRST_CELLS))

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from components import train
 from components.errors import UserError
 from components.files import read_json, sha256_of_file, write_json
 from components.generators import generate, labels, load_card, load_generator
 from components.parameters import parse
+from components.tensors import save_tensors
 from components.train import TrainParameters
 from tests.conftest import PARAMETERS, section
 
@@ -172,3 +174,16 @@ def test_labels_become_classes_that_can_be_asked_for(packages: Path, tmp_path: P
 def test_labels_that_make_no_classes_are_refused(packages: Path, tmp_path: Path, found: list[str | None]) -> None:
     with pytest.raises(UserError, match="labels need every image labelled, and two classes"):
         trained(relabelled(packages, tmp_path, found), tmp_path, variant="seamless", seamless=LABELLED)
+
+
+def test_weights_of_other_networks_are_refused_in_one_line(packages: Path, tmp_path: Path) -> None:
+    """As those that a version with other layers made: whole and well described, but not to be built here."""
+    trained(packages, tmp_path, variant="seamless")
+    folder = tmp_path / "generator"
+    tensors = load_file(folder / "generator.safetensors")
+    tensors["layers.0.weight"] = tensors.pop("to_pixels.weight")
+    save_tensors(folder / "generator.safetensors", tensors)
+    card = load_card(folder) | {"weights_sha256": sha256_of_file(folder / "generator.safetensors")}
+    write_json(folder / "generator.json", card)
+    with pytest.raises(UserError, match="not of networks that this version builds"):
+        load_generator(folder)

@@ -198,6 +198,11 @@ def test_labels_change_what_is_made_and_what_is_judged() -> None:
         assert judge(first, torch.tensor([0])) != judge(first, torch.tensor([2]))
 
 
+def test_a_generator_with_classes_asks_for_labels() -> None:
+    with pytest.raises(ValueError, match="needs a label an image"):
+        generator(LABELLED).full_image(latents())
+
+
 def test_windows_are_a_region_and_one_across_a_border() -> None:
     for place in range(50):
         region, straddling = draw_windows(128, random_stream("windows", place))
