@@ -70,11 +70,10 @@ def main() -> None:
     if options.full:
         options.sizes, options.seconds = FULL_SIZES_PX, FULL_SECONDS
     try:
-        packages = _packages(options)
+        for line in _in_their_own_processes(list(_runs(options, _packages(options))), options.jobs):
+            print(json.dumps(line), flush=True)
     except UserError as error:
         parser.error(str(error))
-    for line in _in_their_own_processes(list(_runs(options, packages)), options.jobs):
-        print(json.dumps(line), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -234,7 +233,7 @@ def _limit_memory(memory_gib: float, device: torch.device) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    words = ("allocate memory", "out of memory", "bad_alloc", "could not create a")
+    words = ("allocate memory", "out of memory", "bad_alloc")
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
 import yaml
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
@@ -88,13 +88,20 @@ def _explain(cls: type, detail: Any, prefix: str) -> str:
     if detail["type"] == "missing":
         return f"{key}: missing"
     if detail["type"] == "unexpected_keyword_argument":
-        known = ", ".join(field.name for field in fields(cls))
+        known = ", ".join(field.name for field in fields(_section(cls, detail["loc"][:-1])))
         return f"{key}: unknown key (known here: {known})"
     reason = detail["msg"].removeprefix("Value error, ")
     reason = reason[0].lower() + reason[1:]
     if isinstance(detail["input"], Mapping) or not detail["loc"]:
         return f"{key}: {reason}" if key else reason
     return f"{key}: {reason}, got {detail['input']!r}"
+
+
+def _section(cls: Any, path: tuple[str | int, ...]) -> Any:
+    """Return the dataclass that is found along a path of keys, and of places in lists, below `cls`."""
+    for part in path:
+        cls = get_args(cls)[0] if isinstance(part, int) else get_type_hints(cls)[part]
+    return cls
 
 
 def digest(content: object) -> str:

@@ -94,3 +94,22 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 @given(st.dictionaries(st.text(), st.integers()))
 def test_digest_does_not_depend_on_the_order_of_keys(content: dict[str, int]) -> None:
     assert digest(content) == digest(dict(reversed(content.items())))
+
+
+@parameters
+class Nested:
+    inner: Example
+    many: list[Example]
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({"inner": GOOD | {"bach": 1}, "many": []}, "inner.bach"),
+        ({"inner": GOOD, "many": [GOOD | {"bach": 1}]}, "many.0.bach"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_keys_of_its_own_section(content: object, key: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse(Nested, content, "params.yaml", "train")
+    assert str(refused.value) == f"params.yaml: train.{key}: unknown key (known here: {', '.join(GOOD)})"
