@@ -24,8 +24,13 @@ lint: install  ## Style, formatting, types, and the rules of who may import whom
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-test: lint  ## Everything that CI runs
+test: lint .venv-s3/installed  ## Everything that CI runs
 	$(BIN)/pytest
+
+.venv-s3/installed: tests/servers/requirements-s3.lock  ## The object store that tests run against, in a place of its own
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 format: install
 	$(BIN)/ruff check --fix .

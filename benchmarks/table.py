@@ -102,6 +102,7 @@ def _packages(options: argparse.Namespace) -> Path:
     folder: Path = options.work / Path(options.source).stem
     ingested = IngestParameters(
         source=options.source,
+        revision="",
         lot_pattern=options.lot_pattern,
         labels_file="",
         held_out_share=0.25,

@@ -3,11 +3,12 @@
 Pixel arrays are uint8 in [0, 255], H x W for grey and H x W x 3 (RGB) for colour.
 """
 
+import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,14 @@ def _to_uint8(image: Image.Image) -> Pixels:
 def write_png(path: Path, pixels: Pixels) -> None:
     """Write pixels as PNG, atomically and without metadata."""
     with atomic_file(path) as partial:
-        Image.fromarray(pixels).save(partial, format="PNG")
+        partial.write_bytes(png_bytes(pixels))
+
+
+def png_bytes(pixels: Pixels) -> bytes:
+    """Return pixels as a PNG without metadata."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def write_jpeg(path: Path, pixels: Pixels) -> None:
@@ -107,17 +115,11 @@ def to_grey(pixels: Pixels) -> Pixels:
     return np.array(Image.fromarray(pixels).convert("L"), dtype=np.uint8)
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Return every file below `folder` whose name ends as an image's does, sorted; none at all is a UserError."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of photographs")
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path, folder))
-    images = [path for path in found if path.suffix.lower() in SUFFIXES]
+def find_images(paths: Iterable[str], where: str) -> list[str]:
+    """Return those paths of files that end as an image's does, none of them hidden; none at all is a UserError."""
+    found = sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
+    images = [path for path in found if PurePosixPath(path).suffix.lower() in SUFFIXES]
     if not images:
         what = "it is empty" if not found else f"none of its {len(found)} files is one"
-        raise UserError(f"{folder}: no image to use ({', '.join(sorted(SUFFIXES))}): {what}")
+        raise UserError(f"{where}: no image to use ({', '.join(sorted(SUFFIXES))}): {what}")
     return images
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)

@@ -1,16 +1,16 @@
-"""The ingest step: a folder of photographs, or the renderer, becomes verified frames and a manifest.
+"""The ingest step: photographs of any source, or the renderer, become verified frames and a manifest.
 
 Nothing is dropped in silence: what cannot be used is listed in the manifest as quarantined, with a reason.
 """
 
 import csv
 import hashlib
+import io
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from components.errors import UserError
 from components.files import atomic_file, sha256_of_file, write_json
@@ -25,6 +25,8 @@ from components.manifest import (
 from components.parameters import NonNegativeInt, PositiveInt, Share, digest, load_yaml, parameters, parse
 from components.renderer import RendererParameters, render_frame
 from components.resumable import Record, map_resumably, resumable_folder
+from components.sources import is_rendered, list_source
+from components.sources.listing import Listing, SourceFile
 
 
 @parameters
@@ -32,11 +34,15 @@ class IngestParameters:
     """The `ingest` section of params.yaml."""
 
     source: str
-    """A folder of photographs, or a .yaml file that says which frames to render."""
+    """A folder of photographs, `s3://bucket/prefix`, `git+URL#path` of a DVC repository, or a .yaml file that says
+    which frames to render."""
+    revision: str
+    """Of a DVC repository: tag, branch or commit, empty for the newest of its default branch. Of a bucket or a .yaml
+    file: the digest that it must still have, or empty. Of a folder: empty."""
     lot_pattern: str
-    """Regular expression over the path below the folder; its first group names the lot."""
+    """Regular expression over the path below the source; its first group names the lot."""
     labels_file: str
-    """CSV file in the folder with the columns `file` and `label`; empty for none."""
+    """CSV file in the source with the columns `file` and `label`; empty for none."""
     held_out_share: Share
     """At least this share of the frames, whole lots, is kept from training."""
     max_quarantined_share: Share
@@ -67,8 +73,7 @@ class RenderedSource:
 
 @dataclass(frozen=True)
 class _Photograph:
-    path: Path
-    source: str
+    file: SourceFile
     label: str | None
     lot: str
     min_side_px: int
@@ -86,26 +91,19 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
 
     Raises UserError for an unusable source, or where too many images cannot be used.
     """
-    source = Path(params.source)
-    photographs = None if source.suffix in (".yaml", ".yml") else _photographs(params, source)
-    fingerprint = digest([asdict(params), _source_state(source, photographs)])
-    with resumable_folder(output, fingerprint) as folder:
-        if photographs is None:
-            records = _render(source, folder)
+    listing = list_source(params.source, params.revision)
+    versions = [(file.path, file.version) for file in listing.files]
+    with resumable_folder(output, digest([asdict(params), listing.revision, versions])) as folder:
+        if is_rendered(params.source):
+            records = _render(Path(params.source), folder)
         else:
-            keyed = [(_key(photograph.source), photograph) for photograph in photographs]
+            keyed = [(_key(photograph.file.path), photograph) for photograph in _photographs(params, listing)]
             records = map_resumably("ingest", _take_photograph, keyed, folder)
-        manifest = _manifest(records, params)
+        manifest = _manifest(records, params, listing.revision)
         check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
         _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
         write_manifest(folder, manifest)
     return _metrics(manifest, output)
-
-
-def _source_state(source: Path, photographs: list[_Photograph] | None) -> object:
-    if photographs is None:
-        return sha256_of_file(source) if source.is_file() else None
-    return [(p.source, p.label, p.lot, p.path.stat().st_size, p.path.stat().st_mtime_ns) for p in photographs]
 
 
 def _render(source: Path, folder: Path) -> list[Record]:
@@ -133,33 +131,27 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
     } | _file_record(folder, file, facts)
 
 
-def _photographs(params: IngestParameters, source: Path) -> list[_Photograph]:
-    labels = _labels(source / params.labels_file) if params.labels_file else {}
+def _photographs(params: IngestParameters, listing: Listing) -> list[_Photograph]:
+    labels = _labels(listing, params.labels_file) if params.labels_file else {}
+    files = {file.path: file for file in listing.files}
     photographs = []
-    for path in find_images(source):
-        below = path.relative_to(source).as_posix()
-        match = re.search(params.lot_pattern, below)
-        lot = match.group(1) if match and match.group(1) else below
-        photographs.append(_Photograph(path, below, labels.get(below), lot, params.min_side_px))
-    _check_labels(labels, photographs, source / params.labels_file)
+    for path in find_images(files, params.source):
+        match = re.search(params.lot_pattern, path)
+        lot = match.group(1) if match and match.group(1) else path
+        photographs.append(_Photograph(files[path], labels.pop(path, None), lot, params.min_side_px))
+    if labels:
+        raise UserError(f"{params.labels_file}: {len(labels)} labelled files are not there, such as {min(labels)}")
     return photographs
 
 
-def _labels(path: Path) -> dict[str, str]:
+def _labels(listing: Listing, name: str) -> dict[str, str]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: the labels (ingest.labels_file) cannot be read: {error}") from error
+        rows = list(csv.DictReader(io.StringIO(listing.read(name).decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{name}: the labels (ingest.labels_file) cannot be read: {error}") from error
     if rows and not {"file", "label"} <= rows[0].keys():
-        raise UserError(f"{path}: expected the columns file and label, got {', '.join(rows[0])}")
+        raise UserError(f"{name}: expected the columns file and label, got {', '.join(rows[0])}")
     return {row["file"]: row["label"] for row in rows}
-
-
-def _check_labels(labels: dict[str, str], photographs: list[_Photograph], path: Path) -> None:
-    strangers = sorted(labels.keys() - {photograph.source for photograph in photographs})
-    if strangers:
-        raise UserError(f"{path}: {len(strangers)} labelled files are not there, such as {strangers[0]}")
 
 
 def _key(source: str) -> str:
@@ -169,19 +161,18 @@ def _key(source: str) -> str:
 
 
 def _take_photograph(item: _Photograph, folder: Path) -> Record:
-    name = _key(item.source)
-    file = f"frames/{name}{item.path.suffix.lower()}"
+    source = item.file.path
+    name = _key(source)
+    file = f"frames/{name}{PurePosixPath(source).suffix.lower()}"
     try:
         with atomic_file(folder / file) as partial:
-            shutil.copyfile(item.path, partial)
+            item.file.fetch(partial)
             facts = inspect_image(partial)
             if min(facts.width_px, facts.height_px) < item.min_side_px:
                 raise UnusableImageError(f"{facts.width_px} x {facts.height_px} px, smaller than min_side_px")
     except UnusableImageError as error:
-        return {"source": item.source, "reason": str(error)}
-    return {"name": name, "source": item.source, "label": item.label, "lot": item.lot} | _file_record(
-        folder, file, facts
-    )
+        return {"source": source, "reason": str(error)}
+    return {"name": name, "source": source, "label": item.label, "lot": item.lot} | _file_record(folder, file, facts)
 
 
 def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
@@ -189,12 +180,12 @@ def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
     return {"file": file, "sha256": sha256_of_file(path), "size_bytes": path.stat().st_size} | asdict(facts)
 
 
-def _manifest(records: list[Record], params: IngestParameters) -> FrameManifest:
+def _manifest(records: list[Record], params: IngestParameters, revision: str) -> FrameManifest:
     quarantined = [Quarantined(**record) for record in records if "reason" in record]
     usable, copies = _without_copies(record for record in records if "reason" not in record)
     held_out = held_out_lots(Counter(record["lot"] for record in usable), params)
     images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
-    return FrameManifest(images=images, quarantined=quarantined + copies)
+    return FrameManifest(params.source, revision, images, quarantined + copies)
 
 
 def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quarantined]]:

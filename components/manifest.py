@@ -24,7 +24,7 @@ class Frame:
     """Unique in the manifest; derived files are called after it."""
     file: str
     source: str
-    """Where it came from: a path below the source folder, or `rendered:SEED/INDEX`."""
+    """Where it came from: a path below the source, or `rendered:SEED/INDEX`."""
     sha256: str
     size_bytes: int
     width_px: int
@@ -72,6 +72,10 @@ class Quarantined:
 class FrameManifest:
     """What `ingest` writes."""
 
+    source: str
+    """`ingest.source`: where the images came from."""
+    revision: str
+    """What pinned them there: a commit, or a digest; empty for a folder."""
     images: list[Frame]
     quarantined: list[Quarantined]
 
@@ -86,7 +90,33 @@ class PackageManifest:
     quarantined: list[Quarantined]
 
 
-def write_manifest(folder: Path, manifest: FrameManifest | PackageManifest) -> None:
+@parameters
+class GeneratedImage:
+    """One image that a generator made."""
+
+    file: str
+    index: int
+    sha256: str
+
+
+@parameters
+class GeneratedManifest:
+    """What `augment` writes."""
+
+    model: str
+    weights_sha256: str
+    image_size_px: int
+    channels: int
+    seed: int
+    label: str
+    """The class of all images; empty for all classes."""
+    first: int
+    """Index of the first image."""
+    count: int
+    images: list[GeneratedImage]
+
+
+def write_manifest(folder: Path, manifest: FrameManifest | PackageManifest | GeneratedManifest) -> None:
     """Write `manifest.json` into `folder`."""
     write_json(folder / FILE_NAME, asdict(manifest))
 

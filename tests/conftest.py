@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from components import crop_resize, ingest
+from components import crop_resize, ingest, storage
 from components.crop_resize import CropResizeParameters
 from components.ingest import IngestParameters
 from components.parameters import parse
+from tests.servers.bucket import Bucket
+from tests.servers.s3 import S3Server, running_s3
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +39,7 @@ RENDERED = {
 PARAMETERS: dict[str, dict[str, Any]] = {
     "ingest": {
         "source": "rendered.yaml",
+        "revision": "",
         "lot_pattern": "^([^/]+)/",
         "labels_file": "",
         "held_out_share": 0.3,
@@ -133,9 +136,27 @@ def real_photographs() -> Path:
 
 @pytest.fixture(autouse=True)
 def no_services(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep a person's own MLflow server out of the tests."""
+    """Keep a person's own MLflow server and object store out of the tests."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    storage._client_of.cache_clear()
     yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real object store, started once."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket, with the variables set by which it is found."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return Bucket(s3)

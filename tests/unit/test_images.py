@@ -95,19 +95,13 @@ def test_resize_antialiases() -> None:
     assert np.ptp(resize(checkerboard, 32)[4:-4, 4:-4]) <= 4
 
 
-def test_images_are_found_in_order_below_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "lot-2").mkdir()
-    (tmp_path / ".hidden").mkdir()
-    for name in ("lot-2/b.PNG", "a.jpg", "notes.txt", ".hidden/c.jpg"):
-        (tmp_path / name).write_bytes(b"x")
-    assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == ["a.jpg", "lot-2/b.PNG"]
+def test_images_are_found_in_order_and_hidden_files_are_not() -> None:
+    paths = ["lot-2/b.PNG", "a.jpg", "notes.txt", ".hidden/c.jpg", "lot-2/.d.png"]
+    assert find_images(paths, "source") == ["a.jpg", "lot-2/b.PNG"]
 
 
-def test_folders_without_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such folder"):
-        find_images(tmp_path / "none")
-    with pytest.raises(UserError, match="it is empty"):
-        find_images(tmp_path)
-    (tmp_path / "notes.txt").write_text("words")
+def test_a_source_without_images_is_refused() -> None:
+    with pytest.raises(UserError, match=r"s3://fab/lots: no image to use .*: it is empty"):
+        find_images([], "s3://fab/lots")
     with pytest.raises(UserError, match="none of its 1 files"):
-        find_images(tmp_path)
+        find_images(["notes.txt"], "source")

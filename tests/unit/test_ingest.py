@@ -18,6 +18,7 @@ from components.parameters import parse
 def parameters(source: Path, **changes: object) -> IngestParameters:
     content = {
         "source": str(source),
+        "revision": "",
         "lot_pattern": "^([^/]+)/",
         "labels_file": "",
         "held_out_share": 0.3,

@@ -1,0 +1,132 @@
+"""Objects in a real store, over networks that fail."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components import storage
+from components.errors import UserError
+from components.storage import StoredObject, download, list_objects, metadata_of, split_url, upload
+from tests.servers.bucket import Bucket
+from tests.servers.faulty import FaultyProxy, faulty_proxy
+from tests.servers.s3 import S3Server, free_ports
+
+pytestmark = pytest.mark.integration
+CONTENT = bytes(range(256)) * 40
+MOST_SECONDS_FOR_A_DEAD_STORE = 30
+
+
+@pytest.fixture
+def faults(s3: S3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
+    """The store, behind a proxy that fails as the test says."""
+    with faulty_proxy(s3.endpoint) as faults:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", faults.endpoint)
+        yield faults
+
+
+def stored(bucket: Bucket) -> StoredObject:
+    """Put an object; return it as it is listed."""
+    bucket.put("lots/a.png", CONTENT)
+    return list_objects(bucket.name, "lots/")[0]
+
+
+def test_listing_shows_sizes_and_etags_below_the_prefix_only(bucket: Bucket) -> None:
+    bucket.put("lots-2/b.png", b"x")
+    md5 = hashlib.md5(CONTENT).hexdigest()
+    assert stored(bucket) == StoredObject(bucket.name, "lots/a.png", len(CONTENT), md5)
+    assert list_objects(bucket.name, "lots/") == [stored(bucket)]
+
+
+def test_listing_goes_on_over_pages(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "PAGE_SIZE", 3)
+    for index in range(10):
+        bucket.put(f"lots/{index}.png", b"x")
+    assert [item.key for item in list_objects(bucket.name, "lots/")] == [f"lots/{index}.png" for index in range(10)]
+
+
+def test_what_is_put_comes_back_with_what_was_put_beside_it(bucket: Bucket, tmp_path: Path) -> None:
+    upload(CONTENT, bucket.name, "a/b.png", {"sha256": "abc"})
+    found = list_objects(bucket.name, "")[0]
+    download(found, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == CONTENT
+    assert metadata_of(found) == {"sha256": "abc"}
+
+
+def test_an_object_put_in_parts_comes_back(bucket: Bucket, tmp_path: Path) -> None:
+    source = tmp_path / "large"
+    source.write_bytes(CONTENT * 1700)
+    bucket.client.upload_file(str(source), bucket.name, "large.tif")
+    found = list_objects(bucket.name, "")[0]
+    assert "-" in found.etag
+    download(found, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+def test_an_object_that_changes_after_the_listing_is_refused(bucket: Bucket, tmp_path: Path) -> None:
+    listed = stored(bucket)
+    bucket.put("lots/a.png", CONTENT[::-1])
+    with pytest.raises(UserError, match=r"lots/a.png: changed since the bucket was listed"):
+        download(listed, tmp_path / "copy")
+    bucket.remove("lots/a.png")
+    with pytest.raises(UserError, match=r"lots/a.png at http://.*: there is no such object \(any more\)"):
+        download(listed, tmp_path / "copy")
+
+
+def test_a_flipped_bit_is_noticed(bucket: Bucket, faults: FaultyProxy, tmp_path: Path) -> None:
+    listed = stored(bucket)
+    faults.damage = lambda body: bytes([body[0] ^ 1]) + body[1:]
+    with pytest.raises(UserError, match=r"its bytes are not those that were stored \(MD5 differs\)"):
+        download(listed, tmp_path / "copy")
+
+
+def test_three_errors_and_a_truncated_body_are_outlasted(bucket: Bucket, faults: FaultyProxy, tmp_path: Path) -> None:
+    listed = stored(bucket)
+    faults.errors, faults.truncations = 3, 1
+    download(listed, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == CONTENT
+    assert (faults.errors, faults.truncations) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("AWS_ACCESS_KEY_ID", "nobody", "correct AWS_ACCESS_KEY_ID"),
+        ("AWS_ENDPOINT_URL_S3", "", "AWS_ENDPOINT_URL_S3: expected the object store's address"),
+        ("AWS_ENDPOINT_URL_S3", "store.fab.local:9000", "AWS_ENDPOINT_URL_S3: expected the object store's address"),
+    ],
+)
+def test_wrong_settings_are_one_line_that_names_them(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError, match=message) as raised:
+        list_objects(bucket.name, "")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_bucket_is_one_line_that_names_it(bucket: Bucket, s3: S3Server) -> None:
+    with pytest.raises(UserError, match=f"s3://no-such-bucket at {s3.endpoint}: there is no such bucket"):
+        list_objects("no-such-bucket", "")
+
+
+def test_a_dead_store_is_told_in_seconds(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_ports(1)[0]}")
+    started_s = time.monotonic()
+    with pytest.raises(UserError, match=f"s3://{bucket.name} at http://127.0.0.1:.*: the store does not answer"):
+        list_objects(bucket.name, "")
+    assert time.monotonic() - started_s < MOST_SECONDS_FOR_A_DEAD_STORE
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///lots", "bucket/lots"])
+def test_addresses_without_a_bucket_are_refused(url: str) -> None:
+    with pytest.raises(UserError, match="expected s3://bucket/prefix"):
+        split_url(url)
+
+
+def test_prefixes_end_with_a_slash() -> None:
+    assert split_url("s3://fab") == split_url("s3://fab/") == ("fab", "")
+    assert split_url("s3://fab/lots/2026") == split_url("s3://fab/lots/2026/") == ("fab", "lots/2026/")
