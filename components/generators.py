@@ -85,20 +85,21 @@ def labels(shares_K: Tensor, count: int, seed: int, first: int = 0) -> Tensor:
 
 
 @torch.inference_mode()
-def generate(generator: Generator, count: int, seed: int, label: int | None = None) -> Iterator[Tensor]:
-    """Yield `count` images, C x H x W uint8; image i depends on the weights, the seed and i alone.
+def generate(generator: Generator, count: int, seed: int, label: int | None = None, first: int = 0) -> Iterator[Tensor]:
+    """Yield images first .. first + count - 1, C x H x W uint8; image i depends on the weights, the seed and i alone.
 
     With `label`, all are of that class; else a generator with classes shows each as often as its training did.
-    Every batch is full: another batch size may pick another convolution algorithm and round otherwise.
+    Every batch is full, and image i always has the same neighbours: another batch may be computed by another
+    convolution algorithm and round otherwise.
     """
     device = next(generator.parameters()).device
     batch = max(min(GENERATION_BATCH, GENERATION_PIXELS // generator.config.image_size_px**2), 1)
-    for first in range(0, count, batch):
-        z_BZ = latents(batch, generator.config.latent_size, seed, first).to(device)
+    for start in range(first - first % batch, first + count, batch):
+        z_BZ = latents(batch, generator.config.latent_size, seed, start).to(device)
         if isinstance(generator, SeamlessGenerator) and generator.config.classes:
-            labels_B = labels(generator.class_shares_K.cpu(), batch, seed, first)
+            labels_B = labels(generator.class_shares_K.cpu(), batch, seed, start)
             labels_B = labels_B if label is None else torch.full_like(labels_B, label)
             images = to_uint8(generator.full_image(z_BZ, labels_B.to(device)))
         else:
             images = to_uint8(generator.full_image(z_BZ))
-        yield from images[: count - first].cpu()
+        yield from images[max(first - start, 0) : first + count - start].cpu()

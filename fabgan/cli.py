@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.errors import UserError
 from fabgan.presets import apply_preset
-from fabgan.steps import STEPS, run_augment, run_step
+from fabgan.steps import STEPS, run_augment, run_gather, run_step
 from fabgan.summary import summarise
 
 INTERRUPTED = 130
@@ -41,6 +41,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.command == "augment":
         run_augment(options)
         sys.stdout.write(f"{options.count} images of {options.model} and their manifest are in {options.out}\n")
+    elif options.command == "gather":
+        run_gather(options)
+        sys.stdout.write(f"the manifest of {options.count} images is in {options.out}\n")
     elif options.command == "preset":
         apply_preset(options.params, options.name)
     elif options.command == "summary":
@@ -65,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(f"--{path}", type=Path, required=True, metavar="PATH", help=text)
         command.add_argument("--metrics", type=Path, required=True, metavar="FILE", help="JSON file for the metrics")
     _add_augment(commands.add_parser("augment", help="pull a registered generator and make images"))
+    _add_gather(commands.add_parser("gather", help="make one manifest of the shards that augment put into a bucket"))
     preset = commands.add_parser("preset", help="write one of the presets of params.yaml into its sections")
     _add_params(preset)
     preset.add_argument("name", help="a key of `presets`")
@@ -82,4 +86,11 @@ def _add_augment(command: argparse.ArgumentParser) -> None:
     command.add_argument("--count", type=int, required=True, help="how many images")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
     command.add_argument("--label", default="", help="class of the images, where the model was trained with labels")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill; must not exist yet")
+    command.add_argument("--first", type=int, default=0, help="index of the first image, for a shard; default: 0")
+    out = "folder to fill, which must not exist yet, or s3://BUCKET/PREFIX"
+    command.add_argument("--out", required=True, metavar="DIR", help=out)
+
+
+def _add_gather(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", required=True, metavar="URL", help="s3://BUCKET/PREFIX that augment filled")
+    command.add_argument("--count", type=int, required=True, help="how many images there are in all")

@@ -96,5 +96,12 @@ def run_augment(options: Namespace) -> None:
     from components import augment
     from components.parameters import parse
 
-    asked = {"model": options.model, "count": options.count, "seed": options.seed, "label": options.label}
+    asked = {name: getattr(options, name) for name in ("model", "first", "count", "seed", "label")}
     augment.run(parse(augment.AugmentParameters, asked, "fabgan augment"), options.out)
+
+
+def run_gather(options: Namespace) -> None:
+    """Gather the manifests of shards that augment put into a bucket."""
+    from components.shards import gather
+
+    gather(options.out, options.count)

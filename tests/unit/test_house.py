@@ -16,7 +16,7 @@ from fabgan.steps import STEPS, load_parameters
 from tests.conftest import ROOT
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-HEAVY = ("torch", "kfp", "mlflow", "dvc", "cv2", "PIL", "pydantic", "numpy")
+HEAVY = ("torch", "kfp", "mlflow", "dvc", "boto3", "cv2", "PIL", "pydantic", "numpy")
 
 
 def imported_files(step: str) -> set[str]:
@@ -65,7 +65,9 @@ def test_every_stage_is_a_step() -> None:
     assert list(STAGES) == list(STEPS)
 
 
-@pytest.mark.parametrize("arguments", [[], *([name] for name in STEPS), ["augment"], ["preset"], ["summary"]])
+@pytest.mark.parametrize(
+    "arguments", [[], *([name] for name in STEPS), ["augment"], ["gather"], ["preset"], ["summary"]]
+)
 def test_help_answers_without_heavy_imports(arguments: list[str]) -> None:
     program = (
         "import sys\nfrom fabgan.cli import main\n"
