@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
@@ -98,9 +98,9 @@ def _explain(cls: type, detail: Any, prefix: str) -> str:
 
 
 def _section(cls: Any, path: tuple[str | int, ...]) -> Any:
-    """Return the dataclass that is found along a path of keys, and of places in lists, below `cls`."""
+    """Return the dataclass that is found along a path of keys, and of places in lists and dicts, below `cls`."""
     for part in path:
-        cls = get_args(cls)[0] if isinstance(part, int) else get_type_hints(cls)[part]
+        cls = get_type_hints(cls)[str(part)] if is_dataclass(cls) else get_args(cls)[-1]
     return cls
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.errors import UserError
+from components.steps import STEPS, load_parameters, run_augment, run_gather, run_step
+from fabgan.pipeline import add_pipeline, run_pipeline_command
 from fabgan.presets import apply_preset
-from fabgan.steps import STEPS, run_augment, run_gather, run_step
 from fabgan.summary import summarise
 
 INTERRUPTED = 130
@@ -46,12 +47,23 @@ def _run(options: argparse.Namespace) -> None:
         sys.stdout.write(f"the manifest of {options.count} images is in {options.out}\n")
     elif options.command == "preset":
         apply_preset(options.params, options.name)
+    elif options.command == "pipeline":
+        run_pipeline_command(options)
     elif options.command == "summary":
         sys.stdout.write(summarise(options.metrics))
     else:
-        metrics = run_step(options.command, options)
+        metrics = _run_step(options)
         figures = "  ".join(f"{name} {value:.6g}" for name, value in metrics.items())
         sys.stdout.write(f"{options.command}: {figures}\n")
+
+
+def _run_step(options: argparse.Namespace) -> dict[str, float]:
+    from components.files import write_json
+
+    paths = {path: getattr(options, path) for path in STEPS[options.command].paths}
+    metrics = run_step(options.command, load_parameters(options.params), paths)
+    write_json(options.metrics, metrics)
+    return metrics
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--metrics", type=Path, required=True, metavar="FILE", help="JSON file for the metrics")
     _add_augment(commands.add_parser("augment", help="pull a registered generator and make images"))
     _add_gather(commands.add_parser("gather", help="make one manifest of the shards that augment put into a bucket"))
+    add_pipeline(
+        commands.add_parser("pipeline", help="the same steps as a Kubeflow pipeline: compile, run here, submit")
+    )
     preset = commands.add_parser("preset", help="write one of the presets of params.yaml into its sections")
     _add_params(preset)
     preset.add_argument("name", help="a key of `presets`")

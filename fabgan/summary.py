@@ -5,7 +5,7 @@ from typing import Any
 
 from components.errors import UserError
 from components.files import read_json
-from fabgan.steps import STEPS
+from components.steps import STEPS
 
 NEXT = """
 Look at   reports/evaluate/samples_beside_real.png   generated packages beside real ones

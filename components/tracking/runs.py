@@ -1,7 +1,8 @@
 """One MLflow run a pipeline, with a nested run for every step.
 
-Steps are processes of their own; what makes them one pipeline is the digest of all parameters and the code's
-commit, kept as a tag of the parent run. Where a launcher has made the parent, MLFLOW_RUN_ID names it.
+Steps are processes of their own; what makes them one pipeline is a tag of the parent run: the launcher's name of the
+run (FABGAN_RUN), or else the digest of all parameters and the code's commit. Where a launcher has made the parent,
+MLFLOW_RUN_ID names it.
 """
 
 import os
@@ -19,6 +20,7 @@ from components.tracking.store import connect
 
 EXPERIMENT = "fabgan"
 PIPELINE_TAG = "fabgan.pipeline"
+FAILURE_TAG = "fabgan.failure"
 DATASET_DIGEST_LENGTH = 32
 
 
@@ -60,28 +62,48 @@ class StepRun:
 
 @contextmanager
 def step_run(step: str, parameters: Mapping[str, Any]) -> Iterator[StepRun]:
-    """Open the run of a step inside the pipeline's; `parameters` are all sections, by step.
+    """Open the run of a step inside the pipeline's; `parameters` are the sections that are known, by step.
 
     An exception marks both runs as failed. Raises UserError where MLflow cannot be used, or fails on the way.
     """
+    with (
+        _errors_of_mlflow(step) as mlflow,
+        _parent_run(parameters) as parent,
+        mlflow.start_run(
+            experiment_id=parent.info.experiment_id,
+            run_name=step,
+            nested=True,
+            parent_run_id=parent.info.run_id,
+            log_system_metrics=True,
+        ),
+    ):
+        mlflow.log_params(_flat(parameters[step]))
+        yield StepRun(parent.info.run_id, step)
+
+
+def record_pipeline(parameters: Mapping[str, Any]) -> None:
+    """Make the run of a pipeline, with the parameters of all its steps, before they run one by one."""
+    with _errors_of_mlflow("pipeline"), _parent_run(parameters):
+        pass
+
+
+def record_failure(message: str) -> None:
+    """Mark the pipeline's run as failed, for this reason."""
+    with _errors_of_mlflow("pipeline") as mlflow, _parent_run({}) as parent:
+        mlflow.MlflowClient().set_tag(parent.info.run_id, FAILURE_TAG, message)
+    mlflow.MlflowClient().set_terminated(parent.info.run_id, "FAILED")
+
+
+@contextmanager
+def _errors_of_mlflow(what: str) -> Iterator[Any]:
+    """Yield mlflow, connected; where it fails on the way, that is a UserError."""
     uri = connect()
     import mlflow
 
     try:
-        with (
-            _parent_run(parameters) as parent,
-            mlflow.start_run(
-                experiment_id=parent.info.experiment_id,
-                run_name=step,
-                nested=True,
-                parent_run_id=parent.info.run_id,
-                log_system_metrics=True,
-            ),
-        ):
-            mlflow.log_params(_flat(parameters[step]))
-            yield StepRun(parent.info.run_id, step)
+        yield mlflow
     except mlflow.MlflowException as error:
-        raise UserError(f"{step}: MLflow at {uri} failed: {error}; mend it and run the same command again") from error
+        raise UserError(f"{what}: MLflow at {uri} failed: {error}; mend it and run the same command again") from error
 
 
 @contextmanager
@@ -105,9 +127,9 @@ def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:
-    """Return the run of the pipeline with these parameters and this code; make it where there is none."""
+    """Return the run that bears the pipeline's tag; make it, with these parameters, where there is none."""
     commit = git_commit()
-    identity = digest([parameters, commit])
+    identity = os.environ.get("FABGAN_RUN") or digest([parameters, commit])
     experiment_id = client.get_experiment_by_name(EXPERIMENT).experiment_id
     found = client.search_runs([experiment_id], f"tags.`{PIPELINE_TAG}` = '{identity}'", max_results=1)
     if found:

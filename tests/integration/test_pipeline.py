@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -14,73 +12,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.files import read_json, sha256_of_file
-from tests.conftest import PARAMETERS, RENDERED, ROOT
+from components.files import sha256_of_file
+from tests.conftest import PARAMETERS, ROOT
 from tests.integration.test_publish import free_port
+from tests.projects import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 METRICS = ("frechet_random", "frechet_random_floor", "frechet_random_untrained", "ser1", "ser2")
 TRIED_BY_CI = {"make run", "make test", "make lint", "make lock"}
 """`make test` is what runs this test; `make run` is `dvc repro` and `fabgan summary`, which are tried here."""
-
-
-class Project:
-    """A copy of the project in a git repository of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        scripts = Path(sys.executable).parent
-        self.environment = os.environ | {"PATH": f"{scripts}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-
-    def tried(self, command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def run(self, command: str) -> str:
-        done = self.tried(command)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
-
-    def metrics(self, step: str) -> dict[str, float]:
-        found: dict[str, float] = read_json(self.folder / "reports" / "metrics" / f"{step}.json")
-        return found
-
-
-def new_project(folder: Path) -> Project:
-    """Copy what git tracks, shrink the parameters, and commit."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for file in tracked.splitlines():
-        if not file.startswith(("tests/", "reports/")) and file != "dvc.lock" and (ROOT / file).is_file():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / file, folder / file)
-    presets = yaml.safe_load((ROOT / "params.yaml").read_text())["presets"]
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"presets": presets}))
-    (folder / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
-    project = Project(folder)
-    project.run("git init -q && git config user.name test && git config user.email test@localhost")
-    project.run("git add -A && git commit -qm start")
-    return project
-
-
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project after its first `dvc repro`, committed. Not to be changed."""
-    project = new_project(tmp_path_factory.mktemp("reproduced"))
-    project.run("dvc repro")
-    project.run("git add -A && git commit -qm reproduced")
-    return project
-
-
-@pytest.fixture
-def project(reproduced: Project, tmp_path: Path) -> Project:
-    """A copy of the reproduced project, to be changed at will."""
-    return Project(Path(shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)))
 
 
 def test_repro_leaves_metrics_reports_and_a_clean_tree(reproduced: Project) -> None:

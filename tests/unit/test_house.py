@@ -11,8 +11,8 @@ import grimp
 import pytest
 import yaml
 
+from components.steps import STEPS, load_parameters
 from fabgan.presets import apply_preset
-from fabgan.steps import STEPS, load_parameters
 from tests.conftest import ROOT
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -66,7 +66,8 @@ def test_every_stage_is_a_step() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], *([name] for name in STEPS), ["augment"], ["gather"], ["preset"], ["summary"]]
+    "arguments",
+    [[], *([name] for name in STEPS), ["augment"], ["gather"], ["preset"], ["summary"], ["pipeline", "run"]],
 )
 def test_help_answers_without_heavy_imports(arguments: list[str]) -> None:
     program = (

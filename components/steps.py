@@ -1,4 +1,4 @@
-"""What the command line knows of each step: its help, its paths, and how it is run."""
+"""What there is to know of each step from outside: its help, its paths, and how it is run."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -15,6 +15,9 @@ class Step:
     paths: dict[str, str]
     """Path arguments of the step's `run`, with their help."""
 
+
+OTHER_SECTIONS = ("kubeflow", "presets")
+"""Sections of a params.yaml that no step reads."""
 
 STEPS = {
     "ingest": Step(
@@ -56,38 +59,49 @@ STEPS = {
 
 def load_parameters(path: Path) -> dict[str, Any]:
     """Return the parameters of every step from a params.yaml; any mistake in any section is a UserError."""
-    from components import crop_resize, evaluate, ingest, publish, train
-    from components.errors import UserError
-    from components.parameters import load_yaml, parse
+    from components.parameters import load_yaml
 
-    types = {
+    return parse_sections(load_yaml(path), str(path))
+
+
+def parse_sections(content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the parameters of every step from what a params.yaml holds; `where` names it in a UserError."""
+    from components.errors import UserError
+    from components.parameters import parse
+
+    unknown = content.keys() - {*STEPS, *OTHER_SECTIONS}
+    if unknown:
+        known = ", ".join([*STEPS, *OTHER_SECTIONS])
+        raise UserError(f"{where}: {', '.join(sorted(unknown))}: unknown section (known: {known})")
+    return {name: parse(parameter_type(name), content.get(name, {}), where, name) for name in STEPS}
+
+
+def parameter_type(step: str) -> type:
+    """Return the dataclass of a step's section."""
+    from components import crop_resize, evaluate, ingest, publish, train
+
+    return {
         "ingest": ingest.IngestParameters,
         "crop_resize": crop_resize.CropResizeParameters,
         "train": train.TrainParameters,
         "evaluate": evaluate.EvaluateParameters,
         "publish": publish.PublishParameters,
-    }
-    content = load_yaml(path)
-    unknown = content.keys() - types.keys() - {"presets"}
-    if unknown:
-        raise UserError(f"{path}: {', '.join(sorted(unknown))}: unknown section (known: {', '.join(types)}, presets)")
-    return {name: parse(cls, content.get(name, {}), str(path), name) for name, cls in types.items()}
+    }[step]
 
 
-def run_step(name: str, options: Namespace) -> Mapping[str, float]:
-    """Run a step inside its MLflow run; write its metrics file; return the metrics."""
+def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, float]:
+    """Run a step inside its MLflow run; return the metrics.
+
+    `sections` are the parameters by step: the step's own, and whatever else is known of the pipeline.
+    """
     from importlib import import_module
 
-    from components.files import write_json
     from components.tracking.runs import step_run
 
-    sections = load_parameters(options.params)
-    paths = {path: getattr(options, path) for path in STEPS[name].paths}
     with step_run(name, {section: asdict(values) for section, values in sections.items()}) as run:
         series = {"log": run.log} if name == "train" else {}
         metrics: dict[str, float] = import_module(f"components.{name}").run(sections[name], **paths, **series)
         run.finish(metrics, [paths["report"]] if "report" in paths else [], list(paths.values()))
-    write_json(options.metrics, metrics)
     return metrics
 
 

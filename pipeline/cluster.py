@@ -1,0 +1,107 @@
+"""Where the steps run in a Kubernetes cluster: images, secrets, endpoints, resources, GPUs, time limits."""
+
+from typing import Any, Literal, Protocol
+
+from kfp import kubernetes
+
+from components.parameters import NonNegativeInt, PositiveFloat, parameters
+
+S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+MLFLOW_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
+USER = 10001
+CHECKPOINTS = "/checkpoints"
+SHARED = "/dev/shm"  # noqa: S108
+RUN_ID = "metadata.labels['pipeline/runid']"
+"""Kubeflow labels the pods of a run with its identifier."""
+
+
+@parameters
+class Toleration:
+    """A taint that the pods with GPUs tolerate."""
+
+    key: str
+    operator: Literal["Equal", "Exists"]
+    value: str
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
+@parameters
+class StepResources:
+    """What a step's pod gets, and how long it may take."""
+
+    cpu: str
+    memory: str
+    hours: PositiveFloat
+    retries: NonNegativeInt
+    """How often a failed pod is started again, with growing pauses."""
+
+
+@parameters
+class KubeflowParameters:
+    """The `kubeflow` section of params.yaml."""
+
+    image_pull_secret: str
+    s3_secret: str
+    mlflow_secret: str
+    endpoints: str
+    """ConfigMap with AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and MLFLOW_TRACKING_URI."""
+    checkpoint_claim: str
+    """PersistentVolumeClaim for checkpoints, so that an evicted training goes on; empty for none."""
+    gpu_resource: str
+    gpu_node_selector: dict[str, str]
+    gpu_tolerations: list[Toleration]
+    shared_memory: str
+    """Size of /dev/shm of the training pod."""
+    steps: dict[str, StepResources]
+
+
+class Place(Protocol):
+    """How a task is prepared for where it runs."""
+
+    def __call__(self, task: Any, step: str, gpus: Any = None) -> Any:
+        """Prepare the task of a step and return it; `gpus` is how many it gets, where it gets any."""
+
+
+class Cluster:
+    """Prepares tasks for a Kubernetes cluster."""
+
+    def __init__(self, settings: KubeflowParameters) -> None:
+        self.settings = settings
+
+    def __call__(self, task: Any, step: str, gpus: Any = None) -> Any:
+        """Give a task its secrets, endpoints, resources and limits."""
+        settings, resources = self.settings, self.settings.steps[step]
+        task.set_cpu_request(resources.cpu).set_cpu_limit(resources.cpu)
+        task.set_memory_request(resources.memory).set_memory_limit(resources.memory)
+        if resources.retries:
+            task.set_retry(resources.retries, backoff_duration="30s", backoff_factor=2, backoff_max_duration="600s")
+        kubernetes.set_timeout(task, round(resources.hours * 3600))
+        kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+        kubernetes.set_image_pull_secrets(task, [settings.image_pull_secret])
+        kubernetes.use_secret_as_env(task, settings.s3_secret, {key: key for key in S3_KEYS})
+        kubernetes.use_secret_as_env(task, settings.mlflow_secret, {key: key for key in MLFLOW_KEYS})
+        kubernetes.use_config_map_as_env(task, settings.endpoints, {key: key for key in ENDPOINTS})
+        kubernetes.use_field_path_as_env(task, "FABGAN_RUN", RUN_ID)
+        if gpus is not None:
+            self._give_gpus(task, gpus)
+        return task
+
+    def _give_gpus(self, task: Any, gpus: Any) -> None:
+        settings = self.settings
+        task.set_accelerator_type(settings.gpu_resource).set_accelerator_limit(gpus)
+        kubernetes.empty_dir_mount(task, "shared-memory", SHARED, medium="Memory", size_limit=settings.shared_memory)
+        for key, value in settings.gpu_node_selector.items():
+            kubernetes.add_node_selector(task, key, value)
+        for toleration in settings.gpu_tolerations:
+            kubernetes.add_toleration(
+                task, key=toleration.key, operator=toleration.operator, value=toleration.value, effect=toleration.effect
+            )
+        if settings.checkpoint_claim:
+            kubernetes.mount_pvc(task, settings.checkpoint_claim, CHECKPOINTS)
+            task.set_env_variable("FABGAN_CHECKPOINTS", CHECKPOINTS)
+
+
+def here(task: Any, step: str, gpus: Any = None) -> Any:
+    """Return a task for this machine, which needs no preparing; evaluating makes the page of every run anew."""
+    return task.set_caching_options(False) if step == "evaluate" else task

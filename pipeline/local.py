@@ -1,0 +1,188 @@
+"""A pipeline on this machine: its steps in processes or in containers, by Kubeflow's own local runner.
+
+What is finished is kept: the same command goes on where it stopped. Containers get what a strict cluster would give
+them: a read-only root, no capabilities, a numeric user, a memory limit, and no network unless a service was named.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import docker
+import psutil
+from kfp import local
+from kfp.local import docker_task_handler, subprocess_task_handler
+
+from components.errors import UserError
+from components.parameters import digest, load_yaml
+from components.provenance import code_digest, git_commit
+from pipeline.cluster import USER, here
+from pipeline.compile import pipelines
+from pipeline.form import chosen
+
+Runner = Literal["subprocess", "docker"]
+COLOURS = re.compile(r"\x1b\[\d+m")
+EXECUTOR = "[KFP Executor "
+LAST_LINES = 20
+MEMORY_SHARE = 0.9
+SERVICES = ("MLFLOW_", "AWS_")
+"""Environment variables with these beginnings name services, and go into the containers."""
+SWITCHES = {"OMP_WAIT_POLICY": "PASSIVE", "_KFP_RUNTIME": "true"}
+
+
+@dataclass
+class _Run:
+    """One run: where its files lie, what its steps find in their environment, and what a failing one said."""
+
+    root: Path
+    environment: dict[str, str]
+    failure: list[str] = field(default_factory=list)
+
+    def follow(self, lines: Iterable[str], end: Callable[[], int]) -> int:
+        """Show the log of a step as it comes; return the step's exit status, and keep the last lines of a bad one."""
+        tail: deque[str] = deque(maxlen=LAST_LINES)
+        for line in _of_the_step(lines):
+            sys.stdout.write(line)
+            tail.append(line)
+        status = end()
+        if status != 0 and not self.failure:
+            self.failure = [*tail, f"(exit status {status})\n"]
+        return status
+
+
+def _of_the_step(lines: Iterable[str]) -> Iterator[str]:
+    """Return what a step said, without what Kubeflow's executor says around it."""
+    inside = False
+    for line in lines:
+        if inside:
+            inside = line.rstrip() != "}"
+        elif line.startswith(EXECUTOR):
+            inside = line.rstrip().endswith("executor_input:")
+        else:
+            yield line
+
+
+def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], runner: Runner, root: Path) -> Path:
+    """Run the pipeline `name` with the values `asked` of its form; its files lie below `root`; return its page.
+
+    Raises UserError with the last lines of the log where a step fails, and for a form that does not fit.
+    """
+    pipeline = pipelines(image, params, here)[name]
+    form = _absolute(chosen(pipeline, asked))
+    root = root.absolute()
+    root.mkdir(parents=True, exist_ok=True)
+    identity = digest([name, form, load_yaml(params), git_commit()])
+    run = _Run(root, _environment(root, identity))
+    kind, code = _containers(run, image, form) if runner == "docker" else _processes(run)
+    local.init(kind, pipeline_root=str(root), enable_caching=True, cache_root=str(root / "cache" / code[:16]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # that the image's name does not speak of Python
+        warnings.simplefilter("ignore", UserWarning)  # that resources have no effect here
+        try:
+            pipeline(**form)
+        except RuntimeError as error:
+            last_lines = "".join(run.failure) or "nothing\n"
+            failed = COLOURS.sub("", str(error))
+            raise UserError(f"{failed}\nThe failed step's last words:\n{last_lines}") from error
+    return _page(root)
+
+
+def _page(root: Path) -> Path:
+    """Copy the page of the run that has just finished to where a person finds it."""
+    pages = sorted(root.glob("*/*/page"), key=lambda path: path.stat().st_mtime)
+    return Path(shutil.copyfile(pages[-1], root / "report.html"))
+
+
+def _absolute(form: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the form with a source on this machine by its whole path: steps work in other folders."""
+    source = form.get("data_source")
+    return dict(form) | ({"data_source": str(Path(source).absolute())} if source and Path(source).exists() else {})
+
+
+def _environment(root: Path, identity: str) -> dict[str, str]:
+    services = {name: value for name, value in os.environ.items() if name.startswith(SERVICES)}
+    own = {
+        "FABGAN_RUN": identity,
+        "FABGAN_CHECKPOINTS": str(root / "checkpoints"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
+    }
+    return SWITCHES | own | services
+
+
+def _processes(run: _Run) -> tuple[local.SubprocessRunner, str]:
+    """Return the runner of processes, and what stands for the code that they run."""
+
+    def run_process(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
+        with subprocess.Popen(  # noqa: S603
+            full_command,
+            cwd=run.root,
+            env=os.environ | run.environment | dict(env_vars or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            return run.follow(process.stdout or [], process.wait)
+
+    subprocess_task_handler.run_local_subprocess = run_process
+    return local.SubprocessRunner(use_venv=False), code_digest("model", "components", "pipeline")
+
+
+def _containers(run: _Run, image: str, form: Mapping[str, Any]) -> tuple[local.DockerRunner, str]:
+    """Return the runner of containers, and what stands for the code in them.
+
+    Kubeflow's own way of waiting for a container takes some that failed for successes: one that ended quickly is
+    removed before its status is read. This one is removed after.
+    """
+    try:
+        client = docker.from_env()
+        identity = str(client.images.get(image).id)
+    except docker.errors.ImageNotFound as error:
+        raise UserError(f"{image}: the Docker engine has no such image; `make image` builds it") from error
+    except docker.errors.DockerException as error:
+        raise UserError(f"no Docker engine answers ({error}); start one, or set DOCKER_HOST") from error
+
+    def run_container(client: Any, image: str, command: list[str], volumes: Mapping[str, Any], **options: Any) -> int:
+        container = client.containers.run(image, command, detach=True, volumes=volumes, **options)
+        try:
+            lines = (line.decode(errors="replace") for line in container.logs(stream=True, follow=True))
+            return run.follow(lines, lambda: int(container.wait()["StatusCode"]))
+        finally:
+            container.remove(force=True)
+
+    docker_task_handler.run_docker_container = run_container
+    return local.DockerRunner(**_strict(run, form)), identity
+
+
+def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a container is run: with as little as a step needs."""
+    user = os.getuid() or USER
+    if not os.getuid():
+        for path in [run.root, *run.root.rglob("*")]:
+            os.chown(path, user, user, follow_symlinks=False)
+    source = form.get("data_source", "")
+    shown = [docker.types.Mount(source, source, type="bind", read_only=True)] if Path(source).exists() else []
+    gpus = int(form.get("gpus", 0))
+    needs_network = any(value.startswith(("http:", "https:")) for value in run.environment.values())
+    return {
+        "user": f"{user}:{user}",
+        "read_only": True,
+        "tmpfs": {"/tmp": "rw,exec,size=4g"},  # noqa: S108
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": round(MEMORY_SHARE * psutil.virtual_memory().total),
+        "shm_size": "1g",
+        "network_mode": "host" if needs_network else "none",
+        "working_dir": str(run.root),
+        "environment": run.environment,
+        "mounts": shown,
+        "device_requests": [docker.types.DeviceRequest(count=gpus, capabilities=[["gpu"]])] if gpus else [],
+    }

@@ -1,0 +1,92 @@
+"""What happens inside a pod: one step, with its section of the parameters and the paths of its artifacts.
+
+The components that Kubeflow starts are thin; this is where they call the same steps as the command line does.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from components.errors import UserError
+from components.files import write_json
+from components.parameters import digest, parse
+from components.steps import parameter_type, parse_sections, run_step
+
+P = ParamSpec("P")
+R = TypeVar("R")
+FORM = "the pipeline's form"
+
+
+def plainly(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a person's mistake end the pod with one line in its log, and status 1."""
+
+    @wraps(function)
+    def told(*arguments: P.args, **named: P.kwargs) -> R:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        try:
+            return function(*arguments, **named)
+        except UserError as error:
+            sys.exit(f"fabgan: error: {error}")
+
+    return told
+
+
+@plainly
+def settings(content: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the section of every step: those of a params.yaml, with what the form says, its data pinned.
+
+    `form` has the dotted names of keys. MLflow gets the pipeline's run, with all of this.
+    """
+    from components.sources import resolve
+    from components.tracking.runs import record_pipeline
+
+    sections = {name: dict(section) for name, section in content.items()}
+    for key, value in form.items():
+        section, name = key.split(".")
+        sections[section][name] = value
+    ingest = parse_sections(sections, FORM)["ingest"]
+    sections["ingest"]["revision"] = resolve(ingest.source, ingest.revision)
+    checked = {name: asdict(section) for name, section in parse_sections(sections, FORM).items()}
+    record_pipeline(checked)
+    return checked
+
+
+@plainly
+def step(name: str, section: Mapping[str, Any], metrics: Any, **paths: str) -> dict[str, float]:
+    """Run a step as the command line would; tell Kubeflow its metrics; return them."""
+    parameters: Any = parse(parameter_type(name), section, FORM, name)
+    found = run_step(name, {name: parameters}, {path: Path(value) for path, value in paths.items()})
+    tell(metrics, found)
+    return found
+
+
+def tell(metrics: Any, found: Mapping[str, float]) -> None:
+    """Log figures to Kubeflow's `metrics` artifact, and into its file."""
+    for name, value in found.items():
+        metrics.log_metric(name, value)
+    write_json(Path(metrics.path), dict(found))
+
+
+@plainly
+def record_failure(status: Any) -> None:
+    """Tell MLflow of a run that failed in Kubeflow: the task, and what it said."""
+    if status.state == "SUCCEEDED":
+        return
+    from components.tracking import runs
+
+    runs.record_failure(f"{status.pipeline_task_name}: {status.error_message or status.state}")
+
+
+def checkpoints(section: Mapping[str, Any], packages: str) -> str:
+    """Return the folder for the checkpoints of a training: what trains the same again goes on from there.
+
+    It lies in the volume that FABGAN_CHECKPOINTS names, which outlives the pod; without one, in the pod's own /tmp.
+    """
+    from components.manifest import manifest_digest
+
+    volume = Path(os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints")  # noqa: S108
+    return str(volume / digest([dict(section), manifest_digest(Path(packages))])[:16])

@@ -1,0 +1,102 @@
+"""The training pipeline: settings, ingest, crop_resize, train, evaluate, and publish where the verdict allows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kfp import dsl
+
+from components.steps import STEPS
+from pipeline import components
+from pipeline.cluster import Place
+from pipeline.components import Components
+
+NAME = "fabgan-training"
+PASSED = "passed"
+
+
+def steps_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections of a params.yaml that are about steps."""
+    return {name: params[name] for name in STEPS}
+
+
+def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
+    """Return the pipeline for an image; the form's defaults, and what it does not ask for, come from a params.yaml."""
+    of = Components(image).of
+    ingest_defaults, train_defaults, evaluate_defaults = params["ingest"], params["train"], params["evaluate"]
+
+    @dsl.pipeline(name=NAME, display_name="fabgan: train and register a generator")
+    def pipeline(
+        data_source: str = ingest_defaults["source"],
+        data_revision: str = ingest_defaults["revision"],
+        image_size_px: int = train_defaults["image_size_px"],
+        variant: str = train_defaults["variant"],
+        total_images: int = train_defaults["total_images"],
+        seed: int = train_defaults["seed"],
+        max_share_of_untrained: float = evaluate_defaults["max_share_of_untrained"],
+        min_ser: float = evaluate_defaults["min_ser"],
+        max_ser: float = evaluate_defaults["max_ser"],
+        model_name: str = params["publish"]["model_name"],
+        gpus: int = 0,
+    ) -> None:
+        """Train a generator of package images, judge it, and register it where its verdict allows it.
+
+        Args:
+            data_source: Photographs: s3://bucket/prefix, or git+https://host/repository.git#path of a DVC repository;
+                or rendered.yaml for the embedded frames.
+            data_revision: Tag, branch or commit of the DVC repository; empty for its newest. It is pinned to a commit
+                when the run starts.
+            image_size_px: Side of the generated images, a power of two from 32 to 4096.
+            variant: seamless, or paper for the source paper's model.
+            total_images: The budget: how many real images training shows in all.
+            seed: Another seed trains another generator.
+            max_share_of_untrained: Verdict: frechet_random is at most this share of the untrained generator's.
+            min_ser: Verdict: seam excess ratios are at least this; 1 is as in real images.
+            max_ser: Verdict: seam excess ratios are at most this.
+            model_name: Name of the registered model in MLflow.
+            gpus: GPUs of the training pod; 0 trains on the CPU.
+        """
+        finish = place(of(components.finish)(), "finish").set_caching_options(False)
+        with dsl.ExitHandler(finish, name="steps"):
+            settings = place(
+                of(components.settings)(
+                    params=steps_of(params),
+                    data_source=data_source,
+                    data_revision=data_revision,
+                    image_size_px=image_size_px,
+                    variant=variant,
+                    total_images=total_images,
+                    seed=seed,
+                    max_share_of_untrained=max_share_of_untrained,
+                    min_ser=min_ser,
+                    max_ser=max_ser,
+                    model_name=model_name,
+                ),
+                "settings",
+            ).set_caching_options(False)
+            of_step = settings.outputs
+            ingest = place(of(components.ingest)(params=of_step["ingest"]), "ingest")
+            crop_resize = place(
+                of(components.crop_resize)(params=of_step["crop_resize"], frames=ingest.outputs["frames"]),
+                "crop_resize",
+            )
+            packages = crop_resize.outputs["packages"]
+            train = place(of(components.train)(params=of_step["train"], packages=packages), "train", gpus)
+            generator = train.outputs["generator"]
+            evaluate = place(
+                of(components.evaluate)(
+                    params=of_step["evaluate"], packages=packages, generator=generator, training=train.outputs["report"]
+                ),
+                "evaluate",
+            )
+            with dsl.If(evaluate.outputs["Output"] == PASSED, name="verdict-allows-it"):
+                place(
+                    of(components.publish)(
+                        params=of_step["publish"],
+                        packages=packages,
+                        generator=generator,
+                        evaluation=evaluate.outputs["evaluation"],
+                    ),
+                    "publish",
+                ).set_caching_options(False)
+
+    return pipeline

@@ -1,0 +1,128 @@
+"""The Kubeflow pipelines as they run on this machine, in processes and in containers, beside `dvc repro`."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components.files import read_json, sha256_of_file
+from tests.projects import Project
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+STEPS = ("ingest", "crop_resize", "train", "evaluate", "publish")
+WEIGHTS = "generator.safetensors"
+
+
+class Outcome:
+    """What a run of the training pipeline left below its root."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = max(root.glob("fabgan-training-*"))
+
+    def metrics(self, step: str) -> dict[str, float]:
+        found: dict[str, float] = read_json(self.folder / step.replace("_", "-") / "metrics")
+        return found
+
+    @property
+    def weights(self) -> str:
+        return sha256_of_file(self.folder / "train" / "generator" / WEIGHTS)
+
+
+def run_training(project: Project, runner: str, *more: str, image: str = "fabgan:0") -> Outcome:
+    root = project.folder / "out" / runner
+    project.run(f"fabgan pipeline run training --runner {runner} --image {image} --root {root} {' '.join(more)}")
+    return Outcome(root)
+
+
+def assert_same_as_repro(outcome: Outcome, reproduced: Project) -> None:
+    for step in STEPS:
+        assert outcome.metrics(step) == reproduced.metrics(step), step
+    assert outcome.weights == sha256_of_file(reproduced.folder / "artifacts" / "generator" / WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def in_processes(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project where the training pipeline has run in processes."""
+    folder = tmp_path_factory.mktemp("processes") / "project"
+    project = Project(Path(shutil.copytree(reproduced.folder, folder, symlinks=True)))
+    run_training(project, "subprocess")
+    return project
+
+
+def test_processes_give_the_same_metrics_and_weights_as_dvc_repro(in_processes: Project, reproduced: Project) -> None:
+    assert_same_as_repro(Outcome(in_processes.folder / "out" / "subprocess"), reproduced)
+    page = in_processes.folder / "out" / "subprocess" / "report.html"
+    assert "<span class=passed>passed</span>" in page.read_text()
+
+
+def test_the_same_command_takes_what_is_finished(in_processes: Project) -> None:
+    root = in_processes.folder / "out" / "subprocess"
+    before = Outcome(root)
+    said = in_processes.run(f"fabgan pipeline run training --runner subprocess --image fabgan:0 --root {root}")
+    assert re.findall(r"Executing task \S*'([\w-]+)'", said) == ["settings", "evaluate", "publish", "finish"]
+    assert Outcome(root).folder != before.folder
+    assert Outcome(root).metrics("publish") == {"version": 1, "is_champion": 1, "is_new": 0}
+
+
+def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlflow(project: Project) -> None:
+    from mlflow import MlflowClient
+
+    root = project.folder / "out"
+    failed = project.tried(
+        f"fabgan pipeline run training --runner subprocess --image fabgan:0 --root {root} --set image_size_px=48"
+    )
+    assert failed.returncode == 1
+    assert "Inner task failed: 'train'" in failed.stderr
+    assert "fabgan: error: train.image_size_px: expected a power of two" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    experiment = client.get_experiment_by_name("fabgan")
+    assert experiment is not None
+    parents = client.search_runs([experiment.experiment_id], "tags.`fabgan.pipeline` LIKE '%'")
+    assert [run.info.status for run in parents] == ["FAILED"]
+    assert "failed" in parents[0].data.tags["fabgan.failure"]
+
+
+def test_a_form_that_does_not_fit_is_one_line(project: Project) -> None:
+    failed = project.tried("fabgan pipeline run training --runner subprocess --image fabgan:0 --set sed=2")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("fabgan: error: sed: fabgan-training asks for no such thing")
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_a_verdict_that_says_no_keeps_the_generator_out_of_the_registry(project: Project) -> None:
+    outcome = run_training(project, "subprocess", "--set max_share_of_untrained=0.000001")
+    assert outcome.metrics("evaluate")["passed"] == 0
+    assert not (outcome.folder / "publish").exists()
+
+
+def test_a_sweep_compares_its_trainings_in_one_table(project: Project) -> None:
+    root = project.folder / "out"
+    asked = """--set 'variants=["seamless", "paper"]' --set 'seeds=[1, 2]' --set total_images=16"""
+    project.run(f"fabgan pipeline run sweep --runner subprocess --image fabgan:0 --root {root} {asked}")
+    text = (root / "report.html").read_text()
+    assert len(re.findall(r"<tr><td>64<td>(?:seamless|paper)<td>2<", text)) == 2
+
+
+def test_the_whole_run_needs_no_network_at_all(project: Project) -> None:
+    """In a network namespace without any interface that is up, nothing can be reached, not even this machine."""
+    project.run(
+        f"unshare -rn fabgan pipeline run training --runner subprocess --image fabgan:0 --root {project.folder / 'out'}"
+    )
+
+
+def connections(trace: str) -> set[str]:
+    """Return the addresses that traced processes tried to reach by IP."""
+    found = re.findall(r'connect\(.*?(?:sin_addr=inet_addr\("|inet_pton\(AF_INET6, ")([^"]+)"', trace)
+    return set(found)
+
+
+def test_the_whole_run_talks_to_this_machine_only(project: Project, tmp_path: Path) -> None:
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed: connections cannot be traced")
+    trace = tmp_path / "trace"
+    command = f"fabgan pipeline run training --runner subprocess --image fabgan:0 --root {project.folder / 'out'}"
+    project.run(f"strace -f -qq -e trace=connect,sendto -o {trace} {command}")
+    assert "AF_UNIX" in trace.read_text() or "connect(" in trace.read_text()
+    assert connections(trace.read_text()) <= {"127.0.0.1", "::1"}

@@ -1,0 +1,88 @@
+"""Submitting by the command line, with Kubeflow's own client, to a server that speaks its API."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import submit
+from tests.conftest import ROOT
+from tests.integration.test_publish import free_port
+from tests.servers.kubeflow import KubeflowServer, State
+
+pytestmark = pytest.mark.integration
+IMAGE = "registry.fab.local/fabgan:0.1.0"
+
+
+def fabgan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fabgan", "pipeline", "submit", "--params", "params.yaml", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text("let-me-in\n")
+    return path
+
+
+def test_a_version_is_uploaded_once_and_every_run_is_of_it(token: Path) -> None:
+    with KubeflowServer(State(token="let-me-in")) as server:
+        options = ("training", "--image", IMAGE, "--host", server.url, "--token-file", str(token))
+        first = fabgan(*options, "--set", "seed=5", "--set", "data_revision=2026-10")
+        second = fabgan(*options)
+        assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    runs = server.state.runs
+    assert len(server.state.experiments) == 1
+    assert len({run["pipeline_version_reference"]["pipeline_version_id"] for run in runs}) == 1
+    assert len(server.state.specifications) == 2  # uploading a new pipeline makes a version of its own
+    given = [run["runtime_config"]["parameters"] for run in runs]
+    assert (given[0]["seed"], given[0]["data_revision"]) == (5, "2026-10")
+    assert given[0].keys() == given[1].keys()
+    assert first.stdout.endswith(f"{server.url}/#/runs/details/{runs[0]['run_id']}\n")
+
+
+@pytest.mark.parametrize(("last", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1)])
+def test_waiting_ends_with_the_status_of_the_run(last: str, status: int, tmp_path: Path) -> None:
+    with KubeflowServer(State(run_states=[last], run_error="train: out of memory")) as server:
+        done = fabgan("training", "--image", IMAGE, "--host", server.url, "--wait")
+    assert done.returncode == status, done.stderr
+    assert f": {last}\n" in done.stderr
+    assert ("train: out of memory" in done.stderr) == (last == "FAILED")
+
+
+def test_following_tells_every_state_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(submit, "POLL_S", 0.01)
+    with KubeflowServer(State(run_states=["PENDING", "RUNNING", "RUNNING", "SUCCEEDED"])) as server:
+        kubeflow = submit.Kubeflow(server.url, "", None, None)
+        kubeflow.follow(submit.Run("one", "url"))
+    assert capsys.readouterr().err == "one: PENDING\none: RUNNING\none: SUCCEEDED\n"
+
+
+def test_a_wrong_token_a_dead_server_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
+    with KubeflowServer(State(token="another")) as server:
+        refused = fabgan("training", "--image", IMAGE, "--host", server.url)
+    dead = fabgan("training", "--image", IMAGE, "--host", f"http://127.0.0.1:{free_port()}")
+    missing = fabgan("training", "--image", IMAGE, "--host", server.url, "--ca-file", str(tmp_path / "ca.pem"))
+    for done, words in ((refused, "401"), (dead, "cannot be reached"), (missing, "ca.pem: cannot be read")):
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert done.stderr.startswith("fabgan: error: ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Path) -> None:
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    openssl = shutil.which("openssl")
+    assert openssl, "the test needs openssl"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key, "-out", certificate]
+    names = ["-subj", "/CN=fab", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([openssl, *made, *names], check=True, capture_output=True)
+    with KubeflowServer(State(), (certificate, key)) as server:
+        options = ("training", "--image", IMAGE, "--host", server.url)
+        stranger, known = fabgan(*options), fabgan(*options, "--ca-file", certificate)
+    assert stranger.returncode == 1
+    assert "certificate" in stranger.stderr
+    assert known.returncode == 0, known.stderr

@@ -1,0 +1,154 @@
+"""The Kubeflow pipelines as they are compiled: the same every time, self-contained, with what a cluster needs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.errors import UserError
+from pipeline.cluster import here
+from pipeline.compile import PIPELINES, compile_pipelines, images_of, pipelines
+from pipeline.form import chosen
+from tests.conftest import ROOT
+
+IMAGE = "registry.fab.local/fabgan@sha256:" + "0" * 64
+PARAMS = ROOT / "params.yaml"
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compiled") / "pipelines"
+    compile_pipelines(IMAGE, PARAMS, folder)
+    return folder
+
+
+def documents(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the specification of a compiled pipeline, and what it says of Kubernetes."""
+    spec, platform = yaml.safe_load_all((folder / f"{name}.yaml").read_text())
+    return spec, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+def test_compiling_twice_gives_the_same_bytes(compiled: Path, tmp_path: Path) -> None:
+    again = compile_pipelines(IMAGE, PARAMS, tmp_path / "again")
+    assert len(again) == 2 * len(PIPELINES)
+    for file in again:
+        assert file.read_bytes() == (compiled / file.relative_to(tmp_path / "again")).read_bytes()
+
+
+def test_nothing_is_fetched_when_a_pipeline_runs(compiled: Path) -> None:
+    for file in compiled.rglob("*.yaml"):
+        text = file.read_text()
+        assert not re.search(r"pip3? install|pypi|docker\.io|gcr\.io|ghcr\.io|quay\.io|:latest", text), file
+    assert images_of(compiled.rglob("*.yaml")) == {IMAGE}
+
+
+@pytest.mark.parametrize("image", ["fabgan", "fabgan:latest", "registry.fab.local:5000/fabgan"])
+def test_an_image_that_may_change_is_refused(image: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="tag or a digest"):
+        compile_pipelines(image, PARAMS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_field_of_the_form_is_described(name: str, compiled: Path) -> None:
+    fields = documents(compiled, name)[0]["root"]["inputDefinitions"]["parameters"]
+    assert len(fields) > 5
+    assert all(len(field["description"]) > 15 for field in fields.values())
+
+
+def test_the_form_shows_the_values_of_the_parameters_file(compiled: Path) -> None:
+    params = yaml.safe_load(PARAMS.read_text())
+    fields = documents(compiled, "training")[0]["root"]["inputDefinitions"]["parameters"]
+    assert fields["total_images"]["defaultValue"] == params["train"]["total_images"]
+    assert fields["data_source"]["defaultValue"] == params["ingest"]["source"]
+    assert fields["max_ser"]["defaultValue"] == params["evaluate"]["max_ser"]
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_pod_is_limited_and_knows_its_secrets(name: str, compiled: Path) -> None:
+    spec, kubernetes = documents(compiled, name)
+    executors = spec["deploymentSpec"]["executors"]
+    assert executors.keys() == kubernetes.keys()
+    for step, executor in executors.items():
+        resources, pod = executor["container"]["resources"], kubernetes[step]
+        assert resources["resourceMemoryLimit"] == resources["resourceMemoryRequest"]
+        assert resources["resourceCpuLimit"] == resources["resourceCpuRequest"]
+        assert int(pod["activeDeadlineSeconds"]) > 0
+        assert pod["securityContext"] == {"runAsUser": "10001", "runAsGroup": "10001", "runAsNonRoot": True}
+        assert [secret["secretName"] for secret in pod["secretAsEnv"]] == ["fabgan-s3", "fabgan-mlflow"]
+        assert pod["configMapAsEnv"][0]["configMapName"] == "fabgan-endpoints"
+        assert pod["imagePullSecret"][0]["secretName"] == "fabgan-registry"
+        assert pod["fieldPathAsEnv"] == [{"name": "FABGAN_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}]
+
+
+def test_training_gets_gpus_shared_memory_and_tolerations(compiled: Path) -> None:
+    spec, kubernetes = documents(compiled, "training")
+    accelerator = spec["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]["accelerator"]
+    assert accelerator["resourceType"] == "nvidia.com/gpu"
+    assert "gpus" in accelerator["resourceCount"]
+    assert kubernetes["exec-train"]["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
+    assert kubernetes["exec-train"]["emptyDirMounts"][0]["medium"] == "Memory"
+    assert kubernetes["exec-train"]["tolerations"][0]["key"] == "nvidia.com/gpu"
+    assert "emptyDirMounts" not in kubernetes["exec-evaluate"]
+
+
+def test_a_checkpoint_claim_is_mounted_where_training_looks(tmp_path: Path) -> None:
+    content = yaml.safe_load(PARAMS.read_text())
+    content["kubeflow"] |= {"checkpoint_claim": "checkpoints", "gpu_node_selector": {"gpu": "large"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    compile_pipelines(IMAGE, tmp_path / "params.yaml", tmp_path / "out")
+    spec, kubernetes = documents(tmp_path / "out", "training")
+    assert kubernetes["exec-train"]["pvcMount"][0]["mountPath"] == "/checkpoints"
+    assert kubernetes["exec-train"]["nodeSelector"]["labels"] == {"gpu": "large"}
+    environment = spec["deploymentSpec"]["executors"]["exec-train"]["container"]["env"]
+    assert {"name": "FABGAN_CHECKPOINTS", "value": "/checkpoints"} in environment
+
+
+def test_publishing_waits_for_the_verdict_and_transfers_are_retried(compiled: Path) -> None:
+    components = documents(compiled, "training")[0]["components"]
+    steps = components["comp-exit-handler-1"]["dag"]["tasks"]
+    condition = next(task for name, task in steps.items() if name.startswith("condition"))
+    assert "== 'passed'" in condition["triggerPolicy"]["condition"]
+    publish = components[condition["componentRef"]["name"]]["dag"]["tasks"]["publish"]
+    for task in (steps["ingest"], publish):
+        assert task["retryPolicy"]["maxRetryCount"] == 3
+        assert task["retryPolicy"]["backoffDuration"] == "30s"
+
+
+def test_what_depends_on_the_world_is_never_taken_from_the_cache(compiled: Path) -> None:
+    spec = documents(compiled, "training")[0]
+    tasks = spec["root"]["dag"]["tasks"] | spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
+    assert {"ingest", "crop-resize", "train", "evaluate"} == cached
+
+
+def test_a_wrong_key_of_the_cluster_is_named(tmp_path: Path) -> None:
+    content = yaml.safe_load(PARAMS.read_text())
+    content["kubeflow"]["steps"]["train"]["cpus"] = 4
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=r"kubeflow\.steps\.train\.cpus: unknown key"):
+        pipelines(IMAGE, tmp_path / "params.yaml")
+
+
+def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
+    pipeline = pipelines(IMAGE, PARAMS, here)["sweep"]
+    form = chosen(pipeline, {"seeds": "[4, 5]", "total_images": "64"})
+    assert form["seeds"] == [4, 5]
+    assert form["total_images"] == 64
+    assert form["sizes_px"] == [128]
+    with pytest.raises(UserError, match="total_images: expected integer, got many"):
+        chosen(pipeline, {"total_images": "many"})
+    with pytest.raises(UserError, match="seed: fabgan-sweep asks for no such thing"):
+        chosen(pipeline, {"seed": "4"})
+    with pytest.raises(UserError, match="destination: fabgan-augmentation needs a value"):
+        chosen(pipelines(IMAGE, PARAMS, here)["augmentation"], {})
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_documentation_shows_the_form_as_it_is(name: str) -> None:
+    text = (ROOT / "docs" / "kubeflow.md").read_text()
+    for field, spec in pipelines(IMAGE, PARAMS, here)[name].component_spec.inputs.items():
+        default = "" if spec.default in (None, "") else f"`{spec.default}`"
+        assert f"| `{field}` | {default} | {' '.join(spec.description.split())} |" in text, field
