@@ -27,11 +27,13 @@ class LossPoint:
 class Checkpoints:
     """The folder where one training run keeps what it needs to go on.
 
-    A checkpoint is used again only by a run with the same `fingerprint` (parameters and data).
+    A checkpoint is used again only by a run with the same `fingerprint` (parameters and data). Of several processes
+    one `leads`: it keeps the folder and speaks of it, and the others only read.
     """
 
     folder: Path
     fingerprint: str
+    leads: bool = True
 
     @property
     def samples(self) -> Path:
@@ -59,13 +61,18 @@ class Checkpoints:
                     progress = json.loads(file.metadata()["progress"])
                     if progress["fingerprint"] == self.fingerprint:
                         _restore(training, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-                        sys.stderr.write(f"train: resuming after step {progress['step']} from {path}\n")
+                        self._tell(f"resuming after step {progress['step']} from {path}")
                         return progress["step"], [LossPoint(*point) for point in progress["points"]]
-                sys.stderr.write(f"train: {path} belongs to other parameters or data: starting anew\n")
+                self._tell(f"{path} belongs to other parameters or data: starting anew")
             except (SafetensorError, KeyError, ValueError) as error:
-                sys.stderr.write(f"train: {path} is damaged ({error}): starting anew\n")
-        shutil.rmtree(self.folder, ignore_errors=True)
+                self._tell(f"{path} is damaged ({error}): starting anew")
+        if self.leads:
+            shutil.rmtree(self.folder, ignore_errors=True)
         return 0, []
+
+    def _tell(self, message: str) -> None:
+        if self.leads:
+            sys.stderr.write(f"train: {message}\n")
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

@@ -1,9 +1,12 @@
 """What the computer at hand offers: the GPU where there is one, and arithmetic in bfloat16 where it is in hardware."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
 import torch
+
+from components.errors import UserError
 
 Precision = Literal["auto", "float32", "bfloat16"]
 CPUINFO = Path("/proc/cpuinfo")
@@ -11,8 +14,16 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def training_device() -> torch.device:
-    """Return the GPU that torch sees first, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the GPU of this process's number on this computer (the first without torchrun), else the CPU.
+
+    Raises UserError where torchrun has started more processes than there are GPUs.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    number, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if number >= gpus:
+        raise UserError(f"torchrun --nproc-per-node: {number + 1} or more processes for {gpus} GPUs; start one a GPU")
+    return torch.device("cuda", number)
 
 
 def uses_bfloat16(precision: Precision) -> bool:

@@ -92,17 +92,33 @@ def parameter_type(step: str) -> type:
 def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, float]:
     """Run a step inside its MLflow run; return the metrics.
 
-    `sections` are the parameters by step: the step's own, and whatever else is known of the pipeline.
+    `sections` are the parameters by step: the step's own, and whatever else is known of the pipeline. Of several
+    training processes, only the leader has a run and metrics.
     """
     from importlib import import_module
 
     from components.tracking.runs import step_run
 
+    if name == "train" and _follows(sections[name], paths):
+        return {}
     with step_run(name, {section: asdict(values) for section, values in sections.items()}) as run:
         series = {"log": run.log} if name == "train" else {}
         metrics: dict[str, float] = import_module(f"components.{name}").run(sections[name], **paths, **series)
         run.finish(metrics, [paths["report"]] if "report" in paths else [], list(paths.values()))
     return metrics
+
+
+def _follows(parameters: Any, paths: Mapping[str, Path]) -> bool:
+    """Say whether this is a training process that another one leads, after it has done its share."""
+    from components import train
+    from components.processes import end_with_torchrun, launched
+
+    processes = launched()
+    if processes.count > 1:
+        end_with_torchrun()
+    if not processes.leads:
+        train.run(parameters, **paths, log=lambda losses, images: None)
+    return not processes.leads
 
 
 def run_augment(options: Namespace) -> None:

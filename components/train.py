@@ -1,7 +1,8 @@
 """The train step: packages become a generator, with checkpoints, sample grids and losses on the way.
 
 Killed and started again by the same command, it goes on from the last checkpoint and ends with the weights of an
-uninterrupted run: every random draw depends on the seed and the step alone.
+uninterrupted run: every random draw depends on the seed and the step alone. Started by torchrun, several processes
+divide the images of every step; one of them writes.
 """
 
 import csv
@@ -24,10 +25,12 @@ from components.generators import generate, save_generator
 from components.images import write_png
 from components.manifest import manifest_digest
 from components.parameters import NonNegativeInt, PositiveInt, digest, parameters
+from components.processes import joined, launched
 from components.progress import Progress
 from components.provenance import code_digest
 from components.sheets import image_grid
 from components.variants import PaperSettings, SeamlessSettings, Task, Training, Variant, new_paper, new_seamless
+from model.processes import Processes
 from model.streams import random_stream
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
@@ -66,23 +69,32 @@ def run(
     """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
 
     `checkpoints` keeps what is needed to resume; a finished run, started again, only writes its results again.
-    `log` gets losses and their step (in images). Raises UserError for parameters that do not fit the data, or
-    losses that are no longer finite.
+    `log` gets losses and their step (in images). Of several processes only the leader writes. Raises UserError for
+    parameters that do not fit the data or the processes, or losses that are no longer finite.
     """
+    processes = launched()
     x_NCHW = load_packages(packages, params.image_size_px, "train")
-    if len(x_NCHW) < params.batch_size:
-        raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
+    _check_batch(params.batch_size, len(x_NCHW), processes.count)
     labels = _labels(params, packages)
-    training = _new_training(params, x_NCHW.shape[1], labels)
+    training = _new_training(params, x_NCHW.shape[1], labels, processes)
     data_sha256 = manifest_digest(packages)
     code = code_digest("model", "components/train.py", "components/variants.py", "components/dataset.py")
-    kept = Checkpoints(checkpoints, fingerprint=digest([asdict(params), data_sha256, code]))
-    points = _train(params, training, _Images.on_device(x_NCHW, labels), kept, log)
+    kept = Checkpoints(checkpoints, digest([asdict(params), data_sha256, code]), processes.leads)
     facts = {"data_sha256": data_sha256, "parameters": asdict(params), "training_images": len(x_NCHW)}
     facts["classes"] = labels.names if labels else []
-    save_generator(generator, training.generator, facts)
-    _write_report(report, points, kept.samples)
+    with joined(processes):
+        points = _train(params, training, _Images.on_device(x_NCHW, labels), kept, processes, log)
+        if processes.leads:
+            save_generator(generator, training.generator, facts)
+            _write_report(report, points, kept.samples)
     return _final_figures(training, points)
+
+
+def _check_batch(size: int, images: int, processes: int) -> None:
+    if images < size:
+        raise UserError(f"train.batch_size: {size} is more than the {images} training images")
+    if size % processes:
+        raise UserError(f"train.batch_size: {size} images cannot be divided evenly by {processes} processes")
 
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:
@@ -117,7 +129,7 @@ def _labels(params: TrainParameters, packages: Path) -> Labels | None:
     return load_labels(packages, "train") if wanted else None
 
 
-def _new_training(params: TrainParameters, channels: int, labels: Labels | None) -> Training:
+def _new_training(params: TrainParameters, channels: int, labels: Labels | None, processes: Processes) -> Training:
     task = Task(
         image_size_px=params.image_size_px,
         channels=channels,
@@ -125,6 +137,7 @@ def _new_training(params: TrainParameters, channels: int, labels: Labels | None)
         seed=params.seed,
         total_steps=math.ceil(params.total_images / params.batch_size),
         class_shares=labels.shares if labels else [],
+        processes=processes,
     )
     try:
         training = new_paper(params.paper, task) if params.variant == "paper" else new_seamless(params.seamless, task)
@@ -140,12 +153,13 @@ def _train(
     training: Training,
     images: _Images,
     checkpoints: Checkpoints,
+    processes: Processes,
     log: LogMetrics,
 ) -> list[LossPoint]:
     total_steps = math.ceil(params.total_images / params.batch_size)
     point_steps = max(total_steps // LOSS_POINTS, 1)
     checkpoint_steps = max(params.checkpoint_images // (params.batch_size * point_steps), 1) * point_steps
-    done_steps, points = checkpoints.load(training)
+    done_steps, points = _resumed(training, checkpoints, processes)
     progress = Progress("train", total_steps * params.batch_size, "images", done_steps * params.batch_size)
     since_point: list[dict[str, Tensor]] = []
     for step in range(done_steps + 1, total_steps + 1):
@@ -156,11 +170,24 @@ def _train(
             points.append(_loss_point(since_point, step * params.batch_size))
             since_point.clear()
             log(points[-1].losses, points[-1].images)
+        if not processes.leads:
+            continue
         if step % checkpoint_steps == 0 or step == total_steps:
             _save_samples(checkpoints.samples, training, step * params.batch_size)
             checkpoints.save(training, step, points)
         progress.advance(params.batch_size, _note(points))
     return points
+
+
+def _resumed(training: Training, checkpoints: Checkpoints, processes: Processes) -> tuple[int, list[LossPoint]]:
+    """Bring every process to the last checkpoint; return the steps done and the losses so far."""
+    with processes.leader_first():
+        done_steps, points = checkpoints.load(training)
+    if not processes.agree(int(digest([checkpoints.fingerprint, done_steps])[:15], 16)):
+        raise UserError(
+            "train: the processes see different packages or checkpoints; all computers need the same folders of both"
+        )
+    return done_steps, points
 
 
 def _loss_point(steps: list[dict[str, Tensor]], images: int) -> LossPoint:

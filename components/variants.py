@@ -15,6 +15,7 @@ from components.errors import UserError
 from components.parameters import NonNegativeFloat, PositiveFloat, PositiveInt, Share, parameters, parse
 from model.paper import Generator as PaperGenerator
 from model.paper import PaperConfig
+from model.processes import ALONE, Processes
 from model.seamless import SeamlessConfig, SeamlessGenerator
 from model.seamless_recipe import SeamlessRecipe
 from model.seamless_training import SeamlessTraining
@@ -74,6 +75,7 @@ class Task:
     total_steps: int
     class_shares: list[float]
     """How often each class occurs in the training images; empty without labels."""
+    processes: Processes = ALONE
 
 
 class Training(Protocol):
@@ -101,7 +103,11 @@ class Training(Protocol):
 
 
 def new_paper(settings: PaperSettings, task: Task) -> PaperTraining:
-    """Return the paper's model as it is before its first step."""
+    """Return the paper's model as it is before its first step; ValueError for several processes."""
+    if task.processes.count > 1:
+        raise ValueError(
+            "variant: paper normalises whole batches everywhere and trains in one process, not by torchrun"
+        )
     config = PaperConfig(
         image_size_px=task.image_size_px,
         channels=task.channels,
@@ -129,7 +135,8 @@ def new_seamless(settings: SeamlessSettings, task: Task) -> SeamlessTraining:
         feature_cap=settings.feature_cap,
         classes=len(task.class_shares),
     )
-    training = SeamlessTraining(config, recipe, task.seed, task.step, bfloat16=uses_bfloat16(settings.precision))
+    bfloat16 = uses_bfloat16(settings.precision)
+    training = SeamlessTraining(config, recipe, task.seed, task.step, bfloat16=bfloat16, processes=task.processes)
     training.trained.class_shares_K.copy_(torch.tensor(task.class_shares))
     return training
 

@@ -54,7 +54,8 @@ def _run(options: argparse.Namespace) -> None:
     else:
         metrics = _run_step(options)
         figures = "  ".join(f"{name} {value:.6g}" for name, value in metrics.items())
-        sys.stdout.write(f"{options.command}: {figures}\n")
+        if figures:
+            sys.stdout.write(f"{options.command}: {figures}\n")
 
 
 def _run_step(options: argparse.Namespace) -> dict[str, float]:
@@ -62,7 +63,8 @@ def _run_step(options: argparse.Namespace) -> dict[str, float]:
 
     paths = {path: getattr(options, path) for path in STEPS[options.command].paths}
     metrics = run_step(options.command, load_parameters(options.params), paths)
-    write_json(options.metrics, metrics)
+    if metrics:
+        write_json(options.metrics, metrics)
     return metrics
 
 

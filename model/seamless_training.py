@@ -12,6 +12,11 @@ first step on where things lie and how packages differ from each other, which th
 each tile is made once more, with a graph, to send its part of it through G (model/region_wise.py has the argument).
 Only the trunk, of a few cells, sees the whole batch at once, so both give the same gradients.
 
+Several processes divide the images of a region-wise step (model/processes.py). Each runs the trunk for all images and
+everything else for its own; the energy distance is taken of all shrunk images. What reaches the trunk from a process's
+own images goes back through it with zeros for the others', and since that is linear, the sum over the processes is the
+gradient of the whole batch, batch normalisation included.
+
 Dimensions: B batch, C channels, H W pixels, F features, Z latent.
 """
 
@@ -25,6 +30,7 @@ from torch.utils.checkpoint import checkpoint
 
 from model.energy import image_energy, shrunk
 from model.pixels import to_float
+from model.processes import ALONE, Processes
 from model.regions import psi
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
 from model.seamless_judges import FullJudge, RegionJudge, Window, draw_windows
@@ -86,18 +92,22 @@ class SeamlessTraining:
         grid: int | None = None,
         images_at_once: int | None = None,
         bfloat16: bool = False,
+        processes: Processes = ALONE,
     ) -> None:
         """Build the networks; region-wise, a step holds one tile of a grid x grid grid of `images_at_once` images.
 
         Without those two, tiles have `TILE_PX` a side and the images that are held have `PIXELS_AT_ONCE` in all.
         With `bfloat16`, convolutions run in that precision and weights stay in float32 (torch's autocast).
+        Raises ValueError for a joint step of several processes.
         """
+        if step_kind == "joint" and processes.count > 1:
+            raise ValueError("step: joint keeps the whole step in one process; use region_wise for several")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.trained = SeamlessGenerator(config)
             self.region_judge = RegionJudge(config)
             self.full_judge = FullJudge(config)
-        self.recipe, self.step_kind, self.bfloat16 = recipe, step_kind, bfloat16
+        self.recipe, self.step_kind, self.bfloat16, self.processes = recipe, step_kind, bfloat16, processes
         self.grid = grid or max(config.image_size_px // TILE_PX, 1)
         self.images_at_once = images_at_once or max(PIXELS_AT_ONCE // config.image_size_px**2, 1)
         self.averaged = copy.deepcopy(self.trained).requires_grad_(False).eval()
@@ -126,12 +136,14 @@ class SeamlessTraining:
         """Update D, FD and G once; return their losses, and the energy distance.
 
         `x_BCHW` are real images, uint8, and `labels_B` the numbers of their classes where the networks have classes;
-        `index` counts the steps from 1, and every random number comes from `stream`.
+        `index` counts the steps from 1, and every random number comes from `stream`. Several processes get the same
+        batch, of which each takes its share.
         """
         draws = self._draw(x_BCHW, stream, labels_B)
         self._set_rates(index)
         slopes = index % self.recipe.slope_every_steps == 0
-        if self.step_kind == "joint" or (self.grid == 1 and self.images_at_once >= len(x_BCHW)):
+        at_once = self.grid == 1 and self.images_at_once >= len(x_BCHW) and self.processes.count == 1
+        if self.step_kind == "joint" or at_once:
             losses = self._joint_step(to_float(x_BCHW), draws, slopes)
         else:
             losses = self._region_wise_step(x_BCHW, draws, slopes)
@@ -173,17 +185,21 @@ class SeamlessTraining:
         parts = self._parts(x_BCHW, draws, trunk)
         with updated(self.optimizers["D"], self.optimizers["FD"]):
             judged = [self._learn_judges(part, slopes) for part in parts]
+            self.processes.add_up_gradients(self.region_judge, self.full_judge)
         energy, pulls = self._energy_gradient(judged, draws)
         with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
             adversarial = [self._learn_tiles(*of_part) for of_part in zip(parts, judged, pulls, strict=True)]
             gradients = zip(*(map(_gathered, part.trunk) for part in parts), strict=True)
-            torch.autograd.backward(trunk, [torch.cat(of_parts) for of_parts in gradients])
+            torch.autograd.backward(trunk, [self.processes.among_zeros(torch.cat(of_part)) for of_part in gradients])
+            self.processes.add_up_gradients(self.trained)
         losses = {name: torch.stack([part.losses[name] for part in judged]).sum() for name in judged[0].losses}
-        return losses | {"G": torch.stack(adversarial).sum(), "energy": energy}
+        losses["G"] = torch.stack(adversarial).sum()
+        return self.processes.add_up(losses) | {"energy": energy}
 
     def _parts(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk) -> list[_Part]:
         batch, size = len(x_BCHW), self.images_at_once
-        slices = [slice(first, min(first + size, batch)) for first in range(0, batch, size)]
+        own = self.processes.share(batch)
+        slices = [slice(first, min(first + size, own.stop)) for first in range(own.start, own.stop, size)]
         return [
             _Part(x_BCHW[some], draws.part(some), _cut_off(trunk, some), (some.stop - some.start) / batch)
             for some in slices
@@ -200,10 +216,13 @@ class SeamlessTraining:
 
     def _energy_gradient(self, judged: list[_Judged], draws: _Draws) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the energy distance of the step's images, and by parts the gradient of its share in G's loss."""
-        fake_BCHW = torch.cat([part.shrunk_fake_BCHW for part in judged]).requires_grad_()
-        energy = self._energy(fake_BCHW, torch.cat([part.shrunk_real_BCHW for part in judged]), draws)
+        own_fake_BCHW = torch.cat([part.shrunk_fake_BCHW for part in judged])
+        own_real_BCHW = torch.cat([part.shrunk_real_BCHW for part in judged])
+        fake_BCHW, real_BCHW = map(self.processes.of_all, (own_fake_BCHW, own_real_BCHW))
+        energy = self._energy(fake_BCHW.requires_grad_(), real_BCHW, draws)
         (pull_BCHW,) = torch.autograd.grad(self.recipe.energy_weight * energy, fake_BCHW)
-        return energy.detach(), torch.split(pull_BCHW, self.images_at_once)
+        own_pull_BCHW = pull_BCHW[self.processes.share(len(fake_BCHW))]
+        return energy.detach(), torch.split(own_pull_BCHW, self.images_at_once)
 
     def _learn_tiles(self, part: _Part, judged: _Judged, pull_BCHW: Tensor) -> Tensor:
         """Add the gradient of some images to the weights of G's tile levels and to its trunk; return their loss."""

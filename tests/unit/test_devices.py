@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from components import devices
-from components.devices import uses_bfloat16
+from components.devices import training_device, uses_bfloat16
+from components.errors import UserError
 
 
 def test_a_named_precision_is_what_is_used() -> None:
@@ -23,3 +24,14 @@ def test_auto_follows_the_processor(
     monkeypatch.setattr(devices, "CPUINFO", cpuinfo)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert uses_bfloat16("auto") is expected
+
+
+def test_every_process_of_a_computer_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert training_device() == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert training_device() == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UserError, match="3 or more processes for 2 GPUs"):
+        training_device()

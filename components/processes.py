@@ -1,0 +1,88 @@
+"""Training by several processes: which of them this one is, how they find each other, and how a program starts them.
+
+torchrun starts the processes and tells them by environment variables who they are; on a GPU they exchange tensors by
+NCCL, else by gloo.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
+
+import torch
+from torch import distributed
+
+from components.devices import training_device
+from components.errors import UserError
+from model.processes import Processes
+
+TIMEOUT = timedelta(minutes=10)
+"""How long a process waits for another, which may be writing a checkpoint, before it gives up."""
+LOOPBACK = "lo"
+PR_SET_PDEATHSIG = 1
+
+
+def launched() -> Processes:
+    """Return which process this is of how many that torchrun has started; the only one without torchrun."""
+    count = int(os.environ.get("WORLD_SIZE", 1))
+    return Processes(int(os.environ["RANK"]) if count > 1 else 0, count)
+
+
+def end_with_torchrun() -> None:
+    """Let torchrun stop this process in good order: by ConnectionError, when it says so, and when it is gone itself.
+
+    It stops all when one has failed. Left over without it, a process would train on beside its successor.
+    """
+    signal.signal(signal.SIGTERM, _stopped)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    raise ConnectionError("torchrun stops this process: it was told to, or another one has failed")
+
+
+@contextmanager
+def joined(processes: Processes) -> Iterator[None]:
+    """Let the processes exchange tensors inside the block, at whose end they wait for each other.
+
+    Raises UserError where they do not find each other.
+    """
+    if processes.count == 1:
+        yield
+        return
+    device = training_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    elif os.environ.get("LOCAL_WORLD_SIZE") == str(processes.count):
+        _stay_on_this_computer()
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    except RuntimeError as error:
+        raise UserError(f"train: the {processes.count} processes did not find each other: {error}") from error
+    yield
+    processes.wait()
+    distributed.destroy_process_group()
+
+
+def launch(processes: int, arguments: Sequence[str]) -> None:
+    """Run `python -m` with these arguments in so many processes of this computer; their output is this one's.
+
+    Raises UserError where any of them failed, and said why.
+    """
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    status = subprocess.run([*torchrun, *arguments], check=False).returncode  # noqa: S603
+    if status != 0:
+        raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; its own message is above")
+
+
+def _stay_on_this_computer() -> None:
+    """Let gloo use the loopback interface: it needs no name or address of this computer, and nobody can listen."""
+    if LOOPBACK in (name for _, name in socket.if_nameindex()):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)

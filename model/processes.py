@@ -1,0 +1,108 @@
+"""Several processes that make one training step together, each with its share of the step's images.
+
+All of them hold the same weights, and draw the same random numbers for the whole batch. What each adds to a gradient
+or a loss is weighed by the share of its images, so that the sum over the processes is that of the batch, and every
+process makes the same update.
+
+Dimensions: B the batch, or a process's share of it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One of `count` processes, which share a step's images evenly; where it is the only one, it exchanges nothing.
+
+    Where there are more, whatever exchanges tensors needs torch's process group, must be called by all of them in the
+    same order, and raises ConnectionError where another one does not answer.
+    """
+
+    rank: int
+    count: int
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes files and speaks for all."""
+        return self.rank == 0
+
+    def share(self, batch: int) -> slice:
+        """Return which images of a batch are this process's own."""
+        size = batch // self.count
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def of_all(self, own_B: Tensor) -> Tensor:
+        """Return what every process has for its own images, in the order of the batch, without a graph."""
+        if self.count == 1:
+            return own_B
+        own_B = own_B.contiguous()
+        parts = [torch.empty_like(own_B) for _ in range(self.count)]
+        with _answered():
+            distributed.all_gather(parts, own_B)
+        return torch.cat(parts)
+
+    def among_zeros(self, own_B: Tensor) -> Tensor:
+        """Return values of the process's own images in their place in the batch, with 0 for all other images."""
+        return torch.cat([own_B if rank == self.rank else torch.zeros_like(own_B) for rank in range(self.count)])
+
+    def add_up(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the sum of each loss, a scalar, over the processes."""
+        totals = torch.stack(list(losses.values()))
+        self._sum(totals)
+        return dict(zip(losses, totals, strict=True))
+
+    def add_up_gradients(self, *networks: nn.Module) -> None:
+        """Replace the gradients of the networks' weights by their sums over the processes, one message a network."""
+        if self.count == 1:
+            return
+        for network in networks:
+            gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+            totals = torch.cat([gradient.flatten() for gradient in gradients])
+            self._sum(totals)
+            sizes = [gradient.numel() for gradient in gradients]
+            for gradient, total in zip(gradients, torch.split(totals, sizes), strict=True):
+                gradient.copy_(total.view_as(gradient))
+
+    def agree(self, number: int) -> bool:
+        """Return whether every process has the same whole number, of less than 64 bits."""
+        numbers = self.of_all(torch.tensor([number], device=self._device()))
+        return bool((numbers == number).all())
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """Let the leader go through the block before all others."""
+        if not self.leads:
+            self.wait()
+        yield
+        if self.leads:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        self._sum(torch.zeros((), device=self._device()))
+
+    def _sum(self, values: Tensor) -> None:
+        if self.count > 1:
+            with _answered():
+                distributed.all_reduce(values)
+
+    def _device(self) -> torch.device:
+        """Where the tensors lie that the process group exchanges."""
+        on_gpu = self.count > 1 and distributed.get_backend() == "nccl"
+        return torch.device("cuda" if on_gpu else "cpu")
+
+
+ALONE = Processes(rank=0, count=1)
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ConnectionError("another process of this training has ended, or does not answer") from error
