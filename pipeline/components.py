@@ -70,6 +70,7 @@ def crop_resize(
 
 def train(
     params: dict,  # type: ignore[type-arg]
+    gpus: int,
     packages: Input[Dataset],
     generator: Output[Model],
     report: Output[Artifact],
@@ -78,9 +79,8 @@ def train(
     """Train a generator; a pod that was evicted goes on from its last checkpoint where a volume keeps it."""
     from pipeline import pod
 
-    kept = pod.checkpoints(params, packages.path)
     paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
-    pod.step("train", params, metrics, checkpoints=kept, **paths)
+    pod.train(params, metrics, gpus, **paths)
 
 
 def evaluate(

@@ -9,12 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import docker
 import psutil
@@ -71,9 +73,10 @@ def _of_the_step(lines: Iterable[str]) -> Iterator[str]:
 
 
 def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], runner: Runner, root: Path) -> Path:
-    """Run the pipeline `name` with the values `asked` of its form; its files lie below `root`; return its page.
+    """Run the pipeline `name` with the values `asked` of its form; return its page, or `root` where it makes none.
 
-    Raises UserError with the last lines of the log where a step fails, and for a form that does not fit.
+    Its files lie below `root`. Raises UserError with the last lines of the log where a step fails, and for a form that
+    does not fit.
     """
     pipeline = pipelines(image, params, here)[name]
     form = _absolute(chosen(pipeline, asked))
@@ -83,6 +86,7 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
     run = _Run(root, _environment(root, identity))
     kind, code = _containers(run, image, form) if runner == "docker" else _processes(run)
     local.init(kind, pipeline_root=str(root), enable_caching=True, cache_root=str(root / "cache" / code[:16]))
+    started_s = time.time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # that the image's name does not speak of Python
         warnings.simplefilter("ignore", UserWarning)  # that resources have no effect here
@@ -92,13 +96,13 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
             last_lines = "".join(run.failure) or "nothing\n"
             failed = COLOURS.sub("", str(error))
             raise UserError(f"{failed}\nThe failed step's last words:\n{last_lines}") from error
-    return _page(root)
+    return _page(root, started_s)
 
 
-def _page(root: Path) -> Path:
-    """Copy the page of the run that has just finished to where a person finds it."""
-    pages = sorted(root.glob("*/*/page"), key=lambda path: path.stat().st_mtime)
-    return Path(shutil.copyfile(pages[-1], root / "report.html"))
+def _page(root: Path, since_s: float) -> Path:
+    """Copy the page that a run has made since then to where a person finds it; without one, return the root."""
+    pages = [path for path in root.glob("*/*/page") if path.stat().st_mtime >= since_s]
+    return Path(shutil.copyfile(pages[0], root / "report.html")) if pages else root
 
 
 def _absolute(form: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,8 +172,8 @@ def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
     if not os.getuid():
         for path in [run.root, *run.root.rglob("*")]:
             os.chown(path, user, user, follow_symlinks=False)
-    source = form.get("data_source", "")
-    shown = [docker.types.Mount(source, source, type="bind", read_only=True)] if Path(source).exists() else []
+    source = urlsplit(form.get("data_source", "").removeprefix("git+")).path
+    shown = [docker.types.Mount(source, source, type="bind", read_only=True)] if Path(source).is_absolute() else []
     gpus = int(form.get("gpus", 0))
     needs_network = any(value.startswith(("http:", "https:")) for value in run.environment.values())
     return {

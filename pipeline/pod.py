@@ -5,6 +5,7 @@ The components that Kubeflow starts are thin; this is where they call the same s
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import wraps
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from components.errors import UserError
-from components.files import write_json
+from components.files import read_json, write_json
 from components.parameters import digest, parse
 from components.steps import parameter_type, parse_sections, run_step
 
@@ -64,6 +65,29 @@ def step(name: str, section: Mapping[str, Any], metrics: Any, **paths: str) -> d
     return found
 
 
+@plainly
+def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> None:
+    """Train, on several GPUs by as many processes, on one or none by this one.
+
+    Checkpoints lie in the volume that FABGAN_CHECKPOINTS names, which outlives the pod: what trains the same again goes
+    on from there. Without a volume they lie in the pod's own /tmp.
+    """
+    from components.manifest import manifest_digest
+    from components.processes import launch
+
+    volume = Path(os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints")  # noqa: S108
+    same = digest([dict(section), manifest_digest(Path(paths["packages"]))])[:16]
+    paths["checkpoints"] = str(volume / same)
+    if gpus < 2:
+        step("train", section, metrics, **paths)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        request, found = Path(folder) / "request.json", Path(folder) / "metrics.json"
+        write_json(request, {"section": dict(section), "paths": paths, "metrics": str(found)})
+        launch(gpus, ["pipeline.process", str(request)])
+        tell(metrics, read_json(found))
+
+
 def tell(metrics: Any, found: Mapping[str, float]) -> None:
     """Log figures to Kubeflow's `metrics` artifact, and into its file."""
     for name, value in found.items():
@@ -79,14 +103,3 @@ def record_failure(status: Any) -> None:
     from components.tracking import runs
 
     runs.record_failure(f"{status.pipeline_task_name}: {status.error_message or status.state}")
-
-
-def checkpoints(section: Mapping[str, Any], packages: str) -> str:
-    """Return the folder for the checkpoints of a training: what trains the same again goes on from there.
-
-    It lies in the volume that FABGAN_CHECKPOINTS names, which outlives the pod; without one, in the pod's own /tmp.
-    """
-    from components.manifest import manifest_digest
-
-    volume = Path(os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints")  # noqa: S108
-    return str(volume / digest([dict(section), manifest_digest(Path(packages))])[:16])

@@ -62,7 +62,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
         )
         packages = crop_resize.outputs["packages"]
         with dsl.ParallelFor(plan.outputs["trainings"], name="trainings", parallelism=AT_ONCE) as training:
-            train = place(of(components.train)(params=training, packages=packages), "train", gpus)
+            train = place(of(components.train)(params=training, gpus=gpus, packages=packages), "train", gpus)
             measured = place(
                 of(components.measure)(
                     params=plan.outputs["evaluate"],

@@ -80,7 +80,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
                 "crop_resize",
             )
             packages = crop_resize.outputs["packages"]
-            train = place(of(components.train)(params=of_step["train"], packages=packages), "train", gpus)
+            train = place(of(components.train)(params=of_step["train"], gpus=gpus, packages=packages), "train", gpus)
             generator = train.outputs["generator"]
             evaluate = place(
                 of(components.evaluate)(

@@ -14,8 +14,8 @@ import yaml
 
 from components.files import sha256_of_file
 from tests.conftest import PARAMETERS, ROOT
-from tests.integration.test_publish import free_port
 from tests.projects import Project
+from tests.servers.mlflow_server import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 METRICS = ("frechet_random", "frechet_random_floor", "frechet_random_untrained", "ser1", "ser2")

@@ -1,5 +1,6 @@
 """The Kubeflow pipelines as they run on this machine, in processes and in containers, beside `dvc repro`."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from components.files import read_json, sha256_of_file
+from tests.conftest import PARAMETERS
 from tests.projects import Project
+from tests.servers.bucket import Bucket
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 STEPS = ("ingest", "crop_resize", "train", "evaluate", "publish")
@@ -110,6 +113,31 @@ def test_the_whole_run_needs_no_network_at_all(project: Project) -> None:
     project.run(
         f"unshare -rn fabgan pipeline run training --runner subprocess --image fabgan:0 --root {project.folder / 'out'}"
     )
+
+
+def test_two_processes_of_a_pod_train_together(project: Project) -> None:
+    outcome = run_training(project, "subprocess", "--set gpus=2 --set variant=seamless")
+    assert outcome.metrics("train")["images"] == PARAMETERS["train"]["total_images"]
+    assert outcome.metrics("publish")["version"] == 1
+
+
+def test_shards_of_a_registered_model_fill_a_bucket(in_processes: Project, bucket: Bucket, tmp_path: Path) -> None:
+    project = Project(in_processes.folder)
+    registry = f"sqlite:///{project.folder}/out/subprocess/mlflow.db"
+    project.environment |= bucket.server.environment | {"MLFLOW_TRACKING_URI": registry}
+    asked = f"--set destination={bucket.url('set')} --set count=7 --set shards=3"
+    command = f"fabgan pipeline run augmentation --runner subprocess --image fabgan:0 --root {tmp_path} {asked}"
+    project.run(command)
+    first = bucket.objects()
+    project.run(f"fabgan augment --model models:/bga-generator@champion --count 7 --seed 1 --out {tmp_path / 'local'}")
+    shown = json.loads(bucket.get("set/manifest.json"))
+    assert [image["sha256"] for image in shown["images"]] == [
+        sha256_of_file(tmp_path / "local" / image["file"]) for image in shown["images"]
+    ]
+    bucket.remove("set/000003.png")
+    project.run(command)
+    changed = {key for key, put in bucket.objects().items() if put != first[key] and key.endswith(".png")}
+    assert changed == {"set/000003.png"}
 
 
 def connections(trace: str) -> set[str]:

@@ -3,11 +3,8 @@
 import contextlib
 import io
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,9 +15,9 @@ from mlflow import MlflowClient
 from components.files import read_json, sha256_of_file
 from fabgan.cli import main
 from tests.conftest import PARAMETERS, ROOT, section
+from tests.servers.mlflow_server import free_port, running_mlflow
 
 pytestmark = pytest.mark.integration
-SERVER_START_TIMEOUT_S = 120
 
 
 class Fab:
@@ -182,41 +179,11 @@ def test_a_dead_server_is_one_clear_line(fab: Fab) -> None:
     assert said.splitlines()[-1].startswith("fabgan: error: MLflow at http://127.0.0.1:")
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """A real MLflow server that keeps the artifacts itself."""
-    folder, port = tmp_path / "server", free_port()
-    folder.mkdir()
-    uri = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", f"--port={port}", "--workers=1"]
-    stores = [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts"]
-    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    with subprocess.Popen(
-        [*command, *stores], cwd=folder, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            wait_for(uri, process)
-            yield uri
-        finally:
-            process.terminate()
-
-
-def wait_for(uri: str, process: subprocess.Popen[bytes]) -> None:
-    deadline_s = time.monotonic() + SERVER_START_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        assert process.poll() is None, "the MLflow server ended"
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(f"no MLflow server at {uri} after {SERVER_START_TIMEOUT_S} s")
+    with running_mlflow(tmp_path / "server", str(tmp_path / "server" / "artifacts")) as uri:
+        yield uri
 
 
 def test_generator_published_to_a_server_is_pulled_where_nothing_else_is(

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline import submit
 from tests.conftest import ROOT
-from tests.integration.test_publish import free_port
 from tests.servers.kubeflow import KubeflowServer, State
+from tests.servers.mlflow_server import free_port
 
 pytestmark = pytest.mark.integration
 IMAGE = "registry.fab.local/fabgan:0.1.0"
