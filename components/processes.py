@@ -14,9 +14,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import distributed
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from components.devices import training_device
 from components.errors import UserError
@@ -35,13 +38,13 @@ def launched() -> Processes:
 
 
 def end_with_torchrun() -> None:
-    """Let torchrun stop this process in good order: by ConnectionError, when it says so, and when it is gone itself.
+    """Let torchrun, which stops all when one has failed, stop this process in good order, by ConnectionError.
 
-    It stops all when one has failed. Left over without it, a process would train on beside its successor.
+    If torchrun itself is gone, Linux kills the process: left over, it would train on beside its successor.
     """
     signal.signal(signal.SIGTERM, _stopped)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:
@@ -60,10 +63,12 @@ def joined(processes: Processes) -> Iterator[None]:
     device = training_device()
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    elif os.environ.get("LOCAL_WORLD_SIZE") == str(processes.count):
+    elif _on_one_computer(processes):
         _stay_on_this_computer()
+    backend = "nccl" if device.type == "cuda" else "gloo"
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        store = _store(processes)
+        distributed.init_process_group(backend, None, TIMEOUT, processes.count, processes.rank, store)
     except RuntimeError as error:
         raise UserError(f"train: the {processes.count} processes did not find each other: {error}") from error
     yield
@@ -80,6 +85,21 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     status = subprocess.run([*torchrun, *arguments], check=False).returncode  # noqa: S603
     if status != 0:
         raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; its own message is above")
+
+
+def _on_one_computer(processes: Processes) -> bool:
+    return os.environ.get("LOCAL_WORLD_SIZE") == str(processes.count)
+
+
+def _store(processes: Processes) -> Any:
+    """Return the place where the processes tell each other their addresses, without those of an earlier attempt.
+
+    torchrun keeps it when it starts the processes anew (pytorch issue 135712). Only on one computer does its count of
+    attempts tell them apart.
+    """
+    store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return PrefixStore(attempt, store) if _on_one_computer(processes) else store
 
 
 def _stay_on_this_computer() -> None:

@@ -4,7 +4,8 @@ import csv
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -54,6 +55,15 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> Non
         assert process.poll() is None, "the command has ended early"
         assert time.monotonic() < deadline_s, "waited in vain"
         time.sleep(0.02)
+
+
+@contextmanager
+def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -111,7 +121,7 @@ def test_killed_processes_resume_to_the_uninterrupted_result(
     folder = tmp_path / "killed"
     command = [*TORCHRUN, "--max-restarts=1", "-m", *arguments(packages, folder, **FIFTY_STEPS)]
     samples = folder / "checkpoints" / "samples"
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+    with started(command, folder) as process:
         for kept in (1, 4):
             wait_until(lambda kept=kept: len(list(samples.glob("*.png"))) >= kept, process)  # type: ignore[misc]
             before = workers(process)
@@ -132,7 +142,7 @@ def test_killed_processes_resume_to_the_uninterrupted_result(
 def test_processes_end_with_torchrun(packages: Path, tmp_path: Path) -> None:
     folder = tmp_path / "left"
     command = [*TORCHRUN, "-m", *arguments(packages, folder, **FIFTY_STEPS | {"total_images": 40000})]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, text=True) as process:
+    with started(command, folder) as process:
         wait_until((folder / "checkpoints" / "checkpoint.safetensors").is_file, process)
         left = workers(process)
         process.kill()

@@ -1,0 +1,41 @@
+import yaml
+
+from pipeline.train_job import TrainJob
+
+JOB = TrainJob(
+    name="packages-2026",
+    namespace="fab",
+    image="registry.fab/fabgan:1",
+    arguments=["--params", "/shared/params.yaml"],
+    nodes=2,
+    processes_per_node=4,
+    resources={"cpu": "8", "nvidia.com/gpu": "4"},
+    environment=[{"name": "MLFLOW_TRACKING_URI", "value": "http://mlflow:5000"}],
+    claim="packages",
+    folder="/shared",
+)
+
+
+def test_a_train_job_runs_torchrun_on_every_node() -> None:
+    manifest = JOB.manifest()
+    assert (manifest["apiVersion"], manifest["kind"]) == ("trainer.kubeflow.org/v1alpha1", "TrainJob")
+    assert manifest["spec"]["runtimeRef"] == {"name": "torch-distributed"}
+    trainer = manifest["spec"]["trainer"]
+    assert trainer["command"] == ["torchrun", "-m", "fabgan", "train", "--params", "/shared/params.yaml"]
+    assert (trainer["numNodes"], trainer["numProcPerNode"]) == (2, 4)
+    assert trainer["resourcesPerNode"]["limits"] == trainer["resourcesPerNode"]["requests"] == JOB.resources
+
+
+def test_a_train_job_mounts_the_shared_claim_into_its_container() -> None:
+    (patch,) = JOB.manifest()["spec"]["runtimePatches"]
+    (job,) = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    pod = job["template"]["spec"]["template"]["spec"]
+    (volume,), (container,) = pod["volumes"], pod["containers"]
+    assert job["name"] == container["name"] == "node"
+    assert volume["persistentVolumeClaim"] == {"claimName": "packages"}
+    assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/shared"}]
+
+
+def test_a_train_job_is_plain_yaml() -> None:
+    manifest = JOB.manifest()
+    assert yaml.safe_load(yaml.safe_dump(manifest)) == manifest
