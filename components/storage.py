@@ -69,7 +69,10 @@ def list_objects(bucket: str, prefix: str) -> list[StoredObject]:
 
 
 def download(wanted: StoredObject, to: Path) -> None:
-    """Write the bytes of an object to a file; a UserError where they are not those that the listing showed."""
+    """Write the bytes of an object to a file; a UserError where they are not those that the listing showed.
+
+    Of an object that was put in parts, or lies under a key of its own, only ETag and size can be compared.
+    """
     with _explained(wanted.bucket, wanted.key):
         _client().download_file(wanted.bucket, wanted.key, str(to))
         if md5_of_file(to) == wanted.etag:
@@ -116,8 +119,12 @@ def _client_of(_process: int) -> Any:
     from botocore.config import Config
 
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")  # a cloud's service of keys, not found in a fab
-    retries = {"mode": "legacy", "max_attempts": RETRIES}
-    config = Config(connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, retries=retries)
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "legacy", "max_attempts": RETRIES},
+        request_checksum_calculation="when_required",  # others than MD5 are unknown to older stores
+    )
     return boto3.Session().client("s3", endpoint_url=_endpoint(), config=config)
 
 

@@ -5,8 +5,11 @@ itself believes what a remote gives it.
 """
 
 import atexit
+import getpass
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,10 +51,10 @@ def list_repository(source: str, revision: str) -> Listing:
 
     url, folder = _split(source)
     clean_repos()  # a clone made earlier may be older than its branch
-    atexit.register(clean_repos)
     with _explained_repository(url, revision):
         system = _open(url, revision)
         commit: str = system.repo.get_rev()
+    _check_remote(system.repo.config, url)
     with _explained_remote(url, folder):
         tracked = _tracked_root(system, folder, f"{url} at {commit[:12]}")
         found = system.find(tracked, detail=True)
@@ -80,13 +83,39 @@ def _split(source: str) -> tuple[str, str]:
 def _open(url: str, revision: str) -> Any:
     from dvc.api import DVCFileSystem
 
-    return DVCFileSystem(url, rev=revision or None)
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = "fabgan"  # git asks who clones, and a container's numeric user has no name
+    return DVCFileSystem(url, rev=revision or None, config={"core": {"site_cache_dir": _scratch()}})
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> str:
+    """Make a folder for DVC's own notes, which else go to a place where a container may not write."""
+    from dvc.repo.open_repo import clean_repos
+
+    folder = tempfile.mkdtemp(prefix="fabgan-dvc-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(clean_repos)
+    return folder
 
 
 @lru_cache(maxsize=1)
 def _shared(_process: int, url: str, commit: str) -> Any:
     """Open a repository once a process: connections do not survive a fork. The clone does, and is found again."""
     return _open(url, commit)
+
+
+def _check_remote(config: dict[str, Any], url: str) -> None:
+    """Refuse a bucket without an address of its store: the library's own default is on the internet."""
+    name = config["core"].get("remote")
+    remote = config["remote"].get(name, {})
+    named = "endpointurl" in remote or "AWS_ENDPOINT_URL_S3" in os.environ
+    if remote.get("url", "").startswith("s3://") and not named:
+        raise UserError(
+            f"{url}: its DVC remote {name!r} names no store; set AWS_ENDPOINT_URL_S3 to the store's address"
+        )
 
 
 def _tracked_root(system: Any, folder: str, where: str) -> str:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,10 @@ class Repository:
         (folder / "notes").mkdir()
         (folder / "notes" / "a.png").write_text("tracked by git")
         self.run("git init -q -b main && git config user.name test && git config user.email test@localhost")
-        self.run(f"dvc init -q && dvc remote add -d store {bucket.url('dvc')}")
+        (folder / ".dvc").mkdir()
+        remote = f"[core]\n    remote = store\n['remote \"store\"']\n    url = {bucket.url('dvc')}\n"
+        (folder / ".dvc" / "config").write_text(remote)
+        (folder / ".dvc" / ".gitignore").write_text("/cache\n/tmp\n")
 
     def run(self, command: str) -> str:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -288,23 +291,27 @@ def test_what_a_repository_does_not_have_is_named(
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("variable", "value", "message"),
     [
-        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "cannot be read from the repository's DVC remote: .*Forbidden"),
-        (
-            {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"},
-            "cannot be read from the repository's DVC remote: .*127.0.0.1:9",
-        ),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "Forbidden"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9", "127.0.0.1:9"),
     ],
 )
 def test_an_unreadable_remote_is_one_line(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, str], message: str
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
-    for name, value in changes.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(variable, value)
     with pytest.raises(UserError, match=f"cannot be read from the repository's DVC remote: .*{message}") as raised:
         resolve(repository.source(), "v1")
     assert "\n" not in str(raised.value)
+
+
+def test_a_remote_without_an_address_is_not_looked_for_on_the_internet(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    with pytest.raises(UserError, match=r"remote 'store' names no store; set AWS_ENDPOINT_URL_S3"):
+        resolve(repository.source(), "v1")
 
 
 @pytest.mark.parametrize(
