@@ -1,0 +1,154 @@
+"""The commands of the manifests start, and the scanners, which open no connection, find nothing."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.manifests import DEPLOY, Manifest, named, need, render
+from tests.unit.test_deploy_secrets import Secrets, make_secrets, read_secrets
+
+pytestmark = pytest.mark.integration
+SCANNERS = ROOT / ".venv-scan"
+NO_WAY_OUT = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+SERVER_START_TIMEOUT_S = 180
+LOG_A_RUN = """
+import mlflow
+mlflow.set_experiment("bga")
+with mlflow.start_run() as run:
+    mlflow.log_text("seen", "note.txt")
+assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/note.txt") == "seen"
+"""
+
+
+class Server:
+    """MLflow as the manifest starts it, but for the port, the folder of artifacts and the database, which is SQLite."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.secrets = folder, folder / "secrets"
+        self.artifacts = folder / "artifacts"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"http://localhost:{self.port}"
+        made = make_secrets(self.secrets, DATABASE_URI=f"sqlite:///{folder}/mlflow.db")
+        assert made.returncode == 0, made.stderr
+        self.values = read_secrets(self.secrets)
+
+    def here(self, text: str) -> str:
+        """Return what the manifest says with this test's port and folders."""
+        for there, ours in (("5000", str(self.port)), ("/etc/mlflow", str(self.secrets))):
+            text = text.replace(there, ours)
+        return text.replace("s3://fabgan-mlflow", str(self.artifacts))
+
+    def command(self, container: Manifest) -> tuple[list[str], dict[str, str]]:
+        """Return a container's command and environment, as Kubernetes would make them of the manifest."""
+        values = {
+            item["name"]: self.here(item["value"]) if "value" in item else secret_of(item, self.values)
+            for item in container["env"]
+        }
+        words = [self.here(word) for word in container["command"]]
+        for name, value in values.items():
+            words = [word.replace(f"$({name})", value) for word in words]
+        return words, {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"} | values
+
+    def asked(self, path: str, **headers: str) -> int:
+        """Return the status of an answer."""
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+
+def secret_of(item: Manifest, secrets: Secrets) -> str:
+    reference = item["valueFrom"]["secretKeyRef"]
+    return secrets["fabgan", reference["name"]][reference["key"]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("mlflow"))
+    pod = named(render(DEPLOY / "overlays/example"), "Deployment", "mlflow")["spec"]["template"]["spec"]
+    for container in pod["initContainers"]:
+        command, environment = server.command(container)
+        subprocess.run(command, cwd=server.folder, env=environment, check=True)
+    command, environment = server.command(pod["containers"][0])
+    with subprocess.Popen(command, cwd=server.folder, env=environment) as process:
+        try:
+            wait_for(server, process)
+            yield server
+        finally:
+            process.terminate()
+
+
+def wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + SERVER_START_TIMEOUT_S
+    while time.monotonic() < end:
+        assert process.poll() is None, "the MLflow server ended"
+        try:
+            if server.asked("/health") == 200:
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(f"no MLflow server at {server.url} after {SERVER_START_TIMEOUT_S} s")
+
+
+def test_kubelet_gets_an_answer_by_the_address_of_the_pod(server: Server) -> None:
+    assert server.asked("/health", Host=f"10.1.2.3:{server.port}") == 200
+
+
+def test_server_answers_to_its_names_alone_and_to_nobody_without_a_password(server: Server) -> None:
+    search = "/api/2.0/mlflow/experiments/search?max_results=1"
+    assert server.asked(search, Host=f"mlflow.fabgan:{server.port}") == 401
+    assert server.asked(search, Host="mlflow.fabgan") == 403
+    assert server.asked(search, Host=f"elsewhere.example:{server.port}") == 403
+
+
+def test_pipeline_logs_in_with_its_secret_and_keeps_a_file(server: Server) -> None:
+    need("curl", "curl")
+    subprocess.run([DEPLOY / "secrets/make_mlflow_user.sh", server.secrets, server.url], check=True)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(server.folder), "MLFLOW_TRACKING_URI": server.url}
+    environment |= server.values["kubeflow-user", "fabgan-mlflow"]
+    subprocess.run([sys.executable, "-c", LOG_A_RUN], cwd=server.folder, env=environment, check=True)
+    assert [path.read_text() for path in server.artifacts.rglob("note.txt")] == ["seen"]
+
+
+def scan(deploy: Path) -> subprocess.CompletedProcess[str]:
+    """Scan without a way out: in a network namespace of its own where the machine allows one."""
+    if not (SCANNERS / "installed").exists():
+        reason = "the scanners are not installed (make .venv-scan/installed)"
+        (pytest.fail if os.environ.get("FABGAN_REQUIRE_DOCKER") == "1" else pytest.skip)(reason)
+    need("kubectl", "kubernetes-client")
+    alone = ["unshare", "--map-root-user", "--net"]
+    possible = subprocess.run([*alone, "true"], capture_output=True, check=False).returncode == 0
+    command = [*(alone if possible else []), str(deploy / "scan.sh"), str(SCANNERS / "bin")]
+    return subprocess.run(command, env=os.environ | NO_WAY_OUT, capture_output=True, text=True, check=False)
+
+
+def test_scanners_find_nothing() -> None:
+    done = scan(DEPLOY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Failed checks: 0" in done.stdout
+    assert "Passed checks: 0" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"), ("serviceName:", "servicename:")],
+)
+def test_scanners_see_a_weak_and_a_misspelt_manifest(right: str, wrong: str, tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    path = tmp_path / "deploy/components/postgresql/postgresql.yaml"
+    path.write_text(path.read_text().replace(right, wrong))
+    assert scan(tmp_path / "deploy").returncode != 0

@@ -1,0 +1,88 @@
+"""Kubernetes manifests as kubectl renders them, and what tests ask of them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+DEPLOY = ROOT / "deploy"
+OVERLAYS = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
+RUNS = "runs"
+
+Manifest = dict[str, Any]
+
+
+def need(program: str, package: str) -> str:
+    """Return the path of a program; without it the test is skipped, or fails where FABGAN_REQUIRE_DOCKER=1."""
+    path = shutil.which(program)
+    if path is None:
+        reason = f"{program} is not installed (Debian's package {package} has it)"
+        (pytest.fail if os.environ.get("FABGAN_REQUIRE_DOCKER") == "1" else pytest.skip)(reason)
+    return path
+
+
+def render(folder: Path) -> list[Manifest]:
+    """Return the manifests that `kubectl apply --kustomize` would apply."""
+    command = [need("kubectl", "kubernetes-client"), "kustomize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    """Return the manifests of some kinds."""
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+    """Return the one manifest of a kind with a name."""
+    (found,) = [manifest for manifest in of_kind(manifests, kind) if manifest["metadata"]["name"] == name]
+    return found
+
+
+def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """Yield the name and the pod's specification of everything that starts pods."""
+    for manifest in of_kind(manifests, "Deployment", "StatefulSet", "Job"):
+        yield manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]
+
+
+def containers(pod: Manifest) -> list[Manifest]:
+    """Return all containers of a pod, those that run first included."""
+    found: list[Manifest] = [*pod.get("initContainers", []), *pod["containers"]]
+    return found
+
+
+def subjects(selector: Manifest) -> list[str]:
+    """Return whom a policy's pod selector means: names of our pods, `runs`, or what else its labels say."""
+    if not selector:
+        return ["*"]
+    expressions = selector.get("matchExpressions", [])
+    if [(item["key"], item["operator"]) for item in expressions] == [("workflows.argoproj.io/workflow", "Exists")]:
+        return [RUNS]
+    listed = [value for item in expressions for value in item["values"]]
+    return listed + list(selector.get("matchLabels", {}).values())
+
+
+def openings(manifests: list[Manifest], direction: str) -> set[tuple[str, str, int]]:
+    """Return (from, to, port) of everything that the policies open in a direction: `egress` or `ingress`."""
+    found = set()
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        own = subjects(policy["spec"]["podSelector"])
+        for rule in policy["spec"].get(direction, []):
+            others = [name for peer in rule["to" if direction == "egress" else "from"] for name in _peer(peer)]
+            pairs = [(mine, other) if direction == "egress" else (other, mine) for mine in own for other in others]
+            found |= {(*pair, port["port"]) for pair in pairs for port in rule["ports"]}
+    return found
+
+
+def _peer(peer: Manifest) -> list[str]:
+    if "ipBlock" in peer:
+        return [peer["ipBlock"]["cidr"]]
+    return subjects(peer["podSelector"]) if "podSelector" in peer else subjects(peer["namespaceSelector"])

@@ -1,0 +1,238 @@
+"""What an administrator applies, rendered as kubectl renders it, keeps what it promises."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.manifests import DEPLOY, OVERLAYS, RUNS, Manifest, containers, named, of_kind, openings, pods, render
+
+IMAGES = yaml.safe_load((DEPLOY / "images.yaml").read_text())["images"]
+REGISTRY = "registry.fab.example/"
+VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+TO_KUBEFLOW = {
+    (RUNS, "ml-pipeline", 8887),
+    (RUNS, "ml-pipeline", 8888),
+    (RUNS, "metadata-grpc-server", 8080),
+    *((RUNS, store, port) for store in ("seaweedfs", "minio") for port in (8333, 9000)),
+    *((RUNS, "192.0.2.1/32", port) for port in (443, 6443)),
+}
+TO_DNS = {("*", "kube-dns", 53), (RUNS, "kube-dns", 53)}
+INSIDE = {(RUNS, "mlflow", 5000)}
+WITH_STORES = {
+    ("mlflow", "postgresql", 5432),
+    ("mlflow", "object-store", 8333),
+    ("make-buckets", "object-store", 8333),
+    (RUNS, "object-store", 8333),
+}
+TO_THE_FAB = {("mlflow", "192.0.2.2/32", 5432), ("mlflow", "192.0.2.3/32", 443), (RUNS, "192.0.2.3/32", 443)}
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def overlay(request: pytest.FixtureRequest) -> list[Manifest]:
+    return render(DEPLOY / "overlays" / request.param)
+
+
+@pytest.fixture(scope="module")
+def example() -> list[Manifest]:
+    return render(DEPLOY / "overlays/example")
+
+
+def mirrored(image: Manifest) -> str:
+    """Return the path of a listed image in a registry: its name without the host it comes from."""
+    host, _, path = image["name"].partition("/")
+    return f"{path if '.' in host else image['name']}:{image['tag']}"
+
+
+def test_namespace_refuses_pods_below_the_restricted_standard(overlay: list[Manifest]) -> None:
+    labels = named(overlay, "Namespace", "fabgan")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_pods_meet_the_restricted_standard(overlay: list[Manifest]) -> None:
+    for name, pod in pods(overlay):
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"] is True, name
+        assert context["runAsUser"] > 0, name
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
+        assert all(set(volume) - {"name"} <= VOLUMES for volume in pod.get("volumes", [])), name
+
+
+def test_containers_have_no_rights_and_a_root_that_cannot_be_written(overlay: list[Manifest]) -> None:
+    expected = {
+        "allowPrivilegeEscalation": False,
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    for name, pod in pods(overlay):
+        assert all(container["securityContext"] == expected for container in containers(pod)), name
+
+
+def test_containers_say_what_they_need_at_least_and_at_most(overlay: list[Manifest]) -> None:
+    for name, pod in pods(overlay):
+        for container in containers(pod):
+            resources = container["resources"]
+            assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}, name
+
+
+def test_servers_are_probed(overlay: list[Manifest]) -> None:
+    servers = dict(pods(of_kind(overlay, "Deployment", "StatefulSet")))
+    assert "mlflow" in servers
+    for name, pod in servers.items():
+        for container in pod["containers"]:
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name
+
+
+def test_no_pod_gets_a_token_of_the_kubernetes_api(overlay: list[Manifest]) -> None:
+    assert all(pod["automountServiceAccountToken"] is False for _, pod in pods(overlay))
+    accounts = {item["metadata"]["name"]: item for item in of_kind(overlay, "ServiceAccount")}
+    assert {pod["serviceAccountName"] for _, pod in pods(overlay)} == accounts.keys()
+    assert all(account["automountServiceAccountToken"] is False for account in accounts.values())
+
+
+def test_every_image_is_listed_and_comes_from_the_registry_of_the_fab(overlay: list[Manifest]) -> None:
+    used = {container["image"] for _, pod in pods(overlay) for container in containers(pod)}
+    assert all(image.startswith(REGISTRY) for image in used)
+    assert {image.removeprefix(REGISTRY) for image in used} <= {mirrored(image) for image in IMAGES}
+
+
+def test_list_of_images_names_one_version_of_each() -> None:
+    assert len({image["name"] for image in IMAGES}) == len(IMAGES)
+    for image in IMAGES:
+        assert image.keys() == {"name", "tag", "digest", "pulled_by", "why"}, image["name"]
+        assert isinstance(image["tag"], str), image["name"]
+        assert re.search(r"\d", image["tag"]), image["name"]
+
+
+def test_listed_fabgan_is_the_version_of_the_project() -> None:
+    version = re.search(r'^version = "(.+)"', (DEPLOY.parent / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert [image["tag"] for image in IMAGES if image["name"] == "fabgan"] == [version[1]]
+
+
+def test_everything_is_denied_in_both_directions_at_first(overlay: list[Manifest]) -> None:
+    for name, namespace in (("default-deny", "fabgan"), ("fabgan-runs-deny", "kubeflow-user")):
+        policy = named(overlay, "NetworkPolicy", name)
+        assert policy["metadata"]["namespace"] == namespace
+        assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+        assert not {"ingress", "egress"} & policy["spec"].keys()
+    assert named(overlay, "NetworkPolicy", "default-deny")["spec"]["podSelector"] == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "entrances"),
+    [
+        ("example", INSIDE | WITH_STORES, INSIDE | WITH_STORES),
+        ("existing-services", INSIDE | TO_THE_FAB, INSIDE | {("ingress-nginx", "mlflow", 5000)}),
+    ],
+)
+def test_openings_are_these_and_no_others(
+    name: str, out: set[tuple[str, str, int]], entrances: set[tuple[str, str, int]]
+) -> None:
+    manifests = render(DEPLOY / "overlays" / name)
+    assert openings(manifests, "egress") == out | TO_KUBEFLOW | TO_DNS
+    assert openings(manifests, "ingress") == entrances
+
+
+def test_mlflow_alone_touches_its_tables_and_migrates_them_before_it_starts(overlay: list[Manifest]) -> None:
+    spec = named(overlay, "Deployment", "mlflow")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert [item["name"] for item in spec["template"]["spec"]["initContainers"]] == ["migrate", "migrate-users"]
+
+
+def environment(container: Manifest) -> dict[str, Any]:
+    """Return a container's environment as far as it is written in the manifest."""
+    return {item["name"]: item["value"] for item in container["env"] if "value" in item}
+
+
+def test_mlflow_answers_to_the_name_that_pipelines_call(overlay: list[Manifest]) -> None:
+    (server,) = named(overlay, "Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
+    endpoints = [item for item in of_kind(overlay, "ConfigMap") if item["metadata"]["name"] == "fabgan-endpoints"]
+    assert {item["metadata"]["namespace"] for item in endpoints} == {"fabgan", "kubeflow-user"}
+    for item in endpoints:
+        assert {"AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI"} <= item["data"].keys()
+        called = urlsplit(item["data"]["MLFLOW_TRACKING_URI"]).netloc
+        assert called in environment(server)["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+
+def test_bucket_of_mlflow_is_made(example: list[Manifest]) -> None:
+    (server,) = named(example, "Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
+    (job,) = named(example, "Job", "make-buckets")["spec"]["template"]["spec"]["containers"]
+    (destination,) = [word for word in server["command"] if word.startswith("--artifacts-destination=s3://")]
+    assert destination.removeprefix("--artifacts-destination=s3://") in job["command"]
+
+
+def test_namespace_of_the_runs_and_addresses_are_settings(tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    for name in OVERLAYS:
+        settings = tmp_path / "deploy/overlays" / name / "settings.yaml"
+        changed = settings.read_text().replace("kubeflow-user", "team-a").replace("192.0.2.1", "10.0.0.1")
+        settings.write_text(changed.replace("mlflow.fab.example", "mlflow.fab2.example"))
+        rendered = yaml.safe_dump_all(render(settings.parent))
+        assert "kubeflow-user" not in rendered
+        assert "192.0.2.1/" not in rendered
+        assert "mlflow.fab.example" not in rendered
+        assert rendered.count("namespace: team-a") > 5
+
+
+KUBEFLOW = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ml-pipeline, namespace: kubeflow}
+spec:
+  template:
+    spec:
+      containers:
+        - name: ml-pipeline-api-server
+          image: api-server:1
+          env:
+            - {name: LOG_LEVEL, value: info}
+            - {name: V2_DRIVER_IMAGE, value: from-outside:1}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: workflow-controller, namespace: kubeflow}
+spec:
+  template:
+    spec:
+      containers:
+        - name: workflow-controller
+          image: workflow-controller:1
+          args: [--configmap, settings, --executor-image, from-outside:1, --namespaced]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: kubeflow-pipelines-profile-controller, namespace: kubeflow}
+spec: {template: {spec: {containers: [{name: profile-controller, image: "python:1"}]}}}
+"""
+"""The parts of Kubeflow's manifests that the component changes."""
+
+
+def patched_kubeflow(folder: Path, manifests: str) -> dict[str, Manifest]:
+    shutil.copytree(DEPLOY / "kubeflow", folder / "fabgan")
+    (folder / "kubeflow.yaml").write_text(manifests)
+    (folder / "kustomization.yaml").write_text("resources: [kubeflow.yaml]\ncomponents: [fabgan]\n")
+    return {name: pod["containers"][0] for name, pod in pods(render(folder))}
+
+
+def test_kubeflow_is_pointed_at_mirrored_images_and_keeps_the_rest(tmp_path: Path) -> None:
+    patched = patched_kubeflow(tmp_path, KUBEFLOW)
+    server = environment(patched["ml-pipeline"])
+    arguments = patched["workflow-controller"]["args"]
+    frontend = environment(patched["kubeflow-pipelines-profile-controller"])["FRONTEND_IMAGE"]
+    assert server["LOG_LEVEL"] == "info"
+    assert [*arguments[:3], *arguments[4:]] == ["--configmap", "settings", "--executor-image", "--namespaced"]
+    pulled = {server["V2_DRIVER_IMAGE"], server["V2_LAUNCHER_IMAGE"], arguments[3], f"{frontend}:2.17.0"}
+    assert pulled <= {REGISTRY + mirrored(image) for image in IMAGES}
+
+
+def test_kubeflow_with_other_arguments_is_refused_instead_of_broken(tmp_path: Path) -> None:
+    moved = KUBEFLOW.replace("[--configmap, settings, --executor-image", "[--executor-image")
+    with pytest.raises(AssertionError, match="test failed"):
+        patched_kubeflow(tmp_path, moved)
