@@ -236,3 +236,12 @@ def test_kubeflow_with_other_arguments_is_refused_instead_of_broken(tmp_path: Pa
     moved = KUBEFLOW.replace("[--configmap, settings, --executor-image", "[--executor-image")
     with pytest.raises(AssertionError, match="test failed"):
         patched_kubeflow(tmp_path, moved)
+
+
+def test_guide_names_what_is_there() -> None:
+    guide = (DEPLOY.parent / "docs/air_gap.md").read_text()
+    paths = set(re.findall(r"deploy/[a-z_./-]*[a-z]", guide)) - {"deploy/overlays/fab"}
+    assert len(paths) > 5
+    assert all((DEPLOY.parent / path).exists() for path in paths)
+    hosts = {image["name"].partition("/")[0] for image in IMAGES if "." in image["name"].partition("/")[0]}
+    assert all(f"#{host}/}}" in guide for host in hosts)
