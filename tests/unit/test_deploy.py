@@ -161,6 +161,13 @@ def test_mlflow_answers_to_the_name_that_pipelines_call(overlay: list[Manifest])
         assert called in environment(server)["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
 
 
+def test_nothing_reports_to_its_makers(example: list[Manifest]) -> None:
+    (server,) = named(example, "Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
+    (store,) = named(example, "StatefulSet", "object-store")["spec"]["template"]["spec"]["containers"]
+    assert environment(server)["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert "-master.telemetry=false" in store["command"]
+
+
 def test_bucket_of_mlflow_is_made(example: list[Manifest]) -> None:
     (server,) = named(example, "Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
     (job,) = named(example, "Job", "make-buckets")["spec"]["template"]["spec"]["containers"]
