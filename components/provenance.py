@@ -1,6 +1,7 @@
 """Which code is running: the git commit for tags and runs, and a digest of sources for work that may be resumed."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,11 +10,15 @@ CODE = Path(__file__).resolve().parent.parent
 
 
 def git_commit() -> str:
-    """Return the commit of this code, with `+changes` where its files differ from it; `unknown` outside git."""
+    """Return the commit of this code, with `+changes` where its files differ from it.
+
+    Outside git it is what FABGAN_GIT_COMMIT says, as the container image sets it, or `unknown`.
+    """
     commit = _git("rev-parse", "HEAD")
     if not commit:
-        return "unknown"
-    return f"{commit}+changes" if _git("status", "--porcelain", "--", "model", "components", "fabgan") else commit
+        return os.environ.get("FABGAN_GIT_COMMIT") or "unknown"
+    changes = _git("status", "--porcelain", "--", "model", "components", "fabgan", "pipeline")
+    return f"{commit}+changes" if changes else commit
 
 
 def _git(*arguments: str) -> str:
