@@ -15,7 +15,7 @@ RUN python3 -m venv /pip && python3 -m venv --without-pip /opt/fabgan \
     && cd /opt/fabgan/lib/python3*/site-packages \
     && rm -rf torch/test torch/include torch/bin/*[Tt]est* torch/bin/protoc* \
     && find . -type d -name tests -prune -exec rm -r {} + \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash -s . -p "$PWD" -x py312_intrinsics . \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash -x py312_intrinsics "$PWD" \
     && find /opt/fabgan -exec touch --no-dereference --date=@1600000000 {} +
 
 FROM dependencies AS application
