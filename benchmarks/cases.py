@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from model.baselines import VARIANTS as BASELINES
 from model.baselines import BaselineTraining, BaselineVariant, published_config
-from model.paper import GRID, PaperConfig
+from model.paper import PaperConfig
 from model.pixels import to_float
 from model.seamless import SeamlessConfig
 from model.seamless_recipe import SeamlessRecipe
@@ -37,8 +37,6 @@ class Case:
     variant: str
     image_size_px: int
     batch: int
-    grid: int | None
-    """Regions a side of a region-wise step; None for the variant's own."""
     step: str
     steps: int
     """How many training steps are planned: learning rates may fall towards the last."""
@@ -95,12 +93,12 @@ def build(case: Case, device: torch.device) -> Contestant:
 
 
 def cases_of(
-    variants: Iterable[str], sizes_px: Iterable[int], kinds: Iterable[str], batch: int, grid: int | None, steps: int
+    variants: Iterable[str], sizes_px: Iterable[int], kinds: Iterable[str], batch: int, steps: int
 ) -> list[Case]:
     """Return the cases in order; a variant that knows none of the asked steps trains as it can."""
     sizes_px, kinds = list(sizes_px), list(kinds)
     return [
-        Case(variant, size_px, batch, grid, kind, steps)
+        Case(variant, size_px, batch, kind, steps)
         for size_px in sizes_px
         for variant in variants
         for kind in [kind for kind in kinds if kind in VARIANTS[variant].steps] or VARIANTS[variant].steps
@@ -122,7 +120,6 @@ def device_name(device: torch.device) -> str:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that all benchmarks of training share."""
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--grid", type=int, help="regions a side; default: the variant's own")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
 
@@ -135,8 +132,6 @@ def _processor_name() -> str:
 
 def _paper(case: Case, _: torch.device) -> Contestant:
     """Build the widths of the paper's own setting."""
-    if case.grid not in (None, GRID):
-        raise SystemExit(f"paper: its grid is {GRID} x {GRID}, got --grid {case.grid}")
     config = PaperConfig(
         image_size_px=case.image_size_px,
         channels=CHANNELS,
@@ -175,7 +170,7 @@ def _seamless(case: Case, _: torch.device) -> Contestant:
         feature_cap=64 if size_px <= SMALL_PX else 128,
     )
     kind, recipe = cast(StepKind, case.step), SeamlessRecipe(total_steps=case.steps)
-    training = SeamlessTraining(config, recipe, case.seed, kind, case.grid)
+    training = SeamlessTraining(config, recipe, case.seed, kind)
     contestant = _contestant(training, lambda x, index: training.step(x, index, _stream(case, index)))
     return replace(contestant, cycle=recipe.slope_every_steps)
 

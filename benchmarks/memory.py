@@ -44,9 +44,7 @@ def main() -> None:
     add_options(parser)
     options = parser.parse_args()
     first: dict[tuple[str, int], float] = {}
-    for case in cases_of(
-        options.variant, options.image_size, options.step, options.batch, options.grid, TRAINING_STEPS
-    ):
+    for case in cases_of(options.variant, options.image_size, options.step, options.batch, TRAINING_STEPS):
         name = f"{case.variant}/{case.step} at {case.image_size_px} px"
         sys.stderr.write(f"memory: {name}\n")
         weighed = _in_its_own_process(case, options.device)
@@ -61,7 +59,6 @@ def _line(case: Case, device: str, weighed: Weighed | None) -> dict[str, object]
         "variant": case.variant,
         "image_size_px": case.image_size_px,
         "batch": case.batch,
-        "grid": case.grid,
         "step": case.step,
         "parameters": weighed.parameters if weighed else None,
         "peak_growth_mib": round(weighed.peak_growth_mib, 1) if weighed else None,

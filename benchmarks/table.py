@@ -200,7 +200,7 @@ def _steps_that_fit(run: Run, device: torch.device) -> int:
 
 def _case(run: Run, steps: int) -> Case:
     kind = VARIANTS[run.variant].steps[-1]
-    return Case(run.variant, run.image_size_px, run.batch, None, kind, steps, run.seed)
+    return Case(run.variant, run.image_size_px, run.batch, kind, steps, run.seed)
 
 
 def _contestant(run: Run, steps: int, device: torch.device) -> Contestant:

@@ -68,7 +68,7 @@ def main() -> None:
     add_options(parser)
     options = parser.parse_args()
     device = pick_device(options.device)
-    cases = cases_of(options.variants, [options.image_size], options.step, options.batch, options.grid, PLANNED_STEPS)
+    cases = cases_of(options.variants, [options.image_size], options.step, options.batch, PLANNED_STEPS)
     entries = [_entry(case, device) for case in cases]
     progress = Progress("throughput", options.rounds * len(entries), "measurements")
     for _ in range(options.rounds):
@@ -113,7 +113,6 @@ def _line(entry: Entry, first: Entry, device: torch.device) -> dict[str, object]
         "entry": entry.name,
         "image_size_px": entry.case.image_size_px,
         "batch": entry.case.batch,
-        "grid": entry.case.grid,
         "rounds": len(entry.training),
         "parameters": entry.contestant.parameters,
         "training_images_per_s": round(median(entry.training), 3),

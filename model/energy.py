@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SHRUNK_PX = 128
 COARSER = 4
 """The distance is taken at two sizes, this factor apart: colour and layout weigh as much as detail."""
 
@@ -29,9 +28,9 @@ def energy_distance(a_BN: Tensor, b_BN: Tensor) -> Tensor:
     return 2 * across - within
 
 
-def shrunk(x_BCHW: Tensor) -> Tensor:
-    """Return images averaged down to `SHRUNK_PX` a side, or as they are where they have no more."""
-    factor = max(x_BCHW.shape[-1] // SHRUNK_PX, 1)
+def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:
+    """Return images averaged down to `size_px` a side, which divides theirs."""
+    factor = x_BCHW.shape[-1] // size_px
     return functional.avg_pool2d(x_BCHW, factor) if factor > 1 else x_BCHW
 
 

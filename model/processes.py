@@ -31,10 +31,10 @@ class Processes:
         """Whether this is the one that writes files and speaks for all."""
         return self.rank == 0
 
-    def share(self, batch: int) -> slice:
-        """Return which images of a batch are this process's own."""
+    def share(self, batch: int, rank: int) -> slice:
+        """Return which images of a batch are a process's own."""
         size = batch // self.count
-        return slice(self.rank * size, (self.rank + 1) * size)
+        return slice(rank * size, (rank + 1) * size)
 
     def of_all(self, own_B: Tensor) -> Tensor:
         """Return what every process has for its own images, in the order of the batch, without a graph."""
@@ -45,10 +45,6 @@ class Processes:
         with _answered():
             distributed.all_gather(parts, own_B)
         return torch.cat(parts)
-
-    def among_zeros(self, own_B: Tensor) -> Tensor:
-        """Return values of the process's own images in their place in the batch, with 0 for all other images."""
-        return torch.cat([own_B if rank == self.rank else torch.zeros_like(own_B) for rank in range(self.count)])
 
     def add_up(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the sum of each loss, a scalar, over the processes."""

@@ -5,6 +5,7 @@ Dimensions: B batch, C channels, H W pixels, R = g * g regions, numbered row by 
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,3 +35,16 @@ def phi(regions_BCHW: Sequence[Tensor], grid: int) -> Tensor:
         raise ValueError(f"{len(regions_BCHW)} regions for a {grid} x {grid} grid")
     rows = [torch.cat(list(regions_BCHW[row * grid : (row + 1) * grid]), dim=-1) for row in range(grid)]
     return torch.cat(rows, dim=-2)
+
+
+class Window(NamedTuple):
+    """A square part of an image, anywhere, by its top left pixel."""
+
+    top_px: int
+    left_px: int
+    side_px: int
+
+    def of(self, x_BCHW: Tensor) -> Tensor:
+        """Return this window of images, B x C x side x side: a view, psi(x, r') for any r'."""
+        top_px, left_px, side_px = self
+        return x_BCHW[..., top_px : top_px + side_px, left_px : left_px + side_px]

@@ -1,11 +1,13 @@
 """A generator without seams by construction: one trunk for the whole field, tiles rendered from crops of it.
 
-The trunk turns the latent z into feature maps of a few cells a side, once. Whatever mixes positions or images lives
-there: batch normalisation, and a learned map of the field, which is how G knows where a cell lies. A tile is rendered
-from its crop of the trunk plus a halo of neighbouring cells, with padding only at the image's true border: every
-convolution sees what it would see in the whole image, so tiles of any grid join without a seam, and memory follows
-the tile, not the image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation), so that
-the whole field agrees on what kind of package it shows.
+The trunk turns the latent z into feature maps of a few cells a side, and those into a coarse image of the whole field,
+once. Whatever mixes positions or images lives there: batch normalisation, and a learned map of the field, which is how
+G knows where a cell lies. A tile is its crop of the coarse image, enlarged, plus the detail that is rendered from its
+crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a halo of neighbours, and padding only
+at the image's true border: every convolution sees what it would see in the whole image, so tiles of any grid join
+without a seam, and memory follows the tile, not the image. Images of up to 128 px need no detail: they are the coarse
+image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation), so that the whole field
+agrees on what kind of package it shows.
 
 Dimensions: B batch, C image channels, F features, H W pixels or cells, I O input and output features, Z latent and
 style, K classes.
@@ -20,11 +22,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.regions import phi
+from model.regions import Window, phi
 
 SIZES_PX = (64, 4096)
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
+MOST_WINDOW_PX = 128
 SLOPE = 0.2
 HALO = 1
 """Cells beyond each inner side of a tile. A level doubles the halo and its convolution, whose outputs depend on the
@@ -34,6 +37,8 @@ PLACE_GAIN = 2.0
 """The map of the field is learned this much faster than other weights: most of a package is where things lie."""
 PLACE_STD = 0.2
 OUTPUT_GAIN = 0.3
+DETAIL_GAIN = 0.03
+"""Detail starts near nothing: the coarse image is what G learns first."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,16 @@ class SeamlessConfig:
         """Side of the trunk's feature map."""
         return min(MOST_TRUNK_CELLS, self.image_size_px // 2)
 
+    @property
+    def coarse_px(self) -> int:
+        """Side of the coarse image."""
+        return 2 * self.trunk_cells
+
+    @property
+    def window_px(self) -> int:
+        """Side of the windows in which images are judged at their own resolution."""
+        return min(self.image_size_px // 2, MOST_WINDOW_PX)
+
     def generator_features(self, cells: int) -> int:
         """Return G's features at a resolution of `cells` a side."""
         return min(self.generator_width * self.image_size_px // cells, self.feature_cap)
@@ -86,9 +101,9 @@ class Inner(NamedTuple):
     top: bool
     bottom: bool
 
-    def cropped(self, x_BFHW: Tensor) -> Tensor:
-        """Return a view without `HALO` cells at each inner side."""
-        left, right, top, bottom = (HALO * inner for inner in self)
+    def cropped(self, x_BFHW: Tensor, halo: int = HALO) -> Tensor:
+        """Return a view without a halo at each inner side."""
+        left, right, top, bottom = (halo * inner for inner in self)
         return x_BFHW[..., top : x_BFHW.shape[-2] - bottom, left : x_BFHW.shape[-1] - right]
 
 
@@ -97,6 +112,8 @@ class Trunk(NamedTuple):
 
     features_BFHW: Tensor
     style_BZ: Tensor
+    coarse_BCHW: Tensor
+    """The whole image at `coarse_px` a side."""
 
 
 class ScaledLinear(nn.Module):
@@ -185,11 +202,13 @@ class SeamlessGenerator(nn.Module):
             TrunkLevel(wide, narrow, 2 * side, size)
             for side, (wide, narrow) in zip(sides, pairwise(widths[: split + 1]), strict=False)
         )
+        self.to_coarse = _doubling(widths[split], config.channels, OUTPUT_GAIN, bias=True)
         self.tile_levels = nn.ModuleList(TileLevel(wide, narrow, size) for wide, narrow in pairwise(widths[split:]))
-        self.to_pixels = _doubling(widths[-1], config.channels, OUTPUT_GAIN, bias=True)
+        detailed = config.image_size_px > config.coarse_px
+        self.to_detail = _doubling(widths[-1], config.channels, DETAIL_GAIN, bias=True) if detailed else None
 
     def trunk(self, z_BZ: Tensor, labels_B: Tensor | None = None) -> Trunk:
-        """Return the features (B x F, `trunk_cells` a side) and styles (B x Z) of latents N(0, 1).
+        """Return the features (B x F, `trunk_cells` a side), styles and coarse images of latents N(0, 1).
 
         `labels_B` are numbers of classes; a generator with classes needs them, and raises ValueError without.
         """
@@ -201,23 +220,43 @@ class SeamlessGenerator(nn.Module):
         x = functional.relu(self.normalise(x)).contiguous(memory_format=torch.channels_last)
         for level in self.trunk_levels:
             x = level(x, style_BZ)
-        return Trunk(x, style_BZ)
+        return Trunk(x, style_BZ, self.to_coarse(x))
+
+    def window(self, trunk: Trunk, window: Window) -> Tensor:
+        """Return a window of the whole image, B x C x side x side: float in and a little beyond [-1, 1].
+
+        Raises ValueError for a window that is not of whole cells of the trunk, or reaches beyond the image.
+        """
+        cells, cell_px = self.config.trunk_cells, self.config.image_size_px // self.config.trunk_cells
+        top, left, side = (px // cell_px for px in window)
+        inside = side > 0 and min(top, left) >= 0 and max(top, left) + side <= cells
+        if not inside or any(px % cell_px for px in window):
+            raise ValueError(f"{window}: expected whole cells of {cell_px} px inside {self.config.image_size_px} px")
+        inner = Inner(left > 0, left + side < cells, top > 0, top + side < cells)
+        coarse_BCHW = self._enlarged(trunk.coarse_BCHW[..., *_with_halo(2 * top, 2 * left, 2 * side, 2 * cells)], inner)
+        if self.to_detail is None:
+            return coarse_BCHW
+        x = trunk.features_BFHW[..., *_with_halo(top, left, side, cells)]
+        for level in self.tile_levels:
+            x = level(x, trunk.style_BZ, inner)
+        return coarse_BCHW + inner.cropped(inner.cropped(self.to_detail(x)))
+
+    def _enlarged(self, coarse_BCHW: Tensor, inner: Inner) -> Tensor:
+        """Return a crop of the coarse image at the image's resolution, without the halo at its inner sides."""
+        factor = self.config.image_size_px // self.config.coarse_px
+        enlarged_BCHW = functional.interpolate(coarse_BCHW, scale_factor=factor, mode="bilinear", align_corners=False)
+        return inner.cropped(enlarged_BCHW, factor * HALO)
 
     def tile(self, trunk: Trunk, row: int, column: int, grid: int) -> Tensor:
-        """Return one tile of a grid x grid rendering: B x C x H/grid x W/grid, float in and a little beyond [-1, 1].
+        """Return one tile of a grid x grid rendering: B x C x H/grid x W/grid, as `window` does.
 
         Raises ValueError for a grid that does not divide the trunk, and for a tile outside it.
         """
         self._check_grid(grid)
-        cells = self.config.trunk_cells
         if not (0 <= row < grid and 0 <= column < grid):
             raise ValueError(f"tile ({row}, {column}) of a {grid} x {grid} grid")
-        inner = Inner(column > 0, column < grid - 1, row > 0, row < grid - 1)
-        rows, columns = (_with_halo(place, cells // grid, cells) for place in (row, column))
-        x = trunk.features_BFHW[..., rows, columns]
-        for level in self.tile_levels:
-            x = level(x, trunk.style_BZ, inner)
-        return inner.cropped(inner.cropped(self.to_pixels(x)))
+        side_px = self.config.image_size_px // grid
+        return self.window(trunk, Window(row * side_px, column * side_px, side_px))
 
     def render(self, trunk: Trunk, grid: int = 1) -> Tensor:
         """Return whole images, B x C x H x W, the same whatever the grid; a grid as `tile` takes it."""
@@ -244,5 +283,7 @@ def _doubling(inputs: int, outputs: int, gain: float, bias: bool) -> nn.ConvTran
     return layer
 
 
-def _with_halo(place: int, cells: int, all_cells: int) -> slice:
-    return slice(max(place * cells - HALO, 0), min((place + 1) * cells + HALO, all_cells))
+def _with_halo(top: int, left: int, side: int, cells: int) -> tuple[slice, slice]:
+    """Return where a square and its halo lie in a field of so many cells a side."""
+    rows, columns = (slice(max(start - HALO, 0), min(start + side + HALO, cells)) for start in (top, left))
+    return rows, columns

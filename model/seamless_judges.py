@@ -11,39 +11,27 @@ Dimensions: B batch, C image channels, F features, H W pixels or cells.
 
 import math
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from model.regions import Window
 from model.seamless import SLOPE, SeamlessConfig
 
 JUDGED_CELLS = 16
 COORDINATES = 2
 
 
-class Window(NamedTuple):
-    """A square window of half the image's side, by its top left pixel."""
-
-    top_px: int
-    left_px: int
-
-    def of(self, x_BCHW: Tensor) -> Tensor:
-        """Return this window of images, B x C x H/2 x W/2: a view, psi(x, r') of the paper for any r'."""
-        side_px = x_BCHW.shape[-1] // 2
-        return x_BCHW[..., self.top_px : self.top_px + side_px, self.left_px : self.left_px + side_px]
+def draw_windows(config: SeamlessConfig, stream: torch.Generator) -> tuple[Window, Window]:
+    """Return one of the regions into which windows divide the image, and a window anywhere, on the trunk's cells."""
+    size_px, side_px = config.image_size_px, config.window_px
+    return _drawn(size_px, side_px, side_px, stream), _drawn(size_px, side_px, size_px // config.trunk_cells, stream)
 
 
-def draw_windows(size_px: int, stream: torch.Generator) -> tuple[Window, Window]:
-    """Return one of the four regions, and a window across at least one of the borders between them."""
-    half_px = size_px // 2
-    row, column = (int(torch.randint(2, (), generator=stream)) for _ in range(2))
-    across, along = (
-        int(torch.randint(1, half_px, (), generator=stream)),
-        int(torch.randint(half_px + 1, (), generator=stream)),
-    )
-    straddling = Window(across, along) if torch.rand((), generator=stream) < 0.5 else Window(along, across)
-    return Window(row * half_px, column * half_px), straddling
+def _drawn(size_px: int, side_px: int, apart_px: int, stream: torch.Generator) -> Window:
+    places = (size_px - side_px) // apart_px + 1
+    top, left = (torch.randint(places, (2,), generator=stream) * apart_px).tolist()
+    return Window(top, left, side_px)
 
 
 class RegionJudge(nn.Module):
@@ -52,7 +40,7 @@ class RegionJudge(nn.Module):
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
         self.size_px = config.image_size_px
-        widths = _widths(config.discriminator_width, config.feature_cap, config.image_size_px // 2)
+        widths = _widths(config.discriminator_width, config.feature_cap, config.window_px)
         self.stem = _strided_stem(config.channels + COORDINATES, widths)
         self.head = Head(widths[-1], config.classes)
 
@@ -69,7 +57,7 @@ class FullJudge(nn.Module):
 
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
-        widths = _widths(config.full_discriminator_width, config.feature_cap, config.image_size_px)
+        widths = _widths(config.full_discriminator_width, config.feature_cap, config.coarse_px)
         self.stem = _strided_stem(config.channels, widths)
         self.head = Head(widths[-1], config.classes)
 
@@ -100,7 +88,7 @@ class Head(nn.Module):
 def _coordinates(window: Window, size_px: int, like_BCHW: Tensor) -> Tensor:
     """Return where a window's pixels lie in the image, 2 (y, x) x H x W, in [-1, 1]."""
     offsets = torch.arange(like_BCHW.shape[-1]).to(like_BCHW) + 0.5
-    axes = [(start_px + offsets) * 2 / size_px - 1 for start_px in window]
+    axes = [(start_px + offsets) * 2 / size_px - 1 for start_px in (window.top_px, window.left_px)]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))
 
 

@@ -1,46 +1,51 @@
-"""One training step of the seamless model: both judges, then G, at the memory of one tile of a few images.
+"""One training step of the seamless model: both judges, then G, at the memory of one view of a few images.
 
-G minimises, over its images y and real images x,
+Judges see views of an image: FD its coarse image, D windows of it at its own resolution. G minimises, over its images
+y, real images x and their views,
 
     E[softplus(FD(x) - FD(y)) + softplus(D(x) - D(y))] + w * energy distance(y, x)
 
 and the judges the first term with its sign turned, plus R1. The pairing of a real with a generated image is the
-relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734. The energy distance (model/energy.py) tells G from the
-first step on where things lie and how packages differ from each other, which the judges take long to learn.
+relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734. The energy distance of coarse images (model/energy.py)
+tells G from the first step on where things lie and how packages differ from each other, which the judges take long to
+learn. Of detail, no more is ever made than the windows show: a step takes the same time and memory at any image size
+(layout once, detail by windows: Chai et al. 2022, arXiv:2204.07156).
 
-`joint` keeps the whole step's graph. `region_wise` goes image by image and tile by tile: the judges say dL/dimage, and
-each tile is made once more, with a graph, to send its part of it through G (model/region_wise.py has the argument).
-Only the trunk, of a few cells, sees the whole batch at once, so both give the same gradients.
+`joint` keeps the whole step's graph. `region_wise` goes a few images and one view at a time: the loss is a sum over
+views, so each is made, judged and backpropagated by itself (model/region_wise.py has the argument). Only the trunk, of
+a few cells, sees the whole batch at once, so both give the same gradients.
 
-Several processes divide the images of a region-wise step (model/processes.py). Each runs the trunk for all images and
-everything else for its own; the energy distance is taken of all shrunk images. What reaches the trunk from a process's
-own images goes back through it with zeros for the others', and since that is linear, the sum over the processes is the
-gradient of the whole batch, batch normalisation included.
+Several processes divide the images of a region-wise step (model/processes.py). Each runs the trunk for all images, so
+each has the whole energy distance, and everything else for its own. What reaches the trunk from a process's own images
+goes back through it with zeros for the others', and since that is linear, the sum over the processes is the gradient of
+the whole batch, batch normalisation included.
 
 Dimensions: B batch, C channels, H W pixels, F features, Z latent.
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch.utils.checkpoint import checkpoint
 
 from model.energy import image_energy, shrunk
 from model.pixels import to_float
 from model.processes import ALONE, Processes
-from model.regions import psi
+from model.regions import Window
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
-from model.seamless_judges import FullJudge, RegionJudge, Window, draw_windows
+from model.seamless_judges import FullJudge, RegionJudge, draw_windows
 from model.seamless_recipe import SeamlessRecipe
+from model.streams import random_stream
 from model.training import StepKind, frozen, updated
 
-TILE_PX = 512
-PIXELS_AT_ONCE = 2**18
+IMAGES_AT_ONCE = 16
 NOISE = 0.05
 """Standard deviation of the noise by which the judges' slopes are measured."""
+
+_View = Window | None
+"""A window, which D judges, or None for the coarse image, which FD judges."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,10 @@ class _Draws:
     noise_seeds: list[int]
     labels_B: Tensor | None
 
+    @property
+    def views(self) -> tuple[_View, ...]:
+        return None, *self.windows
+
     def part(self, chosen: slice) -> "_Draws":
         labels_B = None if self.labels_B is None else self.labels_B[chosen]
         return _Draws(self.z_BZ[chosen], self.windows, self.noise_seeds[chosen], labels_B)
@@ -62,22 +71,28 @@ class _Part:
     """A few of a step's images, and what the trunk says of their latents."""
 
     x_BCHW: Tensor
+    """Real images, uint8."""
+    coarse_BCHW: Tensor
+    """The same shrunk, float."""
     draws: _Draws
     trunk: Trunk
-    """Cut off from the trunk's graph; gradients gather in it."""
     share: float
     """Of the step's images."""
+    own: bool
+    """Whether this process judges them; of others' images it knows what the energy distance needs."""
+
+    def real(self, view: _View) -> Tensor:
+        return self.coarse_BCHW if view is None else to_float(view.of(self.x_BCHW))
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """What the judges made of some images."""
+    """What a judge made of one view of a few images."""
 
-    losses: dict[str, Tensor]
-    real: dict[str, Tensor]
-    """Logits of the real images."""
-    shrunk_fake_BCHW: Tensor
-    shrunk_real_BCHW: Tensor
+    view: _View
+    real_B: Tensor
+    """Logits of the real images, without their graph."""
+    loss: Tensor
 
 
 class SeamlessTraining:
@@ -89,14 +104,12 @@ class SeamlessTraining:
         recipe: SeamlessRecipe,
         seed: int,
         step_kind: StepKind = "region_wise",
-        grid: int | None = None,
-        images_at_once: int | None = None,
+        images_at_once: int = IMAGES_AT_ONCE,
         bfloat16: bool = False,
         processes: Processes = ALONE,
     ) -> None:
-        """Build the networks; region-wise, a step holds one tile of a grid x grid grid of `images_at_once` images.
+        """Build the networks; region-wise, a step holds one view of at most `images_at_once` images.
 
-        Without those two, tiles have `TILE_PX` a side and the images that are held have `PIXELS_AT_ONCE` in all.
         With `bfloat16`, convolutions run in that precision and weights stay in float32 (torch's autocast).
         Raises ValueError for a joint step of several processes.
         """
@@ -108,8 +121,7 @@ class SeamlessTraining:
             self.region_judge = RegionJudge(config)
             self.full_judge = FullJudge(config)
         self.recipe, self.step_kind, self.bfloat16, self.processes = recipe, step_kind, bfloat16, processes
-        self.grid = grid or max(config.image_size_px // TILE_PX, 1)
-        self.images_at_once = images_at_once or max(PIXELS_AT_ONCE // config.image_size_px**2, 1)
+        self.images_at_once = images_at_once
         self.averaged = copy.deepcopy(self.trained).requires_grad_(False).eval()
         self.networks: dict[str, nn.Module] = {
             "G": self.trained,
@@ -142,11 +154,12 @@ class SeamlessTraining:
         draws = self._draw(x_BCHW, stream, labels_B)
         self._set_rates(index)
         slopes = index % self.recipe.slope_every_steps == 0
-        at_once = self.grid == 1 and self.images_at_once >= len(x_BCHW) and self.processes.count == 1
-        if self.step_kind == "joint" or at_once:
-            losses = self._joint_step(to_float(x_BCHW), draws, slopes)
+        with self._precision():
+            trunk = self.trained.trunk(draws.z_BZ, draws.labels_B)
+        if self.step_kind == "joint" or (self.processes.count == 1 and self.images_at_once >= len(x_BCHW)):
+            losses = self._joint_step(x_BCHW, draws, trunk, slopes)
         else:
-            losses = self._region_wise_step(x_BCHW, draws, slopes)
+            losses = self._region_wise_step(x_BCHW, draws, trunk, slopes)
         self._average(index)
         return losses
 
@@ -154,7 +167,7 @@ class SeamlessTraining:
         batch, config = len(x_BCHW), self.trained.config
         return _Draws(
             z_BZ=torch.randn(batch, config.latent_size, generator=stream).to(x_BCHW.device),
-            windows=draw_windows(config.image_size_px, stream),
+            windows=draw_windows(config, stream),
             noise_seeds=torch.randint(2**62, (batch,), generator=stream).tolist(),
             labels_B=labels_B,
         )
@@ -165,108 +178,87 @@ class SeamlessTraining:
             base = recipe.learning_rate if name == "G" else recipe.judge_learning_rate
             optimizer.param_groups[0]["lr"] = rate * base
 
-    def _joint_step(self, x_BCHW: Tensor, draws: _Draws, slopes: bool) -> dict[str, Tensor]:
-        x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
-        with self._precision():
-            fake_BCHW = self.trained(draws.z_BZ, draws.labels_B).to(x_BCHW)
+    def _joint_step(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
+        whole = _Part(x_BCHW, self._coarse(x_BCHW), draws, trunk, share=1.0, own=True)
         with updated(self.optimizers["D"], self.optimizers["FD"]):
-            real, judged = self._judge_losses(x_BCHW, fake_BCHW.detach(), draws, slopes)
-            _backward(judged["D"] + judged["FD"])
+            judged = [self._judged(whole, view, slopes) for view in draws.views]
+            _backward(torch.stack([one.loss for one in judged]).sum())
         with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
-            adversarial = self._adversarial_loss(fake_BCHW, real, draws)
-            energy = self._energy(shrunk(fake_BCHW), shrunk(x_BCHW), draws)
-            _backward(adversarial + self.recipe.energy_weight * energy)
-        losses = judged | {"G": adversarial, "energy": energy}
-        return {name: loss.detach() for name, loss in losses.items()}
+            fooled = [self._fooled(whole, one) for one in judged]
+            energy = self._energy([whole], draws)
+            _backward(torch.stack(fooled).sum() + self.recipe.energy_weight * energy)
+        return _losses(judged, fooled) | {"energy": energy.detach()}
 
-    def _region_wise_step(self, x_BCHW: Tensor, draws: _Draws, slopes: bool) -> dict[str, Tensor]:
-        with self._precision():
-            trunk = self.trained.trunk(draws.z_BZ, draws.labels_B)
+    def _region_wise_step(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
         parts = self._parts(x_BCHW, draws, trunk)
+        own = [part for part in parts if part.own]
         with updated(self.optimizers["D"], self.optimizers["FD"]):
-            judged = [self._learn_judges(part, slopes) for part in parts]
+            judged = [[_learnt(self._judged(part, view, slopes)) for view in draws.views] for part in own]
             self.processes.add_up_gradients(self.region_judge, self.full_judge)
-        energy, pulls = self._energy_gradient(judged, draws)
         with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
-            adversarial = [self._learn_tiles(*of_part) for of_part in zip(parts, judged, pulls, strict=True)]
+            fooled = [
+                _backward(self._fooled(part, one)) for part, of_part in zip(own, judged, strict=True) for one in of_part
+            ]
+            energy = self._energy(parts, draws)
+            _backward(self.recipe.energy_weight * energy)
             gradients = zip(*(map(_gathered, part.trunk) for part in parts), strict=True)
-            torch.autograd.backward(trunk, [self.processes.among_zeros(torch.cat(of_part)) for of_part in gradients])
+            torch.autograd.backward(trunk, [torch.cat(of_parts) for of_parts in gradients])
             self.processes.add_up_gradients(self.trained)
-        losses = {name: torch.stack([part.losses[name] for part in judged]).sum() for name in judged[0].losses}
-        losses["G"] = torch.stack(adversarial).sum()
-        return self.processes.add_up(losses) | {"energy": energy}
+        losses = _losses([one for of_part in judged for one in of_part], fooled)
+        return self.processes.add_up(losses) | {"energy": energy.detach()}
 
     def _parts(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk) -> list[_Part]:
         batch, size = len(x_BCHW), self.images_at_once
-        own = self.processes.share(batch)
-        slices = [slice(first, min(first + size, own.stop)) for first in range(own.start, own.stop, size)]
-        return [
-            _Part(x_BCHW[some], draws.part(some), _cut_off(trunk, some), (some.stop - some.start) / batch)
-            for some in slices
-        ]
+        parts = []
+        for rank in range(self.processes.count):
+            its, own = self.processes.share(batch, rank), rank == self.processes.rank
+            for first in range(its.start, its.stop, size):
+                some = slice(first, min(first + size, its.stop))
+                images, leaves = x_BCHW[some], _cut_off(trunk, some, own)
+                share = (some.stop - some.start) / batch
+                parts.append(_Part(images, self._coarse(images), draws.part(some), leaves, share, own))
+        return parts
 
-    def _learn_judges(self, part: _Part, slopes: bool) -> _Judged:
-        """Add the gradient of some images to the judges' weights."""
-        x_BCHW = to_float(part.x_BCHW).contiguous(memory_format=torch.channels_last)
-        fake_BCHW = self._rendered(part.trunk)
-        real, losses = self._judge_losses(x_BCHW, fake_BCHW, part.draws, slopes)
-        _backward(part.share * (losses["D"] + losses["FD"]))
-        shares = {name: part.share * loss.detach() for name, loss in losses.items()}
-        return _Judged(shares, real, shrunk(fake_BCHW), shrunk(x_BCHW))
+    def _coarse(self, x_BCHW: Tensor) -> Tensor:
+        """Return real images, uint8, as coarse ones, made one after the other: they may be large."""
+        size_px = self.trained.config.coarse_px
+        dtype = torch.get_default_dtype()
+        return torch.cat([to_float(shrunk(x_1CHW.to(dtype), size_px)) for x_1CHW in torch.split(x_BCHW, 1)])
 
-    def _energy_gradient(self, judged: list[_Judged], draws: _Draws) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the energy distance of the step's images, and by parts the gradient of its share in G's loss."""
-        own_fake_BCHW = torch.cat([part.shrunk_fake_BCHW for part in judged])
-        own_real_BCHW = torch.cat([part.shrunk_real_BCHW for part in judged])
-        fake_BCHW, real_BCHW = map(self.processes.of_all, (own_fake_BCHW, own_real_BCHW))
-        energy = self._energy(fake_BCHW.requires_grad_(), real_BCHW, draws)
-        (pull_BCHW,) = torch.autograd.grad(self.recipe.energy_weight * energy, fake_BCHW)
-        own_pull_BCHW = pull_BCHW[self.processes.share(len(fake_BCHW))]
-        return energy.detach(), torch.split(own_pull_BCHW, self.images_at_once)
-
-    def _learn_tiles(self, part: _Part, judged: _Judged, pull_BCHW: Tensor) -> Tensor:
-        """Add the gradient of some images to the weights of G's tile levels and to its trunk; return their loss."""
-        fake_BCHW = self._rendered(part.trunk).requires_grad_()
-        loss = part.share * self._adversarial_loss(fake_BCHW, judged.real, part.draws)
-        (gradient_BCHW,) = torch.autograd.grad(loss + (shrunk(fake_BCHW) * pull_BCHW).sum(), fake_BCHW)
-        del fake_BCHW
-        for region in range(self.grid**2):
-            with self._precision():
-                tile_BCHW = self.trained.tile(part.trunk, *divmod(region, self.grid), self.grid)
-            tile_BCHW.backward(psi(gradient_BCHW, region, self.grid).to(tile_BCHW))  # type: ignore[no-untyped-call]
-        return loss.detach()
-
-    @torch.no_grad()
-    def _rendered(self, trunk: Trunk) -> Tensor:
-        with self._precision():
-            return self.trained.render(trunk, self.grid).to(next(self.trained.parameters()))
-
-    def _verdicts(self, x_BCHW: Tensor, draws: _Draws) -> dict[str, Tensor]:
-        """Return FD's logits, B, and D's, B for each window one after the other."""
-        run = _remade if self.step_kind == "region_wise" and self.grid > 1 else _plainly
-        with self._precision():
-            full_B = run(self.full_judge, x_BCHW, draws.labels_B)
-            of_windows = [run(self.region_judge, window.of(x_BCHW), window, draws.labels_B) for window in draws.windows]
-        return {"FD": full_B.to(x_BCHW), "D": torch.cat(of_windows).to(x_BCHW)}
-
-    def _judge_losses(
-        self, x_BCHW: Tensor, fake_BCHW: Tensor, draws: _Draws, slopes: bool
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the logits of real images, without their graph, and the loss of each judge."""
-        real, fake = self._verdicts(x_BCHW, draws), self._verdicts(fake_BCHW, draws)
-        losses = {name: softplus(fake[name] - real[name]).mean() for name in real}
+    def _judged(self, part: _Part, view: _View, slopes: bool) -> _Judged:
+        """Return a judge's loss on one view."""
+        x_BCHW, weight = part.real(view), _weight(part, view)
+        with torch.no_grad():
+            fake_BCHW = self._fake(part, view).detach()
+        real_B = self._logits(x_BCHW, part, view)
+        loss = softplus(self._logits(fake_BCHW, part, view) - real_B).mean()
         if slopes:
-            noisy = self._verdicts(_noisy(x_BCHW, draws.noise_seeds), draws)
-            weight = self.recipe.slope_weight / 2 * self.recipe.slope_every_steps
-            for name, loss in losses.items():
-                losses[name] = loss + weight * ((noisy[name] - real[name]) / NOISE).square().mean()
-        return {name: logits.detach() for name, logits in real.items()}, losses
+            noisy_B = self._logits(_noisy(x_BCHW, part.draws.noise_seeds, view), part, view)
+            slope = ((noisy_B - real_B) / NOISE).square().mean()
+            loss = loss + self.recipe.slope_weight / 2 * self.recipe.slope_every_steps * slope
+        return _Judged(view, real_B.detach(), weight * loss)
 
-    def _adversarial_loss(self, fake_BCHW: Tensor, real: dict[str, Tensor], draws: _Draws) -> Tensor:
-        fake = self._verdicts(fake_BCHW, draws)
-        return torch.stack([softplus(real[name] - fake[name]).mean() for name in real]).sum()
+    def _fooled(self, part: _Part, judged: _Judged) -> Tensor:
+        """Return G's adversarial loss on one view."""
+        fake_B = self._logits(self._fake(part, judged.view), part, judged.view)
+        return _weight(part, judged.view) * softplus(judged.real_B - fake_B).mean()
 
-    def _energy(self, fake_BCHW: Tensor, real_BCHW: Tensor, draws: _Draws) -> Tensor:
+    def _fake(self, part: _Part, view: _View) -> Tensor:
+        with self._precision():
+            fake_BCHW = part.trunk.coarse_BCHW if view is None else self.trained.window(part.trunk, view)
+        return fake_BCHW.to(part.coarse_BCHW)
+
+    def _logits(self, x_BCHW: Tensor, part: _Part, view: _View) -> Tensor:
+        x_BCHW, labels_B = x_BCHW.contiguous(memory_format=torch.channels_last), part.draws.labels_B
+        with self._precision():
+            verdict_B: Tensor = (
+                self.full_judge(x_BCHW, labels_B) if view is None else self.region_judge(x_BCHW, view, labels_B)
+            )
+        return verdict_B.to(part.coarse_BCHW)
+
+    def _energy(self, parts: list[_Part], draws: _Draws) -> Tensor:
+        real_BCHW = torch.cat([part.coarse_BCHW for part in parts])
+        fake_BCHW = torch.cat([part.trunk.coarse_BCHW for part in parts]).to(real_BCHW)
         return image_energy(fake_BCHW, real_BCHW, draws.labels_B, self.trained.config.classes)
 
     def _precision(self) -> torch.autocast:
@@ -282,38 +274,43 @@ class SeamlessTraining:
             kept.copy_(statistic)
 
 
-def _plainly(judge: nn.Module, *inputs: object) -> Tensor:
-    logits_B: Tensor = judge(*inputs)
-    return logits_B
+def _weight(part: _Part, view: _View) -> float:
+    """Return how much the view of some images counts: as much for D's windows together as for FD's one view."""
+    return part.share / (1 if view is None else len(part.draws.windows))
 
 
-def _remade(judge: nn.Module, *inputs: object) -> Tensor:
-    """Return the judge's logits; its insides are not kept but computed again for the gradient (arXiv:1604.06174).
+def _losses(judged: list[_Judged], fooled: list[Tensor]) -> dict[str, Tensor]:
+    """Return each network's loss, summed over its views."""
+    of_judges = {
+        name: torch.stack([one.loss.detach() for one in judged if (one.view is None) == (name == "FD")]).sum()
+        for name in ("D", "FD")
+    }
+    return of_judges | {"G": torch.stack(fooled).sum().detach()}
 
-    A judge of large images takes more memory than a tile, and up to three of its verdicts wait for their gradient.
-    """
-    logits_B: Tensor = checkpoint(judge, *inputs, use_reentrant=False, preserve_rng_state=False)
-    return logits_B
 
-
-def _cut_off(trunk: Trunk, chosen: slice) -> Trunk:
-    return Trunk(*(values[chosen].detach().requires_grad_() for values in trunk))
+def _cut_off(trunk: Trunk, chosen: slice, own: bool) -> Trunk:
+    return Trunk(*(values[chosen].detach().requires_grad_(own) for values in trunk))
 
 
 def _gathered(leaf: Tensor) -> Tensor:
     return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
-def _backward(loss: Tensor) -> None:
+def _learnt(judged: _Judged) -> _Judged:
+    """Add the gradient of a judge's loss to its weights, and let go of its graph."""
+    return replace(judged, loss=_backward(judged.loss))
+
+
+def _backward(loss: Tensor) -> Tensor:
     loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
 
 
-def _noisy(x_BCHW: Tensor, seeds: list[int]) -> Tensor:
-    """Return images with Gaussian noise that each one's seed determines.
+def _noisy(x_BCHW: Tensor, seeds: list[int], view: _View) -> Tensor:
+    """Return views of images with Gaussian noise that each image's seed and the view determine.
 
     E[((D(x + s n) - D(x)) / s)^2] = |grad D(x)|^2 + O(s^2): R1 without a second derivative (Lin et al. 2025,
     arXiv:2501.08316, section 3.4).
     """
-    noises = [torch.randn(x_BCHW.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    noise_BCHW = noises[0][None] if len(noises) == 1 else torch.stack(noises)
-    return noise_BCHW.to(x_BCHW).mul_(NOISE).add_(x_BCHW)
+    noises = [torch.randn(x_BCHW.shape[1:], generator=random_stream(seed, str(view))) for seed in seeds]
+    return torch.stack(noises).to(x_BCHW).mul_(NOISE).add_(x_BCHW)

@@ -163,7 +163,7 @@ def test_what_several_processes_cannot_do_is_refused(
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    params = parse(TrainParameters, section("train", **{"variant": "seamless"} | changes), "tests")
+    params = parse(TrainParameters, section("train") | {"variant": "seamless"} | changes, "tests")
     paths = (tmp_path / "checkpoints", tmp_path / "generator", tmp_path / "report")
     with pytest.raises(UserError, match=message):
         train.run(params, packages, *paths, log=lambda losses, images: None)

@@ -181,7 +181,7 @@ def test_weights_of_other_networks_are_refused_in_one_line(packages: Path, tmp_p
     trained(packages, tmp_path, variant="seamless")
     folder = tmp_path / "generator"
     tensors = load_file(folder / "generator.safetensors")
-    tensors["layers.0.weight"] = tensors.pop("to_pixels.weight")
+    tensors["layers.0.weight"] = tensors.pop("to_coarse.weight")
     save_tensors(folder / "generator.safetensors", tensors)
     card = load_card(folder) | {"weights_sha256": sha256_of_file(folder / "generator.safetensors")}
     write_json(folder / "generator.json", card)

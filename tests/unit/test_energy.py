@@ -38,9 +38,9 @@ def test_one_sample_has_no_distance() -> None:
 
 def test_large_images_are_averaged_and_small_ones_kept() -> None:
     x = torch.rand(2, 3, 512, 512)
-    assert shrunk(x).shape == (2, 3, 128, 128)
-    assert shrunk(x)[0, 0, 0, 0] == pytest.approx(float(x[0, 0, :4, :4].mean()))
-    assert shrunk(x[..., :64, :64]).shape == (2, 3, 64, 64)
+    assert shrunk(x, 128).shape == (2, 3, 128, 128)
+    assert shrunk(x, 128)[0, 0, 0, 0] == pytest.approx(float(x[0, 0, :4, :4].mean()))
+    assert torch.equal(shrunk(x, 512), x)
 
 
 def test_images_under_each_others_labels_are_far_apart() -> None:

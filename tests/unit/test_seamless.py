@@ -7,15 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.energy import shrunk
+from model.regions import Window
 from model.seamless import SeamlessConfig, SeamlessGenerator
-from model.seamless_judges import FullJudge, RegionJudge, Window, draw_windows
+from model.seamless_judges import FullJudge, RegionJudge, draw_windows
 from model.seamless_recipe import SeamlessRecipe
 from model.seamless_training import SeamlessTraining
 from model.streams import random_stream
 from model.training import StepKind
 
 CONFIG = SeamlessConfig(
-    image_size_px=128,
+    image_size_px=256,
     channels=3,
     latent_size=8,
     generator_width=2,
@@ -53,9 +55,9 @@ def labels_of(config: SeamlessConfig) -> Tensor | None:
 
 
 def training(
-    step_kind: StepKind = "region_wise", grid: int = 2, images_at_once: int = 1, config: SeamlessConfig = CONFIG
+    step_kind: StepKind = "region_wise", images_at_once: int = 1, config: SeamlessConfig = CONFIG
 ) -> SeamlessTraining:
-    return SeamlessTraining(config, RECIPE, 3, step_kind, grid, images_at_once)
+    return SeamlessTraining(config, RECIPE, 3, step_kind, images_at_once)
 
 
 def weights(trained: SeamlessTraining) -> dict[str, Tensor]:
@@ -108,7 +110,7 @@ def test_region_wise_gradients_are_the_joint_ones(
     float64: None, config: SeamlessConfig, index: int, images_at_once: int
 ) -> None:
     joint = training("joint", config=config)
-    region_wise = training("region_wise", 4, images_at_once, config)
+    region_wise = training("region_wise", images_at_once, config)
     expected, seen = gradients_of_each_update(joint), gradients_of_each_update(region_wise)
     losses = [
         trained.step(photographs(), index, random_stream("step"), labels_of(config)) for trained in (joint, region_wise)
@@ -120,10 +122,10 @@ def test_region_wise_gradients_are_the_joint_ones(
         assert (seen[key] - gradient).norm() <= 1e-9 * gradient.norm(), key
 
 
-@pytest.mark.parametrize("grid", [1, 2])
+@pytest.mark.parametrize("images_at_once", [1, 4])
 @pytest.mark.parametrize("index", [1, 2])
-def test_a_step_changes_every_weight(index: int, grid: int) -> None:
-    trained = training(grid=grid, images_at_once=4)
+def test_a_step_changes_every_weight(index: int, images_at_once: int) -> None:
+    trained = training(images_at_once=images_at_once)
     before = weights(trained)
     losses = trained.step(photographs(), index, random_stream("step"))
     assert losses.keys() == {"G", "D", "FD", "energy"}
@@ -180,12 +182,12 @@ def test_where_a_window_is_said_to_lie_changes_the_verdict_after_training() -> N
     x = torch.zeros(4, 3, 128, 128, dtype=torch.uint8)
     x[..., :64, :64] = 255
     recipe = SeamlessRecipe(total_steps=200, judge_learning_rate=2e-3)
-    trained = SeamlessTraining(CONFIG, recipe, 3, "joint")
+    trained = SeamlessTraining(replace(CONFIG, image_size_px=128), recipe, 3, "joint")
     for index in range(1, 41):
         trained.step(x, index, random_stream("step", index))
     bright = torch.ones(1, 3, 64, 64)
     with torch.no_grad():
-        here, elsewhere = (trained.region_judge(bright, Window(*place)) for place in ((0, 0), (64, 64)))
+        here, elsewhere = (trained.region_judge(bright, Window(*place, 64)) for place in ((0, 0), (64, 64)))
     assert here > elsewhere + 0.5
 
 
@@ -193,7 +195,7 @@ def test_labels_change_what_is_made_and_what_is_judged() -> None:
     torch.manual_seed(0)
     made, judge = generator(LABELLED), FullJudge(LABELLED)
     with torch.no_grad():
-        first, second = (made.full_image(latents(1), torch.tensor([label])) for label in (0, 2))
+        first, second = (made.trunk(latents(1), torch.tensor([label])).coarse_BCHW for label in (0, 2))
         assert (first - second).abs().mean() > 0.01
         assert judge(first, torch.tensor([0])) != judge(first, torch.tensor([2]))
 
@@ -203,13 +205,42 @@ def test_a_generator_with_classes_asks_for_labels() -> None:
         generator(LABELLED).full_image(latents())
 
 
-def test_windows_are_a_region_and_one_across_a_border() -> None:
-    for place in range(50):
-        region, straddling = draw_windows(128, random_stream("windows", place))
-        assert set(region) <= {0, 64}
-        assert any(0 < start_px < 64 for start_px in straddling)
-        assert all(0 <= start_px <= 64 for start_px in straddling)
-        assert straddling.of(photographs()).shape == (4, 3, 64, 64)
+@pytest.mark.parametrize(("size_px", "side_px", "cell_px"), [(128, 64, 2), (1024, 128, 16)])
+def test_windows_are_a_region_and_one_anywhere(size_px: int, side_px: int, cell_px: int) -> None:
+    drawn = [draw_windows(replace(CONFIG, image_size_px=size_px), random_stream("windows", i)) for i in range(200)]
+    regions, anywhere = zip(*drawn, strict=True)
+    assert {start_px for window in regions for start_px in window[:2]} == set(range(0, size_px, side_px))
+    assert {start_px % side_px for window in anywhere for start_px in window[:2]} == set(range(0, side_px, cell_px))
+    assert all(
+        window.side_px == side_px and min(window[:2]) >= 0 and max(window[:2]) <= size_px - side_px
+        for window in regions + anywhere
+    )
+
+
+@pytest.mark.parametrize("size_px", [128, 512])
+@pytest.mark.parametrize("place", [(0, 0), (1, 3), (31, 32)])
+def test_a_window_shows_what_the_whole_image_shows_there(size_px: int, place: tuple[int, int]) -> None:
+    made = generator(replace(CONFIG, image_size_px=size_px))
+    cell_px = size_px // made.config.trunk_cells
+    window = Window(place[0] * cell_px, place[1] * cell_px, made.config.window_px)
+    with torch.no_grad():
+        trunk = made.trunk(latents())
+        assert (made.window(trunk, window) - window.of(made.render(trunk))).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("window", [Window(-4, 0, 128), Window(0, 132, 128), Window(2, 0, 128), Window(0, 0, 0)])
+def test_windows_of_half_cells_or_beyond_the_image_are_refused(window: Window) -> None:
+    made = generator()
+    with pytest.raises(ValueError, match="whole cells of 4 px"):
+        made.window(made.trunk(latents()), window)
+
+
+def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
+    made = generator(replace(CONFIG, image_size_px=512))
+    with torch.no_grad():
+        trunk = made.trunk(latents())
+        added = (shrunk(made.render(trunk), 128) - trunk.coarse_BCHW).abs().mean()
+    assert 0 < added < trunk.coarse_BCHW.std()
 
 
 @pytest.mark.parametrize(
