@@ -113,7 +113,7 @@ def _client() -> Any:
 def _client_of(_process: int) -> Any:
     """Make the client of a process: a fork must not talk through its parent's connections.
 
-    The mode of retrying that is called legacy is the one that outlasts three errors of a store in a row.
+    Its retries outlast three errors of a store in a row; boto3's own default may give up after two.
     """
     import boto3
     from botocore.config import Config
