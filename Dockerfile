@@ -19,13 +19,9 @@ RUN python3 -m venv /pip && python3 -m venv --without-pip /opt/fabgan \
     && find /opt/fabgan -exec touch --no-dereference --date=@1600000000 {} +
 
 FROM dependencies AS application
-COPY pyproject.toml README.md LICENSE /source/
-COPY fabgan /source/fabgan
-COPY components /source/components
-COPY model /source/model
-COPY pipeline /source/pipeline
+COPY build/wheel /wheel
 RUN /pip/bin/pip --python /opt/fabgan/bin/python --disable-pip-version-check install --quiet --no-compile \
-        --no-index --no-deps --no-build-isolation --root /application /source \
+        --no-index --no-deps --root /application /wheel/fabgan-*.whl \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /application -p / /application \
     && find /application -exec touch --no-dereference --date=@1600000000 {} +
 

@@ -1,7 +1,6 @@
 # The commands that people, hooks and CI run are the same.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SHELL := /bin/bash
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # cpu or cuda: which torch the package index gives, and so what the wheelhouse and the image hold.
 FLAVOUR ?= $(if $(wildcard .venv/lib/python3*/site-packages/nvidia*),cuda,cpu)
@@ -9,12 +8,12 @@ WHEELHOUSE := build/wheelhouse/$(FLAVOUR)
 IMAGE := fabgan:$(VERSION)
 DEBIAN_IMAGE := fabgan-base:bookworm
 BASE_IMAGE ?= $(DEBIAN_IMAGE)
-IMAGE_SOURCES = Dockerfile .dockerignore pyproject.toml README.md LICENSE rendered.yaml \
-	$(shell find fabgan components model pipeline -name '*.py' | LC_ALL=C sort)
+# The times of files in archives, so that equal content makes equal bytes.
+export SOURCE_DATE_EPOCH := 1600000000
 # Threads that spin while they wait starve each other where the cores are shared.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: install run test lint scan format lock lock-scan wheelhouse base image bundle
+.PHONY: install run test lint scan format lock lock-scan wheelhouse wheel base image bundle
 
 install: .venv/installed  ## Make .venv with everything, from the lock file
 
@@ -77,21 +76,15 @@ $(WHEELHOUSE)/requirements.txt: requirements.lock pyproject.toml | install
 	rm $(WHEELHOUSE)/fabgan-*.whl
 	$(BIN)/python -m bundle.wheels $(WHEELHOUSE) $(FLAVOUR)
 
-base:  ## A base image of Debian's packages, where no BASE_IMAGE is given
-	@docker image inspect $(DEBIAN_IMAGE) > /dev/null 2>&1 || { \
-		mkdir -p build && \
-		SOURCE_DATE_EPOCH=1600000000 mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates \
-			--aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/doc/*' \
-			--dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-exclude=/usr/share/man/*' \
-			--dpkgopt='path-exclude=/usr/share/locale/*' bookworm build/base.tar && \
-		docker import build/base.tar $(DEBIAN_IMAGE) && rm build/base.tar; }
+wheel: | install  # Of a clean folder: what was deleted would live on in setuptools' build/lib.
+	rm -rf build/lib build/wheel
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --wheel-dir build/wheel .
 
-image: wheelhouse $(if $(filter $(DEBIAN_IMAGE),$(BASE_IMAGE)),base)  ## The container image, without a network
-	@commit=$$($(BIN)/python -c 'from components.provenance import git_commit; print(git_commit())') && \
-	base=$$(docker image inspect --format '{{.Id}}' $(BASE_IMAGE)) && \
-	inputs=$$({ cat $(WHEELHOUSE)/requirements.txt $(IMAGE_SOURCES) && echo $$base $$commit; } | sha256sum | cut -c 1-64) && \
-	built=$$(docker image inspect --format '{{index .Config.Labels "fabgan.inputs"}}' $(IMAGE) 2> /dev/null || true) && \
-	if [ "$$built" = "$$inputs" ]; then echo "$(IMAGE) is up to date"; else \
-		DOCKER_BUILDKIT=0 docker build --network none --tag $(IMAGE) --build-arg BASE_IMAGE=$(BASE_IMAGE) \
-			--build-arg FLAVOUR=$(FLAVOUR) --build-arg VERSION=$(VERSION) --build-arg GIT_COMMIT=$$commit \
-			--build-arg INPUTS=$$inputs .; fi
+base:  ## A base image of Debian's packages, where no BASE_IMAGE is given
+	bundle/base.sh $(DEBIAN_IMAGE)
+
+image: wheelhouse wheel $(if $(filter $(DEBIAN_IMAGE),$(BASE_IMAGE)),base)  ## The container image fabgan:VERSION
+	PYTHON=$(BIN)/python bundle/image.sh $(IMAGE) $(BASE_IMAGE) $(FLAVOUR)
+
+bundle: image  ## What is carried through the airlock: build/bundle/fabgan-VERSION
+	$(BIN)/python -m bundle $(IMAGE) $(WHEELHOUSE) build/wheel build/bundle/fabgan-$(VERSION)

@@ -3,7 +3,10 @@
 `python -m bundle.wheels FOLDER FLAVOUR` writes the requirements.txt of a folder of wheels.
 """
 
+import re
+import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +18,7 @@ FLAVOURS = ("cpu", "cuda")
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel: the name and version in its file's name, and the digest of its bytes."""
+    """One wheel: the name and version that its file's name tells, and the digest of its bytes."""
 
     name: str
     version: str
@@ -34,14 +37,31 @@ def read_wheels(folder: Path) -> list[Wheel]:
 def _read(file: Path) -> Wheel:
     # PEP 427: NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl, with hyphens of the name as underscores.
     name, version, *_ = file.name.split("-")
-    return Wheel(name.lower().replace("_", "-"), version, sha256_of_file(file), file.name)
+    return Wheel(normal_name(name), version, sha256_of_file(file), file.name)
+
+
+def normal_name(name: str) -> str:
+    """Return the one spelling of a distribution's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def write_requirements(folder: Path, flavour: str) -> None:
     """Write the requirements.txt of a wheelhouse, after checking that it holds the flavour it is meant to hold."""
-    wheels = read_wheels(folder)
-    _check_flavour(wheels, folder, flavour)
-    lines = [f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels]
+    _check_flavour(read_wheels(folder), folder, flavour)
+    _write(folder)
+
+
+def copy_wheels(folders: Iterable[Path], destination: Path) -> None:
+    """Gather the wheels of several folders in a new one, with one requirements.txt."""
+    destination.mkdir()
+    for folder in folders:
+        for wheel in read_wheels(folder):
+            shutil.copyfile(folder / wheel.filename, destination / wheel.filename)
+    _write(destination)
+
+
+def _write(folder: Path) -> None:
+    lines = [f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in read_wheels(folder)]
     with atomic_file(folder / "requirements.txt") as partial:
         partial.write_text("".join(lines), encoding="utf-8")
 

@@ -1,6 +1,8 @@
 """What tests share: a small rendered data set, real photographs where they are at hand, and quiet services."""
 
 import os
+import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from bundle.engine import docker
 from components import crop_resize, ingest, storage
 from components.crop_resize import CropResizeParameters
+from components.errors import UserError
 from components.ingest import IngestParameters
 from components.parameters import parse
 from tests.servers.bucket import Bucket
@@ -132,6 +136,26 @@ def real_photographs() -> Path:
     path = Path(folder) / "dip_package"
     assert path.is_dir(), f"FABGAN_REAL_DATA={folder} has no folder dip_package"
     return path
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> None:
+    """A container engine; tests that need one skip where none answers, and fail where FABGAN_REQUIRE_DOCKER=1."""
+    try:
+        docker("version")
+    except UserError as error:
+        if os.environ.get("FABGAN_REQUIRE_DOCKER") == "1":
+            raise
+        pytest.skip(f"no container engine to test with (tests/servers/docker_engine.sh starts one): {error}")
+
+
+@pytest.fixture(scope="session")
+def image(docker_engine: None) -> str:
+    """The name of the container image of this checkout, built by `make image` where it is not up to date."""
+    done = subprocess.run(["make", "image"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    return f"fabgan:{version}"
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,50 @@
+"""`python -m bundle IMAGE WHEELHOUSE WHEEL_FOLDER OUTPUT`: put together what is carried through the airlock."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bundle.engine import save_image
+from bundle.sbom import write_bill
+from bundle.wheels import copy_wheels, read_wheels
+from components.errors import UserError
+from components.files import atomic_folder, sha256_of_file
+from components.provenance import CODE
+
+
+def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
+    """Fill the folder `output`: image, wheels, pipelines, manifests, lists, install.sh, and the sums of all of it."""
+    with atomic_folder(output) as partial:
+        copy_wheels([wheelhouse, own], partial / "wheelhouse")
+        write_bill(image, read_wheels(partial / "wheelhouse"), partial / "sbom.cdx.json")
+        fabgan("pipeline", "compile", "--image", image, "--output", str(partial / "pipelines"))
+        (partial / "images.txt").write_text(fabgan("pipeline", "images", "--image", image), encoding="utf-8")
+        shutil.copytree(CODE / "deploy", partial / "deploy")
+        shutil.copy2(CODE / "bundle" / "install.sh", partial / "install.sh")
+        (partial / "image.txt").write_text(f"{image}\n", encoding="utf-8")
+        save_image(image, partial / "image.tar.gz")
+        write_sums(partial)
+
+
+def fabgan(*arguments: str) -> str:
+    """Return what a fabgan command prints; UserError with its words where it fails."""
+    command = [sys.executable, "-m", "fabgan", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"fabgan {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def write_sums(folder: Path) -> None:
+    """Write SHA256SUMS over every file below a folder, as `sha256sum --check` reads it."""
+    files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    lines = [f"{sha256_of_file(folder / file)}  {file}\n" for file in files]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], *map(Path, sys.argv[2:5]))
+    except UserError as error:
+        sys.exit(f"bundle: error: {error}")

@@ -1,0 +1,42 @@
+"""Debian's packages, read where they are installed: run inside the image by `python3 -`, it prints them as JSON.
+
+dpkg keeps no digest of the archive that a package came from. So a package's digest here is that of what is there: the
+SHA-256 of the lines `SHA256  PATH` of its files, in the order of dpkg's list.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+DPKG = Path("/var/lib/dpkg")
+
+
+def packages(status: str) -> list[dict[str, str]]:
+    """Return name, version, architecture and digest of every package that dpkg's status calls installed."""
+    found = []
+    for paragraph in status.strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
+        if fields["Status"] == "install ok installed":
+            name, architecture = fields["Package"], fields["Architecture"]
+            about = {"name": name, "version": fields["Version"], "architecture": architecture}
+            found.append(about | {"sha256": digest(file_list(name, architecture))})
+    return found
+
+
+def file_list(name: str, architecture: str) -> list[str]:
+    """Return the paths that dpkg lists for a package."""
+    plain = DPKG / "info" / f"{name}.list"
+    path = plain if plain.exists() else DPKG / "info" / f"{name}:{architecture}.list"
+    return path.read_text().splitlines()
+
+
+def digest(paths: list[str]) -> str:
+    """Return the SHA-256 over the sums of the files among `paths`."""
+    files = [Path(path) for path in paths]
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file}\n" for file in files if file.is_file()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    json.dump(packages((DPKG / "status").read_text()), sys.stdout)

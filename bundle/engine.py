@@ -1,0 +1,27 @@
+"""What is asked of the container engine."""
+
+import subprocess
+from pathlib import Path
+from typing import IO
+
+from components.errors import UserError
+
+
+def docker(*arguments: str, stdin: IO[bytes] | None = None) -> str:
+    """Return what a docker command prints; UserError with its last words where it fails."""
+    try:
+        done = subprocess.run(["docker", *arguments], stdin=stdin, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise UserError("docker: not found; install the client of a container engine") from error
+    if done.returncode != 0:
+        raise UserError(f"docker {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def save_image(image: str, archive: Path) -> None:
+    """Write an image with all of its layers as a gzip'd tar, which every engine loads."""
+    with archive.open("wb") as file:
+        saving = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
+        packed = subprocess.run(["gzip", "--no-name"], stdin=saving.stdout, stdout=file, check=False)
+        if saving.wait() != 0 or packed.returncode != 0:
+            raise UserError(f"docker save {image}: did not finish; is there room for {archive}?")

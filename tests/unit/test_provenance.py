@@ -1,0 +1,25 @@
+"""Which commit is running: git's where there is a repository, the image's where there is none."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components import provenance
+from tests.conftest import ROOT
+
+
+def test_commit_is_that_of_the_repository_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FABGAN_GIT_COMMIT", "of another build")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert provenance.git_commit().removesuffix("+changes") == head.strip()
+
+
+def test_commit_outside_git_is_the_one_the_image_was_built_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "CODE", tmp_path)
+    monkeypatch.setenv("FABGAN_GIT_COMMIT", "0123abc")
+    assert provenance.git_commit() == "0123abc"
+    monkeypatch.delenv("FABGAN_GIT_COMMIT")
+    assert provenance.git_commit() == "unknown"
