@@ -8,7 +8,15 @@ from components.parameters import NonNegativeInt, PositiveFloat, parameters
 
 S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 MLFLOW_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
+ENDPOINTS = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_DEFAULT_REGION",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION",
+    "MLFLOW_TRACKING_URI",
+)
+AUTHORITY = "AWS_CA_BUNDLE"
+"""Only where the object store's certificate is of the fab's own authority."""
 USER = 10001
 CHECKPOINTS = "/checkpoints"
 SHARED = "/dev/shm"  # noqa: S108
@@ -45,7 +53,7 @@ class KubeflowParameters:
     s3_secret: str
     mlflow_secret: str
     endpoints: str
-    """ConfigMap with AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and MLFLOW_TRACKING_URI."""
+    """ConfigMap with the addresses of the object store and of MLflow."""
     checkpoint_claim: str
     """PersistentVolumeClaim for checkpoints, so that an evicted training goes on; empty for none."""
     gpu_resource: str
@@ -82,6 +90,7 @@ class Cluster:
         kubernetes.use_secret_as_env(task, settings.s3_secret, {key: key for key in S3_KEYS})
         kubernetes.use_secret_as_env(task, settings.mlflow_secret, {key: key for key in MLFLOW_KEYS})
         kubernetes.use_config_map_as_env(task, settings.endpoints, {key: key for key in ENDPOINTS})
+        kubernetes.use_config_map_as_env(task, settings.endpoints, {AUTHORITY: AUTHORITY}, optional=True)
         kubernetes.use_field_path_as_env(task, "FABGAN_RUN", RUN_ID)
         if gpus is not None:
             self._give_gpus(task, gpus)

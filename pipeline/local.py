@@ -26,6 +26,7 @@ from kfp.local import docker_task_handler, subprocess_task_handler
 from components.errors import UserError
 from components.parameters import digest, load_yaml
 from components.provenance import code_digest, git_commit
+from components.sources.folder import list_folder
 from pipeline.cluster import USER, here
 from pipeline.compile import pipelines
 from pipeline.form import chosen
@@ -85,7 +86,8 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
     identity = digest([name, form, load_yaml(params), git_commit()])
     run = _Run(root, _environment(root, identity))
     kind, code = _containers(run, image, form) if runner == "docker" else _processes(run)
-    local.init(kind, pipeline_root=str(root), enable_caching=True, cache_root=str(root / "cache" / code[:16]))
+    cache = root / "cache" / digest([code, _state(form)])[:16]
+    local.init(kind, pipeline_root=str(root), enable_caching=True, cache_root=str(cache))
     started_s = time.time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # that the image's name does not speak of Python
@@ -109,6 +111,16 @@ def _absolute(form: Mapping[str, Any]) -> dict[str, Any]:
     """Return the form with a source on this machine by its whole path: steps work in other folders."""
     source = form.get("data_source")
     return dict(form) | ({"data_source": str(Path(source).absolute())} if source and Path(source).exists() else {})
+
+
+def _state(form: Mapping[str, Any]) -> list[str]:
+    """Return what tells whether a folder of photographs has changed: no revision pins it."""
+    source = Path(form.get("data_source", ""))
+    return (
+        [f"{file.path} {file.version}" for file in list_folder(source).files]
+        if source.is_absolute() and source.is_dir()
+        else []
+    )
 
 
 def _environment(root: Path, identity: str) -> dict[str, str]:

@@ -78,7 +78,10 @@ def test_every_pod_is_limited_and_knows_its_secrets(name: str, compiled: Path) -
         assert int(pod["activeDeadlineSeconds"]) > 0
         assert pod["securityContext"] == {"runAsUser": "10001", "runAsGroup": "10001", "runAsNonRoot": True}
         assert [secret["secretName"] for secret in pod["secretAsEnv"]] == ["fabgan-s3", "fabgan-mlflow"]
-        assert pod["configMapAsEnv"][0]["configMapName"] == "fabgan-endpoints"
+        addresses, authority = pod["configMapAsEnv"]
+        assert addresses["configMapName"] == authority["configMapName"] == "fabgan-endpoints"
+        assert "MLFLOW_TRACKING_URI" in [key["envVar"] for key in addresses["keyToEnv"]]
+        assert (authority["keyToEnv"][0]["envVar"], authority["optional"]) == ("AWS_CA_BUNDLE", True)
         assert pod["imagePullSecret"][0]["secretName"] == "fabgan-registry"
         assert pod["fieldPathAsEnv"] == [{"name": "FABGAN_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}]
 
