@@ -19,9 +19,7 @@ def docker(*arguments: str, stdin: IO[bytes] | None = None) -> str:
 
 
 def save_image(image: str, archive: Path) -> None:
-    """Write an image with all of its layers as a gzip'd tar, which every engine loads."""
-    with archive.open("wb") as file:
-        saving = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
-        packed = subprocess.run(["gzip", "--no-name"], stdin=saving.stdout, stdout=file, check=False)
-        if saving.wait() != 0 or packed.returncode != 0:
-            raise UserError(f"docker save {image}: did not finish; is there room for {archive}?")
+    """Write an image with all of its layers as a gzip'd tar, which every engine loads, to a path NAME.tar.gz."""
+    plain = archive.with_suffix("")
+    docker("save", "--output", str(plain), image)
+    subprocess.run(["gzip", "--no-name", plain], check=True)

@@ -21,8 +21,28 @@ LOCKED_DOWN = (
     *("--security-opt", "no-new-privileges", "--memory", "2g", "--tmpfs", "/tmp"),
 )
 TEST_TOOLS = ("pytest", "hypothesis", "mypy", "ruff", "importlinter", "pip")
-SERVICES = ("torch", "mlflow.server", "kfp.dsl.executor_main", "dvc.api", "dvc_s3", "boto3", "cv2", "PIL.Image")
-DATABASE_AND_PLOTS = ("psycopg2", "flask_wtf", "matplotlib.pyplot", "safetensors.torch", "skops.io", "pandas", "scipy")
+MODULES = (
+    *(
+        "torch",
+        "torch.utils.data",
+        "torch.distributed",
+        "safetensors.torch",
+        "cv2",
+        "PIL.Image",
+        "pandas",
+        "scipy.stats",
+    ),
+    *("mlflow", "mlflow.server", "mlflow.pyfunc", "skops.io", "psycopg2", "flask_wtf", "sklearn.metrics"),
+    *(
+        "kfp.dsl.executor_main",
+        "kubernetes.client",
+        "dvc.api",
+        "dvc_s3",
+        "boto3",
+        "matplotlib.pyplot",
+        "pyarrow.parquet",
+    ),
+)
 
 
 def contained(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
@@ -98,9 +118,9 @@ print(len({distribution.name for distribution in distributions()}) > 150)
     assert python(image, program) == "True"
 
 
-@pytest.mark.parametrize("module", [*SERVICES, *DATABASE_AND_PLOTS])
-def test_module_imports_after_what_was_cut_from_its_package(image: str, module: str) -> None:
-    assert python(image, f"import {module}; print('imported')") == "imported"
+def test_modules_import_after_what_was_cut_from_their_packages(image: str) -> None:
+    program = f"from importlib import import_module; print(len([import_module(name) for name in {MODULES}]))"
+    assert python(image, program) == str(len(MODULES))
 
 
 def test_every_room_of_the_code_is_in_the_image(image: str) -> None:
@@ -125,6 +145,7 @@ from mlflow.exceptions import MlflowException
 
 address = "http://127.0.0.1:5000"
 os.environ |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": "of this test", "MLFLOW_TRACKING_URI": address}
+os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = "of this test too"
 os.chdir("/tmp")
 command = ["mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1", "--workers", "1"]
 server = subprocess.Popen([*command, "--backend-store-uri", "sqlite:////tmp/mlflow.db"], stdout=sys.stderr)
@@ -139,7 +160,7 @@ try:
     mlflow.search_experiments()
 except MlflowException as error:
     print("stranger:", error.get_http_status_code())
-os.environ |= {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "password1234"}
+os.environ |= {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "of this test too"}
 with mlflow.start_run():
     mlflow.log_metric("loss", 0.5)
 print("admin:", mlflow.search_runs()["metrics.loss"][0])
