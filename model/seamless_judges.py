@@ -1,7 +1,7 @@
-"""The judges of the seamless generator: D sees windows of an image, told where they lie, and FD the whole image.
+"""The judges of the seamless generator: D sees windows of an image, told where they lie, and FD the coarse image.
 
-Windows lie anywhere: the paper's four regions, and windows that straddle the borders between them, so that D judges
-what happens there too (macro patches of COCO-GAN, Lin et al. 2019, arXiv:1904.00284). Where a window lies is told by
+Windows are regions as in the paper, and lie anywhere, so that D judges what happens between regions too (macro
+patches of COCO-GAN, Lin et al. 2019, arXiv:1904.00284). Where a window lies is told by
 continuous coordinates, two channels beside its pixels. A judge is a stem of strided convolutions down to 16 x 16
 cells, then one linear layer that weighs every cell by itself: packages lie upright and in the middle, so what is
 right depends on where it is. Nothing mixes images, so the gradient of a batch is the sum of those of its parts.
@@ -62,7 +62,7 @@ class FullJudge(nn.Module):
         self.head = Head(widths[-1], config.classes)
 
     def forward(self, x_BCHW: Tensor, labels_B: Tensor | None = None) -> Tensor:
-        """Return one logit an image, B, for whole images in [-1, 1]."""
+        """Return one logit an image, B, for coarse images in [-1, 1]."""
         logits_B: Tensor = self.head(self.stem(x_BCHW), labels_B)
         return logits_B
 

@@ -124,24 +124,35 @@ def plan_sweep(
     params: dict,  # type: ignore[type-arg]
     data_source: str,
     data_revision: str,
-    variants: list,  # type: ignore[type-arg]
     sizes_px: list,  # type: ignore[type-arg]
-    seeds: list,  # type: ignore[type-arg]
     total_images: int,
-) -> NamedTuple("Plan", ingest=dict, crop_resize=dict, evaluate=dict, trainings=list):  # type: ignore
-    """Check the parameters of every training, pin the data to a commit or a state of the bucket."""
+) -> NamedTuple("Plan", ingest=dict, crop_resize=dict, train=dict, evaluate=dict, publish=dict):  # type: ignore
+    """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
     from typing import NamedTuple
 
-    from pipeline import sweeping
+    from pipeline import pod
 
     form = {
         "ingest.source": data_source,
         "ingest.revision": data_revision,
         "crop_resize.sizes_px": sizes_px,
+        "train.image_size_px": sizes_px[0],
         "train.total_images": total_images,
     }
-    plan = sweeping.plan(params, form, variants, sizes_px, seeds)
-    return NamedTuple("Plan", [(name, type(value)) for name, value in plan.items()])(**plan)  # type: ignore[operator]
+    sections = pod.settings(params, form)
+    return NamedTuple("Plan", [(name, dict) for name in sections])(**sections)  # type: ignore[operator]
+
+
+def trainings(
+    params: dict,  # type: ignore[type-arg]
+    variants: list,  # type: ignore[type-arg]
+    sizes_px: list,  # type: ignore[type-arg]
+    seeds: list,  # type: ignore[type-arg]
+) -> list:  # type: ignore[type-arg]
+    """List the parameters of every training: each variant at each size with each seed."""
+    from pipeline import sweeping
+
+    return sweeping.trainings(params, variants, sizes_px, seeds)
 
 
 def measure(

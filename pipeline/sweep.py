@@ -48,20 +48,22 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
                 params=steps_of(params),
                 data_source=data_source,
                 data_revision=data_revision,
-                variants=variants,
                 sizes_px=sizes_px,
-                seeds=seeds,
                 total_images=total_images,
             ),
             "settings",
         ).set_caching_options(False)
+        trainings = place(
+            of(components.trainings)(params=plan.outputs["train"], variants=variants, sizes_px=sizes_px, seeds=seeds),
+            "settings",
+        )
         ingest = place(of(components.ingest)(params=plan.outputs["ingest"]), "ingest")
         crop_resize = place(
             of(components.crop_resize)(params=plan.outputs["crop_resize"], frames=ingest.outputs["frames"]),
             "crop_resize",
         )
         packages = crop_resize.outputs["packages"]
-        with dsl.ParallelFor(plan.outputs["trainings"], name="trainings", parallelism=AT_ONCE) as training:
+        with dsl.ParallelFor(trainings.output, name="trainings", parallelism=AT_ONCE) as training:
             train = place(of(components.train)(params=training, gpus=gpus, packages=packages), "train", gpus)
             measured = place(
                 of(components.measure)(

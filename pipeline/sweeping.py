@@ -1,14 +1,16 @@
-"""What the sweep does in its pods: plan its trainings, and put what came of them into one table."""
+"""What the sweep does in its pods: list its trainings, and put what came of them into one table."""
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from components.errors import UserError
 from components.files import atomic_file
-from components.steps import parse_sections
+from components.parameters import parse
+from components.steps import parameter_type
 from pipeline import pod
 from pipeline.page import STYLE
 
@@ -16,26 +18,19 @@ MEASURES = ("frechet_random", "frechet_random_floor", "frechet_random_patches", 
 
 
 @pod.plainly
-def plan(
-    content: Mapping[str, Any],
-    form: Mapping[str, Any],
-    variants: Sequence[str],
-    sizes_px: Sequence[float],
-    seeds: Sequence[float],
-) -> dict[str, Any]:
-    """Return the sections that all trainings share, and `trainings`, the checked `train` section of each."""
-    if not (variants and sizes_px and seeds):
-        raise UserError("variants, sizes_px, seeds: each needs at least one value")
-    shared = pod.settings(content, dict(form) | {"train.image_size_px": sizes_px[0]})
-    trainings = [
-        shared["train"] | {"variant": variant, "image_size_px": size_px, "seed": seed}
+def trainings(
+    section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Return the `train` section of each training, checked."""
+    asked = [
+        dict(section) | {"variant": variant, "image_size_px": size_px, "seed": seed}
         for size_px in sizes_px
         for variant in variants
         for seed in seeds
     ]
-    for training in trainings:
-        parse_sections(shared | {"train": training}, pod.FORM)
-    return {name: shared[name] for name in ("ingest", "crop_resize", "evaluate")} | {"trainings": trainings}
+    if not asked:
+        raise UserError("variants, sizes_px, seeds: each needs at least one value")
+    return [asdict(parse(parameter_type("train"), one, pod.FORM, "train")) for one in asked]
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
