@@ -19,6 +19,7 @@ def add_pipeline(command: argparse.ArgumentParser) -> None:
     compiled.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill; it is replaced")
     _add_run(doors.add_parser("run", help="run a pipeline on this machine, in processes or in containers"))
     _add_submit(doors.add_parser("submit", help="upload a pipeline to Kubeflow and start a run of it"))
+    _add_train_job(doors.add_parser("train-job", help="print a TrainJob that trains across nodes, for kubectl apply"))
     images = doors.add_parser("images", help="list every image that a run and an installation pull")
     _add_source(images)
 
@@ -65,6 +66,18 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wait", action="store_true", help="follow the run; the exit status is its own")
 
 
+def _add_train_job(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--image", default="", help="image of the steps; default: fabgan:VERSION")
+    command.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    command.add_argument("--name", required=True, help="of the job")
+    command.add_argument("--namespace", required=True, help="where it runs, and where the secrets of params.yaml are")
+    command.add_argument(
+        "--claim", required=True, help="volume claim with params.yaml and packages, shared by all nodes"
+    )
+    command.add_argument("--nodes", type=int, required=True, help="how many nodes")
+    command.add_argument("--gpus", type=int, required=True, help="GPUs of each node, or 0 for its CPU")
+
+
 def run_pipeline_command(options: argparse.Namespace) -> None:
     """Run one of the subcommands. Raises UserError for what a person can mend."""
     image = options.image or DEFAULT_IMAGE.format(version=version("fabgan"))
@@ -77,6 +90,13 @@ def run_pipeline_command(options: argparse.Namespace) -> None:
         from pipeline.images import every_image
 
         sys.stdout.writelines(f"{name}\n" for name in every_image(image, options.params))
+    elif options.door == "train-job":
+        import yaml
+
+        from pipeline.train_job import train_job
+
+        asked = {name: getattr(options, name) for name in ("name", "namespace", "claim", "nodes", "gpus")}
+        sys.stdout.write(yaml.safe_dump(train_job(options.params, image, **asked).manifest(), sort_keys=False))
     elif options.door == "run":
         from pipeline.local import run_pipeline
 

@@ -6,12 +6,18 @@ many pods there are, which one it is, and where they meet: the command needs no 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from components.parameters import load_yaml, parse
+from components.steps import STEPS
+from pipeline.cluster import ENDPOINTS, MLFLOW_KEYS, KubeflowParameters
 
 RUNTIME = "torch-distributed"
 NODE = "node"
 """Name of that runtime's job and of its container."""
 VOLUME = "shared"
+FOLDER = "/shared"
 MANAGER = "fabgan"
 
 
@@ -69,3 +75,33 @@ class TrainJob:
         }
         job = {"name": NODE, "template": {"spec": {"template": {"spec": pod}}}}
         return {"template": {"spec": {"replicatedJobs": [job]}}}
+
+
+def train_job(params: Path, image: str, *, name: str, namespace: str, claim: str, nodes: int, gpus: int) -> TrainJob:
+    """Return a training across nodes with the resources, secrets and addresses of a params.yaml.
+
+    The claim's folder holds that params.yaml and `packages`, and gets `checkpoints`, `generator`, `report` and
+    `metrics.json`. Without GPUs, a node trains with one process. Raises UserError for a wrong key.
+    """
+    settings = parse(KubeflowParameters, load_yaml(params).get("kubeflow", {}), str(params), "kubeflow")
+    step = settings.steps["train"]
+    paths = [f"--{path}={FOLDER}/{path}" for path in STEPS["train"].paths]
+    return TrainJob(
+        name=name,
+        namespace=namespace,
+        image=image,
+        arguments=[f"--params={FOLDER}/params.yaml", f"--metrics={FOLDER}/metrics.json", *paths],
+        nodes=nodes,
+        processes_per_node=max(gpus, 1),
+        resources={"cpu": step.cpu, "memory": step.memory} | ({settings.gpu_resource: str(gpus)} if gpus else {}),
+        environment=[
+            *(_from("secretKeyRef", settings.mlflow_secret, key) for key in MLFLOW_KEYS),
+            *(_from("configMapKeyRef", settings.endpoints, key) for key in ENDPOINTS),
+        ],
+        claim=claim,
+        folder=FOLDER,
+    )
+
+
+def _from(kind: str, name: str, key: str) -> dict[str, Any]:
+    return {"name": key, "valueFrom": {kind: {"name": name, "key": key}}}

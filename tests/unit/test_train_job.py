@@ -1,6 +1,9 @@
+import pytest
 import yaml
 
+from fabgan.cli import main
 from pipeline.train_job import TrainJob
+from tests.conftest import ROOT
 
 JOB = TrainJob(
     name="packages-2026",
@@ -39,3 +42,16 @@ def test_a_train_job_mounts_the_shared_claim_into_its_container() -> None:
 def test_a_train_job_is_plain_yaml() -> None:
     manifest = JOB.manifest()
     assert yaml.safe_load(yaml.safe_dump(manifest)) == manifest
+
+
+def test_the_command_prints_a_job_with_the_secrets_and_resources_of_the_parameters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["--name=bga", "--namespace=vision", "--claim=training", "--nodes=2", "--gpus=4"]
+    assert main(["pipeline", "train-job", f"--params={ROOT / 'params.yaml'}", "--image=fab/fabgan:1", *asked]) == 0
+    trainer = yaml.safe_load(capsys.readouterr().out)["spec"]["trainer"]
+    assert trainer["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "4"
+    assert trainer["numProcPerNode"] == 4
+    assert "--packages=/shared/packages" in trainer["command"]
+    secrets = {variable["valueFrom"].get("secretKeyRef", {}).get("name") for variable in trainer["env"]}
+    assert "fabgan-mlflow" in secrets
