@@ -140,11 +140,11 @@ def real_photographs() -> Path:
 
 @pytest.fixture(scope="session")
 def docker_engine() -> None:
-    """A container engine; tests that need one skip where none answers, and fail where FABGAN_REQUIRE_DOCKER=1."""
+    """A container engine; tests that need one skip where none answers, and fail where FABGAN_REQUIRE_ALL=1."""
     try:
         docker("version")
     except UserError as error:
-        if os.environ.get("FABGAN_REQUIRE_DOCKER") == "1":
+        if os.environ.get("FABGAN_REQUIRE_ALL") == "1":
             raise
         pytest.skip(f"no container engine to test with (tests/servers/docker_engine.sh starts one): {error}")
 

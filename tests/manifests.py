@@ -20,11 +20,11 @@ Manifest = dict[str, Any]
 
 
 def need(program: str, package: str) -> str:
-    """Return the path of a program; without it the test is skipped, or fails where FABGAN_REQUIRE_DOCKER=1."""
+    """Return the path of a program; without it the test is skipped, or fails where FABGAN_REQUIRE_ALL=1."""
     path = shutil.which(program)
     if path is None:
         reason = f"{program} is not installed (Debian's package {package} has it)"
-        (pytest.fail if os.environ.get("FABGAN_REQUIRE_DOCKER") == "1" else pytest.skip)(reason)
+        (pytest.fail if os.environ.get("FABGAN_REQUIRE_ALL") == "1" else pytest.skip)(reason)
     return path
 
 
