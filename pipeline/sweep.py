@@ -67,7 +67,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
             train = place(of(components.train)(params=training, gpus=gpus, packages=packages), "train", gpus)
             measured = place(
                 of(components.measure)(
-                    params=plan.outputs["evaluate"],
+                    params=params["evaluate"],
                     training=training,
                     packages=packages,
                     generator=train.outputs["generator"],
