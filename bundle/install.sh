@@ -3,12 +3,13 @@
 #
 #   ./install.sh                                          check the bundle, and nothing else
 #   ./install.sh --registry registry.fab.local/fabgan     load the image, name it for the fab's registry, and write the
-#                [--push] [--output DIR]                  pipelines and manifests with that name to DIR; --push uploads it
+#                [--push] [--output DIR]                  pipelines and manifests with that name to DIR (else to the folder
+#                                                         ../fabgan-VERSION-site); --push uploads the image
 #   ./install.sh --venv DIR                               install the command line into a new Python environment
 #
 # The sums show damage, not forgery: compare the digest of SHA256SUMS with the one that came another way.
 set -euo pipefail
-bundle=$(cd "$(dirname "$0")" && pwd)
+bundle=$(cd "$(dirname "$0")" && pwd -P)
 
 fail() { echo "install: error: $*" >&2; exit 1; }
 
@@ -35,9 +36,12 @@ write_manifests() {
     [ ! -e "$output" ] || fail "$output: is there already; move it away, or give another --output"
     mkdir -p "$output"
     cp -R "$bundle/pipelines" "$bundle/deploy" "$output"
-    # Names are rewritten where they stand whole: after a blank or a quote, or at the start of a line.
-    find "$output" -type f -name '*.yaml' -exec \
+    # A name is rewritten where it stands whole: after a blank or a quote, or at the start of a line.
+    find "$output/pipelines" -name '*.yaml' -exec \
         sed -i -E "s#(^|[[:space:]\"'])${image//./\\.}(\$|[[:space:]\"'])#\1$target\2#g" {} +
+    # The manifests name fabgan's image without a registry, and kustomize completes it from the overlays.
+    find "$output/deploy" -name '*.yaml' -exec \
+        sed -i -e "s#registry\.fab\.example/fabgan#$registry#g" -e "s#registry\.fab\.example#${registry%/*}#g" {} +
     echo "pipelines and manifests for $target are in $output"
 }
 
@@ -61,7 +65,12 @@ done
 [ "$push" = no ] || [ -n "$registry" ] || fail "--push: needs --registry"
 image=$(cat "$bundle/image.txt")
 target=$registry:${image##*:}
-output=${output:-$PWD/fabgan-${image##*:}-site}
+output=${output:-$bundle-site}
+for folder in "$output" "$venv"; do
+    case $(realpath --canonicalize-missing "${folder:-/}")/ in
+        "$bundle"/*) fail "$folder: lies in the bundle, which stays as it was packed; give a folder outside of it" ;;
+    esac
+done
 
 check
 if [ -n "$registry" ]; then

@@ -18,6 +18,9 @@ from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
+PIPELINE = 'image: {image}\nother: "{image}"\nanother: my/fabgan-tiny:0.0.1\n'
+OVERLAY = "- {{name: fabgan, newName: {image}}}\n- {{name: postgres, newName: {host}/postgres}}\n"
+
 
 @pytest.fixture(scope="session")
 def bundle(image: str) -> Path:
@@ -37,8 +40,10 @@ def tiny(docker_engine: None, tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "fabgan-tiny-0.0.1"
     (folder / "pipelines").mkdir(parents=True)
     (folder / "deploy").mkdir()
-    (folder / "pipelines" / "training.yaml").write_text("image: fabgan-tiny:0.0.1\n")
-    (folder / "deploy" / "server.yaml").write_text('- image: "fabgan-tiny:0.0.1"\n- image: my/fabgan-tiny:0.0.1\n')
+    (folder / "pipelines" / "training.yaml").write_text(PIPELINE.format(image="fabgan-tiny:0.0.1"))
+    (folder / "deploy" / "overlay.yaml").write_text(
+        OVERLAY.format(image="registry.fab.example/fabgan", host="registry.fab.example")
+    )
     (folder / "image.txt").write_text("fabgan-tiny:0.0.1\n")
     save_image("fabgan-tiny:0.0.1", folder / "image.tar.gz")
     (folder / "install.sh").write_bytes((ROOT / "bundle" / "install.sh").read_bytes())
@@ -58,9 +63,10 @@ def test_image_gets_the_registrys_name_and_so_do_pipelines_and_manifests(tiny: P
     done = install(tiny, "--registry", "localhost:1/fabgan", "--output", "site")
     assert (done.returncode, done.stderr) == (0, "")
     assert docker("image", "inspect", "--format", "{{.Size}}", "localhost:1/fabgan:0.0.1").strip() == "7"
-    assert (tmp_path / "site/pipelines/training.yaml").read_text() == "image: localhost:1/fabgan:0.0.1\n"
-    manifest = (tmp_path / "site/deploy/server.yaml").read_text()
-    assert manifest == '- image: "localhost:1/fabgan:0.0.1"\n- image: my/fabgan-tiny:0.0.1\n'
+    pipeline = (tmp_path / "site/pipelines/training.yaml").read_text()
+    assert pipeline == PIPELINE.format(image="localhost:1/fabgan:0.0.1")
+    overlay = (tmp_path / "site/deploy/overlay.yaml").read_text()
+    assert overlay == OVERLAY.format(image="localhost:1/fabgan", host="localhost:1")
     assert install(tiny).returncode == 0
 
 

@@ -40,7 +40,7 @@ def packed(tmp_path: Path) -> Path:
 
 
 def install(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([folder / "install.sh", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([folder / "install.sh", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_requirements_pin_every_wheel_by_its_digest(wheelhouse: Path) -> None:
@@ -127,6 +127,8 @@ def test_nothing_is_installed_from_a_damaged_bundle(packed: Path, tmp_path: Path
         (["--registy", "r"], "--registy: unknown"),
         (["--push"], "--push: needs --registry"),
         (["--venv"], "--venv: needs a value"),
+        (["--venv", "venv"], "venv: lies in the bundle"),
+        (["--registry", "registry.fab.local/fabgan", "--output", "pipelines"], "pipelines: lies in the bundle"),
     ],
 )
 def test_wrong_arguments_are_refused_in_words(packed: Path, arguments: list[str], words: str) -> None:
