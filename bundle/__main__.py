@@ -20,7 +20,7 @@ def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
         write_bill(image, read_wheels(partial / "wheelhouse"), partial / "sbom.cdx.json")
         fabgan("pipeline", "compile", "--image", image, "--output", str(partial / "pipelines"))
         (partial / "images.txt").write_text(fabgan("pipeline", "images", "--image", image), encoding="utf-8")
-        shutil.copytree(CODE / "deploy", partial / "deploy")
+        copy_tracked("deploy", partial)
         shutil.copy2(CODE / "bundle" / "install.sh", partial / "install.sh")
         (partial / "image.txt").write_text(f"{image}\n", encoding="utf-8")
         save_image(image, partial / "image.tar.gz")
@@ -34,6 +34,15 @@ def fabgan(*arguments: str) -> str:
     if done.returncode != 0:
         raise UserError(f"fabgan {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout
+
+
+def copy_tracked(place: str, destination: Path) -> None:
+    """Copy what git tracks below a place of the project: passwords that an installation made there stay behind."""
+    command = ["git", "-C", str(CODE), "ls-files", "-z", "--", place]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for file in listed.split("\0")[:-1]:
+        (destination / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CODE / file, destination / file)
 
 
 def write_sums(folder: Path) -> None:

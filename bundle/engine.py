@@ -22,4 +22,5 @@ def save_image(image: str, archive: Path) -> None:
     """Write an image with all of its layers as a gzip'd tar, which every engine loads, to a path NAME.tar.gz."""
     plain = archive.with_suffix("")
     docker("save", "--output", str(plain), image)
+    plain.chmod(0o644)  # docker lets its owner alone read it
     subprocess.run(["gzip", "--no-name", plain], check=True)

@@ -143,7 +143,9 @@ def test_bundle_has_every_part(bundle: Path, image: str) -> None:
     assert (bundle / "image.txt").read_text() == f"{image}\n"
     assert f"image: {image}" in (bundle / "pipelines" / "training.yaml").read_text()
     assert image in (bundle / "images.txt").read_text().splitlines()
-    assert (bundle / "deploy" / "base" / "kustomization.yaml").exists()
+    tracked = subprocess.run(["git", "ls-files", "deploy"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    packed = (file.relative_to(bundle).as_posix() for file in (bundle / "deploy").rglob("*") if file.is_file())
+    assert sorted(packed) == sorted(tracked.splitlines())
     assert install(bundle).returncode == 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.__main__ import write_sums
+from bundle.__main__ import copy_tracked, write_sums
 from bundle.debian_packages import digest, packages
 from bundle.wheels import copy_wheels, read_wheels, write_requirements
 from components.errors import UserError
@@ -72,6 +72,18 @@ def test_wheelhouse_of_the_other_flavour_is_refused(wheelhouse: Path) -> None:
 def test_empty_wheelhouse_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no wheels"):
         read_wheels(tmp_path)
+
+
+def test_passwords_made_beside_the_manifests_are_not_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    (project / "deploy" / "secrets" / "fab").mkdir(parents=True)
+    (project / "deploy" / "base.yaml").write_text("kind: Service\n")
+    (project / ".gitignore").write_text("/deploy/secrets/*/\n")
+    (project / "deploy" / "secrets" / "fab" / "password.env").write_text("PASSWORD=1\n")
+    subprocess.run("git init -q && git add -A", shell=True, cwd=project, check=True)
+    monkeypatch.setattr("bundle.__main__.CODE", project)
+    copy_tracked("deploy", tmp_path / "bundle")
+    assert [file.name for file in (tmp_path / "bundle").rglob("*") if file.is_file()] == ["base.yaml"]
 
 
 def test_whole_bundle_is_accepted_again_and_again(packed: Path) -> None:
