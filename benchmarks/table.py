@@ -234,7 +234,7 @@ def _limit_memory(memory_gib: float, device: torch.device) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    words = ("allocate memory", "out of memory", "bad_alloc")
+    words = ("allocate memory", "out of memory", "bad_alloc", "start new thread", "failed to map segment")
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
