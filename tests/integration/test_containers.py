@@ -15,7 +15,7 @@ from tests.projects import Project
 from tests.servers.bucket import Bucket
 from tests.servers.mlflow_server import running_mlflow
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 TIMES = 100
 
 

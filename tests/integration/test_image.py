@@ -14,7 +14,7 @@ from components.files import read_json
 from components.provenance import git_commit
 from tests.conftest import PARAMETERS, RENDERED, ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
 LOCKED_DOWN = (
     *("--network", "none", "--read-only", "--user", "10001", "--cap-drop", "ALL"),

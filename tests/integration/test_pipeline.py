@@ -17,7 +17,7 @@ from tests.conftest import PARAMETERS, ROOT
 from tests.projects import Project
 from tests.servers.mlflow_server import free_port
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 METRICS = ("frechet_random", "frechet_random_floor", "frechet_random_untrained", "ser1", "ser2")
 TRIED_BY_CI = {"make run", "make test", "make lint", "make lock"}
 """`make test` is what runs this test; `make run` is `dvc repro` and `fabgan summary`, which are tried here."""

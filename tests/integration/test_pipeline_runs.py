@@ -13,7 +13,7 @@ from tests.conftest import PARAMETERS
 from tests.projects import Project
 from tests.servers.bucket import Bucket
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 STEPS = ("ingest", "crop_resize", "train", "evaluate", "publish")
 WEIGHTS = "generator.safetensors"
 TRACE = "trace.txt"
