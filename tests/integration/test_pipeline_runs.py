@@ -55,7 +55,9 @@ def in_processes(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) 
     """
     folder = tmp_path_factory.mktemp("processes") / "project"
     project = Project(Path(shutil.copytree(reproduced.folder, folder, symlinks=True)))
-    strace = f"strace -f -qq --seccomp-bpf -e trace=connect,sendto -o {folder / TRACE}" if shutil.which("strace") else ""
+    strace = (
+        f"strace -f -qq --seccomp-bpf -e trace=connect,sendto -o {folder / TRACE}" if shutil.which("strace") else ""
+    )
     run_training(project, "subprocess", under=f"unshare -rn {strace}")
     return project
 
