@@ -159,6 +159,7 @@ def learn(run: Run) -> dict[str, object]:
     device = pick_device(run.device)
     x_NCHW = load_packages(run.packages, run.image_size_px, "train").to(device)
     known: dict[str, object] = {"device": device_name(device)}
+    _warm_up(device)
     _limit_memory(run.memory_gib, device)
     try:
         return known | _learned(run, x_NCHW, device)
@@ -220,6 +221,16 @@ def _measured(run: Run, contestant: Contestant, device: torch.device) -> dict[st
 def _samples(run: Run, contestant: Contestant, device: torch.device) -> Tensor:
     z_NZ = latents(run.generated_images, contestant.latent_size, run.seed).to(device)
     return torch.cat([to_uint8(contestant.generate(z_BZ)).cpu() for z_BZ in z_NZ.split(SAMPLE_BATCH)])  # type: ignore[no-untyped-call]
+
+
+def _warm_up(device: torch.device) -> None:
+    """Let torch load what it loads, and start the threads that it starts, with the first training step.
+
+    Where memory ends inside of an import, Python says anything (SystemError, for one) but that memory has ended.
+    """
+    layer = torch.nn.Conv2d(3, 8, 3).to(device)
+    layer(torch.zeros(4, 3, 64, 64, device=device)).sum().backward()
+    torch.optim.Adam(layer.parameters()).step()
 
 
 def _limit_memory(memory_gib: float, device: torch.device) -> None:
