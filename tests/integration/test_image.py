@@ -80,8 +80,8 @@ def test_steps_run_with_nothing_allowed_but_their_folder(image: str, work: Path)
 
 def test_the_root_file_system_has_nothing_to_write_to(image: str) -> None:
     with pytest.raises(UserError, match="Read-only file system"):
-        contained(image, "touch", "/work/new")
-    writable = ("find", "/work", "/opt", "-writable", "!", "-type", "l")
+        contained(image, "touch", "/srv/fabgan/new")
+    writable = ("find", "/srv", "/opt", "-writable", "!", "-type", "l")
     assert docker("run", "--rm", "--network", "none", image, *writable) == ""
 
 
