@@ -6,14 +6,14 @@ from kfp import dsl
 
 from pipeline import components
 from pipeline.cluster import Place
-from pipeline.components import Components
+from pipeline.tasks import Tasks
 
 NAME = "fabgan-augmentation"
 
 
 def augmentation_pipeline(image: str, params: Any, place: Place) -> Any:
     """Return the pipeline for an image; the model's default name comes from a params.yaml."""
-    of = Components(image).of
+    tasks = Tasks(image, place)
 
     @dsl.pipeline(name=NAME, display_name="fabgan: make images for a training set")
     def pipeline(
@@ -34,14 +34,18 @@ def augmentation_pipeline(image: str, params: Any, place: Place) -> Any:
             seed: The same seed gives the same images, whatever the number of shards.
             label: Class of the images, of a generator that was trained with labels; empty for all.
         """
-        plan = place(
-            of(components.plan_augmentation)(
-                model=model, count=count, shards=shards, seed=seed, label=label, destination=destination
-            ),
+        plan = tasks.add(
+            components.plan_augmentation,
             "settings",
+            model=model,
+            count=count,
+            shards=shards,
+            seed=seed,
+            label=label,
+            destination=destination,
         ).set_caching_options(False)
         with dsl.ParallelFor(plan.output, name="shards") as shard:
-            made = place(of(components.augment)(shard=shard), "augment").set_caching_options(False)
-        place(of(components.gather)(shards=plan.output), "finish").set_caching_options(False).after(made)
+            made = tasks.add(components.augment, "augment", shard=shard).set_caching_options(False)
+        tasks.add(components.gather, "finish", shards=plan.output).set_caching_options(False).after(made)
 
     return pipeline

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 from kfp import kubernetes
 
 from components.parameters import NonNegativeInt, PositiveFloat, parameters
+from components.steps import STEPS
 
 S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 MLFLOW_KEYS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
@@ -18,6 +19,8 @@ ENDPOINTS = (
 AUTHORITY = "AWS_CA_BUNDLE"
 """Only where the object store's certificate is of the fab's own authority."""
 USER = 10001
+PLACED = ("settings", *STEPS, "augment", "finish")
+"""What has resources of its own: planning, every step, making images, and what comes last."""
 CHECKPOINTS = "/checkpoints"
 SHARED = "/dev/shm"  # noqa: S108
 RUN_ID = "metadata.labels['pipeline/runid']"
@@ -62,6 +65,13 @@ class KubeflowParameters:
     shared_memory: str
     """Size of /dev/shm of the training pod."""
     steps: dict[str, StepResources]
+
+    def __post_init__(self) -> None:
+        """Refuse steps that no pipeline has, and pipelines' steps without resources."""
+        missing, unknown = sorted(set(PLACED) - self.steps.keys()), sorted(self.steps.keys() - set(PLACED))
+        if missing or unknown:
+            words = f"missing {', '.join(missing) or 'none'}, unknown {', '.join(unknown) or 'none'}"
+            raise ValueError(f"steps: expected {', '.join(PLACED)} ({words})")
 
 
 class Place(Protocol):

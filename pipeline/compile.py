@@ -24,9 +24,7 @@ PIPELINES = {"training": training_pipeline, "sweep": sweep_pipeline, "augmentati
 def pipelines(image: str, params: Path, place: Place | None = None) -> dict[str, Any]:
     """Return every pipeline by its short name, its image checked; without `place`, for the cluster of a params.yaml."""
     if ":" not in image.rsplit("/", 1)[-1] or image.endswith(":latest"):
-        raise UserError(
-            f"{image}: name the image with a tag or a digest that stays what it is, not {image.split(':')[0]}:latest"
-        )
+        raise UserError(f"{image}: name the image with a tag or a digest that stays what it is; `latest` does not")
     content = load_yaml(params)
     parse_sections(content, str(params))
     cluster = parse(KubeflowParameters, content.get("kubeflow", {}), str(params), "kubeflow")

@@ -4,14 +4,10 @@ Kubeflow copies the source of each function into the pipeline and runs it in the
 steps are installed: nothing is fetched when a pipeline runs. What these functions use must be imported inside them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
-
-Component = Callable[..., Any]
 
 
 def settings(
@@ -130,16 +126,9 @@ def plan_sweep(
     """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
     from typing import NamedTuple
 
-    from pipeline import pod
+    from pipeline import sweeping
 
-    form = {
-        "ingest.source": data_source,
-        "ingest.revision": data_revision,
-        "crop_resize.sizes_px": sizes_px,
-        "train.image_size_px": sizes_px[0],
-        "train.total_images": total_images,
-    }
-    sections = pod.settings(params, form)
+    sections = sweeping.plan(params, data_source, data_revision, sizes_px, total_images)
     return NamedTuple("Plan", [(name, dict) for name in sections])(**sections)  # type: ignore[operator]
 
 
@@ -215,15 +204,3 @@ def finish(status: dsl.PipelineTaskFinalStatus) -> None:
     from pipeline import pod
 
     pod.record_failure(status)
-
-
-@dataclass(frozen=True)
-class Components:
-    """The components, for one image."""
-
-    image: str
-
-    def of(self, function: Callable[..., Any]) -> Component:
-        """Return a function of this module as a component that runs in the image."""
-        made: Component = dsl.component(function, base_image=self.image, install_kfp_package=False)
-        return made

@@ -6,13 +6,7 @@ from typing import Any
 
 from components.errors import UserError
 
-READERS: dict[str, Callable[[str], Any]] = {
-    "Integer": int,
-    "Float": float,
-    "String": str,
-    "List": json.loads,
-    "Dict": json.loads,
-}
+READERS: dict[str, Callable[[str], Any]] = {"Integer": int, "Float": float, "String": str, "List": json.loads}
 
 
 def chosen(pipeline: Any, asked: Mapping[str, str]) -> dict[str, Any]:

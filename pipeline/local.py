@@ -38,7 +38,6 @@ LAST_LINES = 20
 MEMORY_SHARE = 0.9
 SERVICES = ("MLFLOW_", "AWS_")
 """Environment variables with these beginnings name services, and go into the containers."""
-SWITCHES = {"OMP_WAIT_POLICY": "PASSIVE", "_KFP_RUNTIME": "true"}
 
 
 @dataclass
@@ -130,7 +129,7 @@ def _environment(root: Path, identity: str) -> dict[str, str]:
         "FABGAN_CHECKPOINTS": str(root / "checkpoints"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
     }
-    return SWITCHES | own | services
+    return own | services
 
 
 def _processes(run: _Run) -> tuple[local.SubprocessRunner, str]:
@@ -178,14 +177,21 @@ def _containers(run: _Run, image: str, form: Mapping[str, Any]) -> tuple[local.D
     return local.DockerRunner(**_strict(run, form)), identity
 
 
+def shown_folder(source: str) -> Path | None:
+    """Return what a source of data reads of this machine, or None for one that lies elsewhere."""
+    address = urlsplit(source.removeprefix("git+"))
+    here_too = address.scheme in ("", "file") and address.path.startswith("/") and Path(address.path).exists()
+    return Path(address.path) if here_too else None
+
+
 def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a container is run: with as little as a step needs."""
     user = os.getuid() or USER
     if not os.getuid():
         for path in [run.root, *run.root.rglob("*")]:
             os.chown(path, user, user, follow_symlinks=False)
-    source = urlsplit(form.get("data_source", "").removeprefix("git+")).path
-    shown = [docker.types.Mount(source, source, type="bind", read_only=True)] if Path(source).is_absolute() else []
+    source = shown_folder(form.get("data_source", ""))
+    shown = [docker.types.Mount(str(source), str(source), type="bind", read_only=True)] if source else []
     gpus = int(form.get("gpus", 0))
     needs_network = any(value.startswith(("http:", "https:")) for value in run.environment.values())
     return {

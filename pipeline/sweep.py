@@ -7,7 +7,7 @@ from kfp import dsl
 
 from pipeline import components
 from pipeline.cluster import Place
-from pipeline.components import Components
+from pipeline.tasks import Tasks
 from pipeline.training import steps_of
 
 NAME = "fabgan-sweep"
@@ -16,7 +16,7 @@ AT_ONCE = 4
 
 def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
     """Return the pipeline for an image; what its form does not ask for comes from a params.yaml."""
-    of = Components(image).of
+    tasks = Tasks(image, place)
     ingest_defaults, train_defaults = params["ingest"], params["train"]
     variants, sizes_px = ["seamless", "paper"], [train_defaults["image_size_px"]]
 
@@ -43,37 +43,28 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
             total_images: The budget of each training: how many real images it shows in all.
             gpus: GPUs of each training pod; 0 trains on the CPU.
         """
-        plan = place(
-            of(components.plan_sweep)(
-                params=steps_of(params),
-                data_source=data_source,
-                data_revision=data_revision,
-                sizes_px=sizes_px,
-                total_images=total_images,
-            ),
+        plan = tasks.add(
+            components.plan_sweep,
             "settings",
+            params=steps_of(params),
+            data_source=data_source,
+            data_revision=data_revision,
+            sizes_px=sizes_px,
+            total_images=total_images,
         ).set_caching_options(False)
-        trainings = place(
-            of(components.trainings)(params=plan.outputs["train"], variants=variants, sizes_px=sizes_px, seeds=seeds),
-            "settings",
-        )
-        ingest = place(of(components.ingest)(params=plan.outputs["ingest"]), "ingest")
-        crop_resize = place(
-            of(components.crop_resize)(params=plan.outputs["crop_resize"], frames=ingest.outputs["frames"]),
-            "crop_resize",
-        )
-        packages = crop_resize.outputs["packages"]
+        axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds}
+        trainings = tasks.add(components.trainings, "settings", params=plan.outputs["train"], **axes)
+        packages = tasks.add_packages(plan.outputs)
         with dsl.ParallelFor(trainings.output, name="trainings", parallelism=AT_ONCE) as training:
-            train = place(of(components.train)(params=training, gpus=gpus, packages=packages), "train", gpus)
-            measured = place(
-                of(components.measure)(
-                    params=params["evaluate"],
-                    training=training,
-                    packages=packages,
-                    generator=train.outputs["generator"],
-                ),
+            train = tasks.add(components.train, "train", params=training, gpus=gpus, packages=packages)
+            measured = tasks.add(
+                components.measure,
                 "evaluate",
+                params=params["evaluate"],
+                training=training,
+                packages=packages,
+                generator=train.outputs["generator"],
             )
-        place(of(components.compare)(rows=dsl.Collected(measured.outputs["Output"])), "finish")
+        tasks.add(components.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
 
     return pipeline

@@ -18,6 +18,23 @@ MEASURES = ("frechet_random", "frechet_random_floor", "frechet_random_patches", 
 
 
 @pod.plainly
+def plan(
+    params: Mapping[str, Any], source: str, revision: str, sizes_px: Sequence[float], total_images: int
+) -> dict[str, dict[str, Any]]:
+    """Return the section of every step, checked; `train` is of the first size."""
+    if not sizes_px:
+        raise UserError("sizes_px: needs at least one value")
+    form = {
+        "ingest.source": source,
+        "ingest.revision": revision,
+        "crop_resize.sizes_px": sizes_px,
+        "train.image_size_px": sizes_px[0],
+        "train.total_images": total_images,
+    }
+    return pod.settings(params, form)
+
+
+@pod.plainly
 def trainings(
     section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float]
 ) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from kfp import dsl
 from components.steps import STEPS
 from pipeline import components
 from pipeline.cluster import Place
-from pipeline.components import Components
+from pipeline.tasks import Tasks
 
 NAME = "fabgan-training"
 PASSED = "passed"
@@ -21,7 +21,7 @@ def steps_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
     """Return the pipeline for an image; the form's defaults, and what it does not ask for, come from a params.yaml."""
-    of = Components(image).of
+    tasks = Tasks(image, place)
     ingest_defaults, train_defaults, evaluate_defaults = params["ingest"], params["train"], params["evaluate"]
 
     @dsl.pipeline(name=NAME, display_name="fabgan: train and register a generator")
@@ -55,10 +55,12 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
             model_name: Name of the registered model in MLflow.
             gpus: GPUs of the training pod; 0 trains on the CPU.
         """
-        finish = place(of(components.finish)(), "finish").set_caching_options(False)
+        finish = tasks.add(components.finish, "finish").set_caching_options(False)
         with dsl.ExitHandler(finish, name="steps"):
-            settings = place(
-                of(components.settings)(
+            of_step = (
+                tasks.add(
+                    components.settings,
+                    "settings",
                     params=steps_of(params),
                     data_source=data_source,
                     data_revision=data_revision,
@@ -70,33 +72,21 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
                     min_ser=min_ser,
                     max_ser=max_ser,
                     model_name=model_name,
-                ),
-                "settings",
-            ).set_caching_options(False)
-            of_step = settings.outputs
-            ingest = place(of(components.ingest)(params=of_step["ingest"]), "ingest")
-            crop_resize = place(
-                of(components.crop_resize)(params=of_step["crop_resize"], frames=ingest.outputs["frames"]),
-                "crop_resize",
+                )
+                .set_caching_options(False)
+                .outputs
             )
-            packages = crop_resize.outputs["packages"]
-            train = place(of(components.train)(params=of_step["train"], gpus=gpus, packages=packages), "train", gpus)
-            generator = train.outputs["generator"]
-            evaluate = place(
-                of(components.evaluate)(
-                    params=of_step["evaluate"], packages=packages, generator=generator, training=train.outputs["report"]
-                ),
-                "evaluate",
+            packages = tasks.add_packages(of_step)
+            train = tasks.add(components.train, "train", params=of_step["train"], gpus=gpus, packages=packages)
+            made = {"packages": packages, "generator": train.outputs["generator"]}
+            evaluate = tasks.add(
+                components.evaluate, "evaluate", params=of_step["evaluate"], training=train.outputs["report"], **made
             )
             with dsl.If(evaluate.outputs["Output"] == PASSED, name="verdict-allows-it"):
-                place(
-                    of(components.publish)(
-                        params=of_step["publish"],
-                        packages=packages,
-                        generator=generator,
-                        evaluation=evaluate.outputs["evaluation"],
-                    ),
-                    "publish",
-                ).set_caching_options(False)
+                evaluation = evaluate.outputs["evaluation"]
+                publish = tasks.add(
+                    components.publish, "publish", params=of_step["publish"], evaluation=evaluation, **made
+                )
+                publish.set_caching_options(False)
 
     return pipeline

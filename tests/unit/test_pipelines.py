@@ -8,9 +8,12 @@ import pytest
 import yaml
 
 from components.errors import UserError
+from fabgan.pipeline import NAMES
 from pipeline.cluster import here
 from pipeline.compile import PIPELINES, compile_pipelines, images_of, pipelines
 from pipeline.form import chosen
+from pipeline.local import shown_folder
+from pipeline.sweeping import plan, trainings
 from tests.conftest import ROOT
 
 IMAGE = "registry.fab.local/fabgan@sha256:" + "0" * 64
@@ -133,6 +136,38 @@ def test_a_wrong_key_of_the_cluster_is_named(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=r"kubeflow\.steps\.train\.cpus: unknown key"):
         pipelines(IMAGE, tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(("missing", "unknown"), [("augment", None), (None, "polish")])
+def test_steps_without_resources_and_resources_without_a_step_are_named(
+    missing: str | None, unknown: str | None, tmp_path: Path
+) -> None:
+    content = yaml.safe_load(PARAMS.read_text())
+    steps = content["kubeflow"]["steps"]
+    content["kubeflow"]["steps"] = {name: steps[name] for name in steps if name != missing}
+    if unknown:
+        content["kubeflow"]["steps"][unknown] = steps["train"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    words = rf"kubeflow: steps: expected settings, .*\(missing {missing or 'none'}, unknown {unknown or 'none'}\)"
+    with pytest.raises(UserError, match=words):
+        pipelines(IMAGE, tmp_path / "params.yaml")
+
+
+def test_the_command_line_offers_every_pipeline() -> None:
+    assert set(NAMES) == PIPELINES.keys()
+
+
+def test_only_data_of_this_machine_is_shown_to_containers(tmp_path: Path) -> None:
+    assert shown_folder(str(tmp_path)) == shown_folder(f"git+file://{tmp_path}#photographs") == tmp_path
+    for elsewhere in ("s3://bucket/etc", "git+https://git.fab.local/etc", "rendered.yaml", "", f"{tmp_path}/none"):
+        assert shown_folder(elsewhere) is None
+
+
+def test_a_sweep_over_nothing_is_refused() -> None:
+    sections = yaml.safe_load(PARAMS.read_text())
+    for sweep in (lambda: plan(sections, "rendered.yaml", "", [], 8), lambda: trainings(sections["train"], [], [], [])):
+        with pytest.raises(SystemExit, match="at least one value"):
+            sweep()
 
 
 def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
