@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,12 +13,12 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.manifests import DEPLOY, Manifest, named, need, render
+from tests.servers.mlflow_server import free_port, wait_for
 from tests.unit.test_deploy_secrets import Secrets, make_secrets, read_secrets
 
 pytestmark = pytest.mark.integration
 SCANNERS = ROOT / ".venv-scan"
 NO_WAY_OUT = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-SERVER_START_TIMEOUT_S = 180
 LOG_A_RUN = """
 import mlflow
 mlflow.set_experiment("bga")
@@ -36,9 +34,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder, self.secrets = folder, folder / "secrets"
         self.artifacts = folder / "artifacts"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         made = make_secrets(self.secrets, DATABASE_URI=f"sqlite:///{folder}/mlflow.db")
         assert made.returncode == 0, made.stderr
@@ -86,22 +82,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     command, environment = server.command(pod["containers"][0])
     with subprocess.Popen(command, cwd=server.folder, env=environment) as process:
         try:
-            wait_for(server, process)
+            wait_for(server.url, process)
             yield server
         finally:
             process.terminate()
-
-
-def wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + SERVER_START_TIMEOUT_S
-    while time.monotonic() < end:
-        assert process.poll() is None, "the MLflow server ended"
-        try:
-            if server.asked("/health") == 200:
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise TimeoutError(f"no MLflow server at {server.url} after {SERVER_START_TIMEOUT_S} s")
 
 
 def test_kubelet_gets_an_answer_by_the_address_of_the_pod(server: Server) -> None:

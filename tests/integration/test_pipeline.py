@@ -1,12 +1,9 @@
 """The pipeline as a person runs it: every command of the README, in a copy of the project with small parameters."""
 
-import contextlib
 import json
 import re
 import shutil
 import subprocess
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ import yaml
 from components.files import sha256_of_file
 from tests.conftest import PARAMETERS, ROOT
 from tests.projects import Project
-from tests.servers.mlflow_server import free_port
+from tests.servers.mlflow_server import free_port, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 METRICS = ("frechet_random", "frechet_random_floor", "frechet_random_untrained", "ser1", "ser2")
@@ -133,12 +130,6 @@ def try_server(project: Project, command: str) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            deadline_s = time.monotonic() + 120
-            while time.monotonic() < deadline_s:
-                assert process.poll() is None, f"{command} ended"
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-                    return
-                time.sleep(0.2)
-            raise TimeoutError(command)
+            wait_for(f"http://127.0.0.1:{port}", process)
         finally:
             process.terminate()

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,19 +34,22 @@ def running_mlflow(folder: Path, artifacts: str) -> Iterator[str]:
         subprocess.Popen([*command, *stores], cwd=folder, env=quiet, stdout=log, stderr=subprocess.STDOUT) as process,
     ):
         try:
-            _wait_for(uri, process)
+            wait_for(uri, process)
             yield uri
         finally:
             process.terminate()
 
 
-def _wait_for(uri: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(uri: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once the server at `uri`, which is this process, answers; raise where it ends, or never does."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s:
         assert process.poll() is None, "the MLflow server ended"
         try:
             with urllib.request.urlopen(f"{uri}/health", timeout=1):
                 return
+        except urllib.error.HTTPError:
+            return
         except OSError:
             time.sleep(0.2)
     raise TimeoutError(f"no MLflow server at {uri} after {START_TIMEOUT_S} s")
