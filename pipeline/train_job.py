@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.errors import UserError
 from components.parameters import load_yaml, parse
 from components.steps import STEPS
 from pipeline.cluster import ENDPOINTS, MLFLOW_KEYS, KubeflowParameters
@@ -81,8 +82,10 @@ def train_job(params: Path, image: str, *, name: str, namespace: str, claim: str
     """Return a training across nodes with the resources, secrets and addresses of a params.yaml.
 
     The claim's folder holds that params.yaml and `packages`, and gets `checkpoints`, `generator`, `report` and
-    `metrics.json`. Without GPUs, a node trains with one process. Raises UserError for a wrong key.
+    `metrics.json`. Without GPUs, a node trains with one process. Raises UserError for a wrong key, or no node.
     """
+    if nodes < 1 or gpus < 0:
+        raise UserError(f"--nodes {nodes} --gpus {gpus}: a training needs at least one node, and no GPUs or some")
     settings = parse(KubeflowParameters, load_yaml(params).get("kubeflow", {}), str(params), "kubeflow")
     step = settings.steps["train"]
     paths = [f"--{path}={FOLDER}/{path}" for path in STEPS["train"].paths]

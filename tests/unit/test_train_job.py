@@ -55,3 +55,10 @@ def test_the_command_prints_a_job_with_the_secrets_and_resources_of_the_paramete
     assert "--packages=/shared/packages" in trainer["command"]
     secrets = {variable["valueFrom"].get("secretKeyRef", {}).get("name") for variable in trainer["env"]}
     assert "fabgan-mlflow" in secrets
+
+
+@pytest.mark.parametrize("asked", [["--nodes=0", "--gpus=1"], ["--nodes=1", "--gpus=-1"]])
+def test_a_job_on_no_node_is_refused(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--name=bga", "--namespace=vision", "--claim=training", f"--params={ROOT / 'params.yaml'}"]
+    assert main(["pipeline", "train-job", *where, *asked]) == 1
+    assert "at least one node" in capsys.readouterr().err
