@@ -87,25 +87,22 @@ def _put_manifest(manifest: GeneratedManifest, bucket: str, key: str) -> None:
 def gather(url: str, count: int) -> None:
     """Put one manifest of images 0 .. count - 1 beside the shards that hold them.
 
-    Raises UserError where shards are of different models or seeds, overlap, or leave images out.
+    Raises UserError where shards are of different models or seeds, leave images out, or hold more.
     """
     bucket, prefix = split_url(url)
     objects = list_objects(bucket, prefix)
-    shards = sorted(
-        (_read_shard(item) for item in objects if item.key.startswith(f"{prefix}{SHARDS}")), key=lambda s: s.first
-    )
-    _check_cover(url, shards, count)
+    shards = [_read_shard(item) for item in objects if item.key.startswith(f"{prefix}{SHARDS}")]
     for one, other in pairwise(shards):
         if _origin(one) != _origin(other):
             raise UserError(
                 f"{url}: the shards from {one.first} and from {other.first} are not of one model, seed and label: "
                 f"{one.model}, {one.seed}, {one.label!r} and {other.model}, {other.seed}, {other.label!r}"
             )
-    images = [image for shard in shards for image in shard.images]
+    images = _cover(url, shards, count)
     lost = sorted({image.file for image in images} - {item.key.removeprefix(prefix) for item in objects})
     if lost:
         raise UserError(f"{url}: {len(lost)} images of the shards are not there, such as {lost[0]}; make them again")
-    _put_manifest(replace(shards[0], count=count, images=images), bucket, f"{prefix}{FILE_NAME}")
+    _put_manifest(replace(shards[0], first=0, count=count, images=images), bucket, f"{prefix}{FILE_NAME}")
 
 
 def _read_shard(item: StoredObject) -> GeneratedManifest:
@@ -114,12 +111,15 @@ def _read_shard(item: StoredObject) -> GeneratedManifest:
         return parse(GeneratedManifest, read_json(Path(folder) / FILE_NAME), item.key)
 
 
-def _check_cover(url: str, shards: list[GeneratedManifest], count: int) -> None:
-    end = 0
-    for first, following in [*((shard.first, shard.first + shard.count) for shard in shards), (count, count)]:
-        if first > end:
-            again = f"augment --first {end} --count {first - end}"
-            raise UserError(f"{url}: images {end} to {first - 1} are in no shard; make them by {again}")
-        if first < end:
-            raise UserError(f"{url}: images from {first} on are in two shards, or more than the {count} asked for")
-        end = following
+def _cover(url: str, shards: list[GeneratedManifest], count: int) -> list[GeneratedImage]:
+    """Return images 0 .. count - 1. Shards that overlap, as after a change of their number, hold the same images."""
+    found = {image.index: image for shard in shards for image in shard.images}
+    missing = [index for index in range(count) if index not in found]
+    if missing:
+        first = missing[0]
+        end = next((index for index in range(first, count) if index in found), count)
+        again = f"augment --first {first} --count {end - first}"
+        raise UserError(f"{url}: images {first} to {end - 1} are in no shard; make them by {again}")
+    if len(found) > count:
+        raise UserError(f"{url}: the shards hold images from {count} on, more than the {count} asked for")
+    return [found[index] for index in range(count)]

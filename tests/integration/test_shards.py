@@ -99,11 +99,18 @@ def test_what_is_missing_or_wrong_is_named(fab: Fab, bucket: Bucket) -> None:
     bucket.remove("sets/a/shards/000004-2.json")
     bucket.remove("sets/a/000004.png")
     bucket.remove("sets/a/000005.png")
-    augmented(fab, out, 3, 3)
-    assert "images from 3 on are in two shards" in gathered(fab, out, 10)[1]
-    bucket.remove("sets/a/shards/000003-3.json")
     augmented(fab, out, 4, 2)
+    assert "the shards hold images from 9 on, more than the 9 asked for" in gathered(fab, out, 9)[1]
     assert "images 10 to 11 are in no shard" in gathered(fab, out, 12)[1]
     bucket.remove("sets/a/000008.png")
     assert "1 images of the shards are not there, such as 000008.png" in gathered(fab, out, 10)[1]
     assert "sets/a/manifest.json" not in bucket.objects()
+
+
+def test_shards_of_an_earlier_run_with_another_number_of_them_do_no_harm(fab: Fab, bucket: Bucket) -> None:
+    out = bucket.url("sets/a")
+    for first, count in ((0, 3), (3, 3), (0, 5), (5, 5)):
+        augmented(fab, out, first, count)
+    assert gathered(fab, out, 10) == (0, "")
+    files = [image["file"] for image in json.loads(bucket.get("sets/a/manifest.json"))["images"]]
+    assert files == [f"{index:06d}.png" for index in range(10)]
