@@ -57,25 +57,22 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
         """
         finish = tasks.add(components.finish, "finish").set_caching_options(False)
         with dsl.ExitHandler(finish, name="steps"):
-            of_step = (
-                tasks.add(
-                    components.settings,
-                    "settings",
-                    params=steps_of(params),
-                    data_source=data_source,
-                    data_revision=data_revision,
-                    image_size_px=image_size_px,
-                    variant=variant,
-                    total_images=total_images,
-                    seed=seed,
-                    max_share_of_untrained=max_share_of_untrained,
-                    min_ser=min_ser,
-                    max_ser=max_ser,
-                    model_name=model_name,
-                )
-                .set_caching_options(False)
-                .outputs
+            settings = tasks.add(
+                components.settings,
+                "settings",
+                params=steps_of(params),
+                data_source=data_source,
+                data_revision=data_revision,
+                image_size_px=image_size_px,
+                variant=variant,
+                total_images=total_images,
+                seed=seed,
+                max_share_of_untrained=max_share_of_untrained,
+                min_ser=min_ser,
+                max_ser=max_ser,
+                model_name=model_name,
             )
+            of_step = settings.set_caching_options(False).outputs
             packages = tasks.add_packages(of_step)
             train = tasks.add(components.train, "train", params=of_step["train"], gpus=gpus, packages=packages)
             made = {"packages": packages, "generator": train.outputs["generator"]}

@@ -82,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     command, environment = server.command(pod["containers"][0])
     with subprocess.Popen(command, cwd=server.folder, env=environment) as process:
         try:
-            wait_for(server.url, process)
+            wait_for(server.url, process, timeout_s=180)
             yield server
         finally:
             process.terminate()

@@ -130,6 +130,6 @@ def try_server(project: Project, command: str) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            wait_for(f"http://127.0.0.1:{port}", process)
+            wait_for(f"http://127.0.0.1:{port}", process, timeout_s=120)
         finally:
             process.terminate()

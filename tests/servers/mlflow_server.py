@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,16 +39,14 @@ def running_mlflow(folder: Path, artifacts: str) -> Iterator[str]:
             process.terminate()
 
 
-def wait_for(uri: str, process: subprocess.Popen[bytes]) -> None:
-    """Return once the server at `uri`, which is this process, answers; raise where it ends, or never does."""
-    deadline_s = time.monotonic() + START_TIMEOUT_S
+def wait_for(uri: str, process: subprocess.Popen[bytes], timeout_s: float = START_TIMEOUT_S) -> None:
+    """Return once the server at `uri`, which is this process, says it is well; raise where it ends, or never does."""
+    deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
         assert process.poll() is None, "the MLflow server ended"
         try:
             with urllib.request.urlopen(f"{uri}/health", timeout=1):
                 return
-        except urllib.error.HTTPError:
-            return
         except OSError:
             time.sleep(0.2)
-    raise TimeoutError(f"no MLflow server at {uri} after {START_TIMEOUT_S} s")
+    raise TimeoutError(f"no MLflow server at {uri} after {timeout_s} s")
