@@ -64,7 +64,7 @@ lock:  ## Resolve pyproject.toml anew into requirements.lock
 lock-scan:  ## Resolve the scanners anew into deploy/requirements-scan.lock
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check checkov kubernetes-validate
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check checkov kubernetes-validate kubeflow-trainer-api
 	.venv-lock/bin/pip freeze --all --exclude pip --exclude setuptools > deploy/requirements-scan.lock
 	rm -rf .venv-lock
 

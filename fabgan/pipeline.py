@@ -96,7 +96,7 @@ def run_pipeline_command(options: argparse.Namespace) -> None:
         from pipeline.train_job import train_job
 
         asked = {name: getattr(options, name) for name in ("name", "namespace", "claim", "nodes", "gpus")}
-        sys.stdout.write(yaml.safe_dump(train_job(options.params, image, **asked).manifest(), sort_keys=False))
+        sys.stdout.write(yaml.safe_dump(train_job(options.params, image, **asked), sort_keys=False))
     elif options.door == "run":
         from pipeline.local import run_pipeline
 

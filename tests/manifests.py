@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 DEPLOY = ROOT / "deploy"
 OVERLAYS = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
 RUNS = "runs"
+NODES = "fabgan-train-job"
+"""Pods of a training across nodes."""
 
 Manifest = dict[str, Any]
 

@@ -1,5 +1,6 @@
 """The commands of the manifests start, and the scanners, which open no connection, find nothing."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,9 +9,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.train_job import train_job
 from tests.conftest import ROOT
 from tests.manifests import DEPLOY, Manifest, named, need, render
 from tests.servers.mlflow_server import free_port, wait_for
@@ -26,6 +29,14 @@ with mlflow.start_run() as run:
     mlflow.log_text("seen", "note.txt")
 assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/note.txt") == "seen"
 """
+
+
+KNOWN_TO_TRAINER = """
+import json, sys
+from kubeflow_trainer_api.models import TrainerV1alpha1TrainJob
+print(json.dumps(TrainerV1alpha1TrainJob.from_dict(json.load(sys.stdin)).to_dict()))
+"""
+"""Reads a TrainJob into the classes of its API and back again, which leaves out what the API does not know."""
 
 
 class Server:
@@ -108,11 +119,15 @@ def test_pipeline_logs_in_with_its_secret_and_keeps_a_file(server: Server) -> No
     assert [path.read_text() for path in server.artifacts.rglob("note.txt")] == ["seen"]
 
 
-def scan(deploy: Path) -> subprocess.CompletedProcess[str]:
-    """Scan without a way out: in a network namespace of its own where the machine allows one."""
+def need_scanners() -> None:
     if not (SCANNERS / "installed").exists():
         reason = "the scanners are not installed (make .venv-scan/installed)"
         (pytest.fail if os.environ.get("FABGAN_REQUIRE_ALL") == "1" else pytest.skip)(reason)
+
+
+def scan(deploy: Path) -> subprocess.CompletedProcess[str]:
+    """Scan without a way out: in a network namespace of its own where the machine allows one."""
+    need_scanners()
     need("kubectl", "kubernetes-client")
     alone = ["unshare", "--map-root-user", "--net"]
     possible = subprocess.run([*alone, "true"], capture_output=True, check=False).returncode == 0
@@ -136,3 +151,18 @@ def test_scanners_see_a_weak_and_a_misspelt_manifest(right: str, wrong: str, tmp
     path = tmp_path / "deploy/components/postgresql/postgresql.yaml"
     path.write_text(path.read_text().replace(right, wrong))
     assert scan(tmp_path / "deploy").returncode != 0
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_kubeflow_trainer_knows_every_field_of_a_train_job(gpus: int) -> None:
+    need_scanners()
+    asked: dict[str, Any] = {"name": "bga", "namespace": "vision", "claim": "training", "nodes": 2, "gpus": gpus}
+    manifest = train_job(ROOT / "params.yaml", "registry.fab/fabgan:1", **asked)
+    done = subprocess.run(
+        [SCANNERS / "bin/python", "-c", KNOWN_TO_TRAINER],
+        input=json.dumps(manifest),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == manifest

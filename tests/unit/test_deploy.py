@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.manifests import DEPLOY, OVERLAYS, RUNS, Manifest, containers, named, of_kind, openings, pods, render
+from tests.manifests import DEPLOY, NODES, OVERLAYS, RUNS, Manifest, containers, named, of_kind, openings, pods, render
 
 IMAGES = yaml.safe_load((DEPLOY / "images.yaml").read_text())["images"]
 REGISTRY = "registry.fab.example/"
@@ -21,8 +21,8 @@ TO_KUBEFLOW = {
     *((RUNS, store, port) for store in ("seaweedfs", "minio") for port in (8333, 9000)),
     *((RUNS, "192.0.2.1/32", port) for port in (443, 6443)),
 }
-TO_DNS = {("*", "kube-dns", 53), (RUNS, "kube-dns", 53)}
-INSIDE = {(RUNS, "mlflow", 5000)}
+TO_DNS = {(who, "kube-dns", 53) for who in ("*", RUNS, NODES)}
+INSIDE = {(RUNS, "mlflow", 5000), (NODES, "mlflow", 5000), (NODES, NODES, 1024)}
 WITH_STORES = {
     ("mlflow", "postgresql", 5432),
     ("mlflow", "object-store", 8333),

@@ -1,64 +1,83 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
 
 from fabgan.cli import main
-from pipeline.train_job import TrainJob
 from tests.conftest import ROOT
+from tests.manifests import NODES
 
-JOB = TrainJob(
-    name="packages-2026",
-    namespace="fab",
-    image="registry.fab/fabgan:1",
-    arguments=["--params", "/shared/params.yaml"],
-    nodes=2,
-    processes_per_node=4,
-    resources={"cpu": "8", "nvidia.com/gpu": "4"},
-    environment=[{"name": "MLFLOW_TRACKING_URI", "value": "http://mlflow:5000"}],
-    claim="packages",
-    folder="/shared",
-)
+ASKED = ["pipeline", "train-job", "--image=fab/fabgan:1", "--name=bga", "--namespace=vision", "--claim=training"]
 
 
-def test_a_train_job_runs_torchrun_on_every_node() -> None:
-    manifest = JOB.manifest()
-    assert (manifest["apiVersion"], manifest["kind"]) == ("trainer.kubeflow.org/v1alpha1", "TrainJob")
-    assert manifest["spec"]["runtimeRef"] == {"name": "torch-distributed"}
-    trainer = manifest["spec"]["trainer"]
-    assert trainer["command"] == ["torchrun", "-m", "fabgan", "train", "--params", "/shared/params.yaml"]
-    assert (trainer["numNodes"], trainer["numProcPerNode"]) == (2, 4)
-    assert trainer["resourcesPerNode"]["limits"] == trainer["resourcesPerNode"]["requests"] == JOB.resources
+def printed(capsys: pytest.CaptureFixture[str], *asked: str, params: Path = ROOT / "params.yaml") -> dict[str, Any]:
+    assert main([*ASKED, f"--params={params}", *asked]) == 0
+    spec: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)["spec"]
+    return spec
 
 
-def test_a_train_job_mounts_the_shared_claim_into_its_container() -> None:
-    (patch,) = JOB.manifest()["spec"]["runtimePatches"]
+def pod_of(spec: dict[str, Any]) -> dict[str, Any]:
+    (patch,) = spec["runtimePatches"]
     (job,) = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
-    pod = job["template"]["spec"]["template"]["spec"]
-    (volume,), (container,) = pod["volumes"], pod["containers"]
-    assert job["name"] == container["name"] == "node"
-    assert volume["persistentVolumeClaim"] == {"claimName": "packages"}
-    assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/shared"}]
+    assert job["name"] == "node"
+    assert job["template"]["spec"]["template"]["metadata"]["labels"] == {"app.kubernetes.io/name": NODES}
+    pod: dict[str, Any] = job["template"]["spec"]["template"]["spec"]
+    return pod
 
 
-def test_a_train_job_is_plain_yaml() -> None:
-    manifest = JOB.manifest()
-    assert yaml.safe_load(yaml.safe_dump(manifest)) == manifest
-
-
-def test_the_command_prints_a_job_with_the_secrets_and_resources_of_the_parameters(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    asked = ["--name=bga", "--namespace=vision", "--claim=training", "--nodes=2", "--gpus=4"]
-    assert main(["pipeline", "train-job", f"--params={ROOT / 'params.yaml'}", "--image=fab/fabgan:1", *asked]) == 0
-    trainer = yaml.safe_load(capsys.readouterr().out)["spec"]["trainer"]
-    assert trainer["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "4"
-    assert trainer["numProcPerNode"] == 4
+def test_torchrun_runs_on_every_node(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = printed(capsys, "--nodes=2", "--gpus=4")
+    trainer = spec["trainer"]
+    assert spec["runtimeRef"] == {"name": "torch-distributed"}
+    assert trainer["command"][:4] == ["torchrun", "-m", "fabgan", "train"]
     assert "--packages=/shared/packages" in trainer["command"]
-    secrets = {variable["valueFrom"].get("secretKeyRef", {}).get("name") for variable in trainer["env"]}
+    assert (trainer["numNodes"], trainer["numProcPerNode"]) == (2, 4)
+    assert trainer["resourcesPerNode"]["limits"] == trainer["resourcesPerNode"]["requests"]
+    assert trainer["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "4"
+
+
+def test_its_secrets_and_addresses_are_those_of_the_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = printed(capsys, "--nodes=2", "--gpus=4")
+    secrets = {variable["valueFrom"].get("secretKeyRef", {}).get("name") for variable in spec["trainer"]["env"]}
     assert "fabgan-mlflow" in secrets
+    assert pod_of(spec)["imagePullSecrets"] == [{"name": "fabgan-registry"}]
+
+
+def test_every_mount_has_its_volume_and_the_claim_is_shared(capsys: pytest.CaptureFixture[str]) -> None:
+    pod = pod_of(printed(capsys, "--nodes=2", "--gpus=1"))
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["/shared"]["persistentVolumeClaim"] == {"claimName": "training"}
+    assert mounts["/dev/shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
+    assert set(mounts) == {"/shared", "/dev/shm", "/tmp"}
+
+
+def test_a_restricted_namespace_admits_its_pods(capsys: pytest.CaptureFixture[str]) -> None:
+    """What https://kubernetes.io/docs/concepts/security/pod-security-standards/ asks of `restricted`."""
+    pod = pod_of(printed(capsys, "--nodes=2", "--gpus=1"))
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert {kind for volume in pod["volumes"] for kind in volume} == {"name", "persistentVolumeClaim", "emptyDir"}
+
+
+def test_its_pods_go_where_the_gpus_are_or_anywhere_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["kubeflow"]["gpu_node_selector"] = {"gpu": "h100"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    pod = pod_of(printed(capsys, "--nodes=2", "--gpus=1", params=tmp_path / "params.yaml"))
+    assert pod["nodeSelector"] == {"gpu": "h100"}
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    spec = printed(capsys, "--nodes=2", "--gpus=0", params=tmp_path / "params.yaml")
+    assert not {"nodeSelector", "tolerations"} & set(pod_of(spec))
+    assert spec["trainer"]["numProcPerNode"] == 1
 
 
 @pytest.mark.parametrize("asked", [["--nodes=0", "--gpus=1"], ["--nodes=1", "--gpus=-1"]])
 def test_a_job_on_no_node_is_refused(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    where = ["--name=bga", "--namespace=vision", "--claim=training", f"--params={ROOT / 'params.yaml'}"]
-    assert main(["pipeline", "train-job", *where, *asked]) == 1
+    assert main([*ASKED, f"--params={ROOT / 'params.yaml'}", *asked]) == 1
     assert "at least one node" in capsys.readouterr().err
