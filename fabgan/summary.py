@@ -12,7 +12,7 @@ Look at   reports/evaluate/samples_beside_real.png   generated packages beside r
           reports/train/samples/                     the same latents as training went on
 Then      . .venv/bin/activate
           fabgan augment --model models:/bga-generator@candidate --count 64 --seed 7 --out out/augmented
-          mlflow ui --backend-store-uri sqlite:///mlflow.db
+          MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db
           dvc exp run -S train.seed=2 && dvc metrics diff
 """
 

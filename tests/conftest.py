@@ -107,6 +107,14 @@ def section(step: str, **changes: object) -> dict[str, Any]:
     return PARAMETERS[step] | changes
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, where several processes share the tests, those of a file, and those that need the image."""
+    for item in items:
+        group = "image" if "image" in getattr(item, "fixturenames", ()) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def rendered_source(tmp_path: Path) -> Path:
     """A .yaml source of a few small frames."""

@@ -1,7 +1,10 @@
 """The pipeline as a person runs it: every command of the README, in a copy of the project with small parameters."""
 
+import contextlib
+import io
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,14 +13,26 @@ import pytest
 import yaml
 
 from components.files import sha256_of_file
+from components.steps import STEPS
+from fabgan.cli import main
 from tests.conftest import PARAMETERS, ROOT
 from tests.projects import Project
+from tests.servers.bucket import Bucket
 from tests.servers.mlflow_server import free_port, wait_for
+from tests.tracing import THIS_MACHINE, Trace
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 METRICS = ("frechet_random", "frechet_random_floor", "frechet_random_untrained", "ser1", "ser2")
 TRIED_BY_CI = {"make run", "make test", "make lint", "make lock"}
 """`make test` is what runs this test; `make run` is `dvc repro` and `fabgan summary`, which are tried here."""
+SERVER = "mlflow ui"
+BEYOND_THE_README = [
+    ("fabgan summary --metrics reports/metrics", 0),
+    ("fabgan gather --out s3://empty/set --count 1", 1),
+    ("fabgan pipeline train-job --name a --namespace b --claim c --nodes 1 --gpus 0", 0),
+    ("fabgan pipeline submit training --host http://127.0.0.1:9", 1),
+]
+"""Commands, and the status each ends with: the bucket has no images, and at that port nobody answers."""
 
 
 def test_repro_leaves_metrics_reports_and_a_clean_tree(reproduced: Project) -> None:
@@ -95,18 +110,50 @@ def readme_commands() -> list[str]:
     return [line for line in lines if line]
 
 
-def test_every_command_of_the_readme_works(project: Project, tmp_path: Path) -> None:
+def test_every_command_of_the_readme_works_and_reaches_nothing_but_this_machine(
+    project: Project, tmp_path: Path
+) -> None:
     (tmp_path / "photographs" / "lot-1").mkdir(parents=True)
     shutil.copytree(project.folder / "data" / "frames" / "frames", tmp_path / "photographs" / "lot-1" / "x")
-    for command in readme_commands():
+    project.environment.pop("DVC_NO_ANALYTICS")
+    reached = {}
+    for number, command in enumerate(readme_commands()):
         if command in TRIED_BY_CI or command.startswith("git clone"):
             continue
-        if command.startswith("mlflow ui"):
-            try_server(project, command)
-            continue
-        project.run(smaller(command, tmp_path))
+        trace = Trace(tmp_path / f"{number}.txt")
+        if SERVER in command:
+            try_server(project, command, trace)
+        else:
+            project.run(f"{trace.under()} bash -c {shlex.quote(smaller(command, tmp_path))}")
         if command.startswith("fabgan preset"):
             project.run("git checkout -q params.yaml")
+        reached[command] = trace.reached()
+    assert {command: found for command, found in reached.items() if not found <= THIS_MACHINE} == {}
+
+
+@pytest.mark.parametrize(("command", "status"), BEYOND_THE_README)
+def test_commands_beyond_the_readme_reach_nothing_but_this_machine(
+    command: str, status: int, project: Project, bucket: Bucket
+) -> None:
+    trace = Trace(project.folder / "trace.txt")
+    project.environment |= bucket.server.environment
+    done = project.tried(f"{trace.under()} {command}")
+    assert done.returncode == status, done.stderr
+    assert trace.reached() <= THIS_MACHINE
+
+
+def test_every_command_is_traced() -> None:
+    traced = [*readme_commands(), *(command for command, _ in BEYOND_THE_README), *map("fabgan {}".format, STEPS)]
+    words = {tuple(command.split()[1:3]) for command in traced if command.startswith("fabgan ")}
+    assert {first for first, *_ in words} == set(subcommands([]))
+    assert {word[1] for word in words if word[0] == "pipeline"} == set(subcommands(["pipeline"]))
+
+
+def subcommands(above: list[str]) -> list[str]:
+    """Return the commands that `fabgan` lists in its help, or a command of it in its own."""
+    with pytest.raises(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
+        main([*above, "--help"])
+    return re.findall(r"^    (\w[\w-]*)", said.getvalue(), re.MULTILINE)
 
 
 def smaller(command: str, folder: Path) -> str:
@@ -120,10 +167,10 @@ def smaller(command: str, folder: Path) -> str:
     return command.replace(". .venv/bin/activate", "true")
 
 
-def try_server(project: Project, command: str) -> None:
+def try_server(project: Project, command: str, trace: Trace) -> None:
     port = free_port()
     with subprocess.Popen(
-        ["bash", "-c", f"exec {command} --port {port}"],
+        ["bash", "-c", f"exec {trace.under(server=True)} env {command} --port {port}"],
         cwd=project.folder,
         env=project.environment,
         stdout=subprocess.DEVNULL,
