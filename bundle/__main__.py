@@ -12,15 +12,21 @@ from components.errors import UserError
 from components.files import atomic_folder, sha256_of_file
 from components.provenance import CODE
 
+SUMS = "SHA256SUMS"
+PROJECT = ("params.yaml", "dvc.yaml", "rendered.yaml", ".dvc", ".dvcignore", ".gitignore", "components", "model")
+"""What `dvc repro` and `fabgan pipeline` read of the folder that they run in: the code is what dvc.yaml depends on."""
+
 
 def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
-    """Fill the folder `output`: image, wheels, pipelines, manifests, lists, install.sh, and the sums of all of it."""
-    with atomic_folder(output) as partial:
+    """Fill the folder `output`: image, wheels, pipelines, manifests, a project, lists, install.sh, and all sums."""
+    with atomic_folder(output, SUMS) as partial:
         copy_wheels([wheelhouse, own], partial / "wheelhouse")
         write_bill(image, read_wheels(partial / "wheelhouse"), partial / "sbom.cdx.json")
         fabgan("pipeline", "compile", "--image", image, "--output", str(partial / "pipelines"))
         (partial / "images.txt").write_text(fabgan("pipeline", "images", "--image", image), encoding="utf-8")
         copy_tracked("deploy", partial)
+        for place in PROJECT:
+            copy_tracked(place, partial / "project")
         shutil.copy2(CODE / "bundle" / "install.sh", partial / "install.sh")
         (partial / "image.txt").write_text(f"{image}\n", encoding="utf-8")
         save_image(image, partial / "image.tar.gz")
@@ -49,7 +55,7 @@ def write_sums(folder: Path) -> None:
     """Write SHA256SUMS over every file below a folder, as `sha256sum --check` reads it."""
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     lines = [f"{sha256_of_file(folder / file)}  {file}\n" for file in files]
-    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def _images(generator: Generator, wanted: GeneratedManifest, label: int | None, 
 def _fill_folder(output: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> None:
     request = {key: value for key, value in asdict(wanted).items() if key != "images"}
     if not _is_done(output, request):
-        with resumable_folder(output, digest(request)) as partial:
+        with resumable_folder(output, digest(request), FILE_NAME) as partial:
             write_manifest(partial, replace(wanted, images=_write_images(partial, wanted, images)))
 
 

@@ -25,15 +25,20 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The folder where one training run keeps what it needs to go on.
+    """Where one training run keeps what it needs to go on: a folder of its own below `root`, beside other runs'.
 
-    A checkpoint is used again only by a run with the same `fingerprint` (parameters and data). Of several processes
-    one `leads`: it keeps the folder and speaks of it, and the others only read.
+    Only a run with the same `fingerprint` (parameters, data and code) goes on from it. Of several processes one
+    `leads`: it keeps the folder and speaks of it, and the others only read.
     """
 
-    folder: Path
+    root: Path
     fingerprint: str
     leads: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.root / self.fingerprint[:16]
 
     @property
     def samples(self) -> Path:
@@ -42,30 +47,26 @@ class Checkpoints:
 
     def save(self, training: Training, step: int, points: list[LossPoint]) -> None:
         """Replace the checkpoint by the state after `step` steps."""
-        progress = {
-            "fingerprint": self.fingerprint,
-            "step": step,
-            "points": [(p.images, p.losses) for p in points],
-        }
+        progress = {"step": step, "points": [(p.images, p.losses) for p in points]}
         save_tensors(self.folder / FILE_NAME, _tensors(training), {"progress": json.dumps(progress)})
 
     def load(self, training: Training) -> tuple[int, list[LossPoint]]:
         """Bring `training` to its last checkpoint; return the steps done and the losses so far.
 
-        Without a usable checkpoint the folder is emptied, `training` stays as it is, and 0 steps are done.
+        Without a usable checkpoint the run's folder is emptied, `training` stays as it is, and 0 steps are done.
         """
         path = self.folder / FILE_NAME
         if path.is_file():
             try:
                 with safe_open(path, framework="pt") as file:
                     progress = json.loads(file.metadata()["progress"])
-                    if progress["fingerprint"] == self.fingerprint:
-                        _restore(training, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-                        self._tell(f"resuming after step {progress['step']} from {path}")
-                        return progress["step"], [LossPoint(*point) for point in progress["points"]]
-                self._tell(f"{path} belongs to other parameters or data: starting anew")
+                    _restore(training, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+                self._tell(f"resuming after step {progress['step']} from {path}")
+                return progress["step"], [LossPoint(*point) for point in progress["points"]]
             except (SafetensorError, KeyError, ValueError) as error:
                 self._tell(f"{path} is damaged ({error}): starting anew")
+        elif any(self.root.glob(f"*/{FILE_NAME}")):
+            self._tell(f"the checkpoints in {self.root} belong to other parameters, data or code: starting anew")
         if self.leads:
             shutil.rmtree(self.folder, ignore_errors=True)
         return 0, []

@@ -12,12 +12,14 @@ from components.errors import UserError
 from components.files import sha256_of_file
 from components.images import Pixels, UnusableImageError, read_image, resize, to_grey, write_png
 from components.manifest import (
+    FILE_NAME,
     Frame,
     FrameManifest,
     Package,
     PackageManifest,
     Quarantined,
     check_quarantine,
+    check_splits,
     manifest_digest,
     read_manifest,
     write_manifest,
@@ -60,11 +62,13 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
     """
     manifest = read_manifest(frames, FrameManifest)
     items = [(frame.name, _Item(frame, frames.resolve(), params)) for frame in manifest.images]
-    with resumable_folder(output, digest([asdict(params), manifest_digest(frames)])) as folder:
+    taken = {name: value for name, value in asdict(params).items() if name != "max_quarantined_share"}
+    with resumable_folder(output, digest([taken, manifest_digest(frames)]), FILE_NAME) as folder:
         records = map_resumably("crop_resize", _crop, items, folder)
         packages = [Package(**record) for record in records if "reason" not in record]
         quarantined = [Quarantined(**record) for record in records if "reason" in record]
         check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share)
+        check_splits("crop_resize", packages)
         channels = 1 if params.grey else 3
         write_manifest(folder, PackageManifest(list(params.sizes_px), channels, packages, quarantined))
     return _metrics(packages, quarantined)

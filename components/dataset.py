@@ -27,7 +27,10 @@ def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Ten
     packages = [package for package in manifest.images if split in (None, package.split)]
     if not packages:
         raise UserError(f"{folder}: no {split} images; see ingest.held_out_share and the number of lots")
-    return torch.stack([_load(folder, package, str(size_px)) for package in packages])
+    x_NCHW = torch.empty(len(packages), manifest.channels, size_px, size_px, dtype=torch.uint8)
+    for x_CHW, package in zip(x_NCHW, packages, strict=True):
+        x_CHW.copy_(_load(folder, package, str(size_px)))
+    return x_NCHW
 
 
 @dataclass(frozen=True)

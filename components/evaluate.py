@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from components.dataset import load_packages
-from components.files import atomic_folder
+from components.files import atomic_folder, check_replaceable
 from components.generators import load_card, load_generator, untrained_generator
 from components.images import write_png
 from components.judging import HeldOut, Measures, held_out_sha256, load_held_out, measure
 from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, parameters
 from components.sheets import image_grid, side_by_side
+from components.verdict import FILE_NAME as VERDICT
 from components.verdict import Verdict, write_verdict
 from model.streams import random_stream
 
@@ -51,6 +52,7 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, report: Pat
 
     `report` gets `verdict.json` and `samples_beside_real.png`. Raises UserError for too few held-out images.
     """
+    check_replaceable(report, VERDICT)
     card = load_card(generator)
     trained = load_generator(generator)
     size_px = trained.config.image_size_px
@@ -95,6 +97,6 @@ def _write_report(report: Path, verdict: Verdict, generated_NCHW: Tensor, held_o
             "real, held out": image_grid(held_out.x_NCHW[chosen[:SHEET_IMAGES]]),
         }
     )
-    with atomic_folder(report) as partial:
+    with atomic_folder(report, VERDICT) as partial:
         write_verdict(partial, verdict)
         write_png(partial / "samples_beside_real.png", sheet)

@@ -28,8 +28,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; it replaces `path` when the block ends well and vanishes when it does not."""
+def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
+    """Yield an empty folder to fill; it replaces `path` when the block ends well and vanishes when it does not.
+
+    Raises UserError as `check_replaceable` does.
+    """
+    check_replaceable(path, marker)
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -39,6 +43,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def check_replaceable(path: Path, marker: str) -> None:
+    """Raise a UserError unless nothing is at `path`, or an empty folder, or an earlier one of the kind with `marker`.
+
+    `marker` is a file that every finished folder of that kind holds; a person's own folder does not.
+    """
+    if path.is_dir() and ((path / marker).is_file() or not any(path.iterdir())):
+        return
+    if path.exists():
+        raise UserError(f"{path}: holds something else (no {marker}); name another folder. Nothing was touched")
 
 
 def replace_folder(new: Path, path: Path) -> None:

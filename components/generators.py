@@ -28,7 +28,7 @@ GENERATION_PIXELS = 16 * 256 * 256
 
 def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) -> None:
     """Write a generator; `facts` go into its JSON card beside what is needed to build it again."""
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, CARD) as partial:
         save_tensors(partial / WEIGHTS, generator.state_dict())
         card = {"format": 1, "variant": variant_of(generator), "config": asdict(generator.config)} | {
             "weights_sha256": sha256_of_file(partial / WEIGHTS),

@@ -16,10 +16,12 @@ from components.errors import UserError
 from components.files import atomic_file, sha256_of_file, write_json
 from components.images import ImageFacts, UnusableImageError, find_images, inspect_image, write_jpeg
 from components.manifest import (
+    FILE_NAME,
     Frame,
     FrameManifest,
     Quarantined,
     check_quarantine,
+    check_splits,
     write_manifest,
 )
 from components.parameters import NonNegativeInt, PositiveInt, Share, digest, load_yaml, parameters, parse
@@ -27,6 +29,9 @@ from components.renderer import RendererParameters, render_frame
 from components.resumable import Record, map_resumably, resumable_folder
 from components.sources import is_rendered, list_source
 from components.sources.listing import Listing, SourceFile
+
+OF_THE_WHOLE = {"held_out_share", "max_quarantined_share", "seed"}
+"""Parameters that say nothing of a single image: changed, they throw away no image that is there already."""
 
 
 @parameters
@@ -93,7 +98,8 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
     """
     listing = list_source(params.source, params.revision)
     versions = [(file.path, file.version) for file in listing.files]
-    with resumable_folder(output, digest([asdict(params), listing.revision, versions])) as folder:
+    taken = {name: value for name, value in asdict(params).items() if name not in OF_THE_WHOLE}
+    with resumable_folder(output, digest([taken, listing.revision, versions]), FILE_NAME) as folder:
         if is_rendered(params.source):
             records = _render(Path(params.source), folder)
         else:
@@ -101,6 +107,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
             records = map_resumably("ingest", _take_photograph, keyed, folder)
         manifest = _manifest(records, params, listing.revision)
         check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
+        check_splits("ingest", manifest.images)
         _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
         write_manifest(folder, manifest)
     return _metrics(manifest, output)

@@ -68,7 +68,10 @@ class HeldOut:
 
     def samples(self, generator: Generator) -> Tensor:
         """Return the generated images that are measured, uint8."""
-        return torch.stack(list(generate(generator, self.generated_images, self.seed)))
+        x_NCHW = torch.empty(self.generated_images, *self.x_NCHW.shape[1:], dtype=torch.uint8)
+        for x_CHW, made_CHW in zip(x_NCHW, generate(generator, self.generated_images, self.seed), strict=True):
+            x_CHW.copy_(made_CHW)
+        return x_NCHW
 
     def frechet_random(self, x_NCHW: Tensor) -> float:
         """Return the Frechet distance of images to the held-out ones."""
@@ -122,5 +125,7 @@ def _patches_distance(a_NCHW: Tensor, b_NCHW: Tensor, seed: int) -> float:
 def held_out_sha256(packages: Path, size_px: int) -> str:
     """Return the digest of the held-out images of one size, whatever their order or names."""
     manifest = read_manifest(packages, PackageManifest)
+    if size_px not in manifest.sizes_px:
+        raise UserError(f"{packages}: no images of {size_px} px; see crop_resize.sizes_px")
     digests = sorted(image.sha256[str(size_px)] for image in manifest.images if image.split == "held_out")
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

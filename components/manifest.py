@@ -3,6 +3,8 @@
 `manifest.json` lies in the folder that it describes; its paths are relative to that folder.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -14,6 +16,7 @@ from components.parameters import parameters, parse
 FILE_NAME = "manifest.json"
 Split = Literal["train", "held_out"]
 T = TypeVar("T")
+LEAST_OF_A_SPLIT = 2
 
 
 @parameters
@@ -144,4 +147,16 @@ def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_s
     raise UserError(
         f"{step}: {len(quarantined)} of {total} images cannot be used, "
         f"more than {step}.max_quarantined_share = {max_share} allows: {shown}{more}"
+    )
+
+
+def check_splits(step: str, images: Sequence[Frame | Package]) -> None:
+    """Raise a UserError where fewer than two images are left to learn from, or to judge by."""
+    count = Counter(image.split for image in images)
+    if min(count["train"], count["held_out"]) >= LEAST_OF_A_SPLIT:
+        return
+    lots = len({image.lot for image in images})
+    raise UserError(
+        f"{step}: {count['train']} images to train with and {count['held_out']} held out, of {lots} lot(s): both need "
+        f"at least {LEAST_OF_A_SPLIT}. Whole lots are held out; see ingest.lot_pattern and ingest.held_out_share"
     )

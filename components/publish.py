@@ -16,6 +16,7 @@ from components.judging import held_out_sha256, load_held_out
 from components.parameters import digest, parameters
 from components.provenance import git_commit
 from components.tracking.registry import Registry, Version
+from components.variants import Generator
 from components.verdict import Verdict, read_verdict
 
 CANDIDATE = "candidate"
@@ -28,6 +29,11 @@ class PublishParameters:
 
     model_name: str
     """Name of the registered model."""
+
+    def __post_init__(self) -> None:
+        """Refuse a name that MLflow refuses."""
+        if not self.model_name.strip() or set(self.model_name) & set("/:"):
+            raise ValueError(f"model_name: expected a name without / and :, got {self.model_name!r}")
 
 
 @dataclass(frozen=True)
@@ -43,17 +49,19 @@ def run(
 
     Raises UserError where the verdict is about another generator, or the registry cannot be used.
     """
-    load_generator(generator)
+    ours = load_generator(generator)
     card, verdict = load_card(generator), read_verdict(evaluation)
     if verdict.weights_sha256 != card["weights_sha256"]:
         raise UserError(f"{evaluation}: its verdict is about another generator than {generator}; run evaluate again")
+    if verdict.held_out_sha256 != held_out_sha256(packages, ours.config.image_size_px):
+        raise UserError(f"{evaluation}: its verdict is about other images than {packages}; run evaluate again")
     registry = Registry()
     known = registry.find(params.model_name, verdict.weights_sha256)
     tags = _tags(card, verdict)
     version = known or registry.register(params.model_name, generator, tags)
     registry.tag(version, tags)
     registry.set_alias(version, CANDIDATE)
-    decision = _decide(registry, version, verdict, packages)
+    decision = _decide(registry, version, verdict, packages, ours)
     if decision.is_champion:
         registry.set_alias(version, CHAMPION)
     registry.tag(version, {"champion_decision": decision.reason})
@@ -73,7 +81,7 @@ def _tags(card: dict[str, object], verdict: Verdict) -> dict[str, str]:
     }
 
 
-def _decide(registry: Registry, version: Version, verdict: Verdict, packages: Path) -> _Decision:
+def _decide(registry: Registry, version: Version, verdict: Verdict, packages: Path, ours: Generator) -> _Decision:
     champion = registry.with_alias(version.name, CHAMPION)
     if champion is not None and champion.number == version.number:
         return _Decision(True, "it is the champion already")
@@ -81,20 +89,25 @@ def _decide(registry: Registry, version: Version, verdict: Verdict, packages: Pa
         return _Decision(False, f"the verdict does not allow it: {'; '.join(verdict.reasons)}")
     if champion is None:
         return _Decision(True, "it passed, and there was no champion")
-    return _against(champion, registry, verdict, packages)
-
-
-def _against(champion: Version, registry: Registry, verdict: Verdict, packages: Path) -> _Decision:
-    """Measure the champion on the held-out images of the verdict and compare."""
     with tempfile.TemporaryDirectory() as folder:
         registry.pull(champion, Path(folder))
-        generator = load_generator(Path(folder))
-    size_px = generator.config.image_size_px
-    if held_out_sha256(packages, size_px) != verdict.held_out_sha256:
-        return _Decision(False, f"version {champion.number} makes images of another size: choose between them yourself")
-    held_out = load_held_out(packages, size_px, verdict.generated_images, verdict.seed)
-    theirs, ours = held_out.frechet_random(held_out.samples(generator)), verdict.metrics["frechet_random"]
-    comparison = f"frechet_random {ours:.4g}, and {theirs:.4g} of version {champion.number}, on the same images"
+        theirs = load_generator(Path(folder))
+    if _kind(theirs) != _kind(ours):
+        words = f"{_kind(theirs)}, this one {_kind(ours)}: choose between them yourself"
+        return _Decision(False, f"version {champion.number} makes images of {words}")
+    return _against(theirs, champion.number, verdict, packages)
+
+
+def _kind(generator: Generator) -> str:
+    config = generator.config
+    return f"{config.image_size_px} px in {'grey' if config.channels == 1 else 'colour'}"
+
+
+def _against(champion: Generator, number: int, verdict: Verdict, packages: Path) -> _Decision:
+    """Measure the champion on the held-out images of the verdict and compare."""
+    held_out = load_held_out(packages, champion.config.image_size_px, verdict.generated_images, verdict.seed)
+    theirs, ours = held_out.frechet_random(held_out.samples(champion)), verdict.metrics["frechet_random"]
+    comparison = f"frechet_random {ours:.4g}, and {theirs:.4g} of version {number}, on the same images"
     return _Decision(ours < theirs, comparison)
 
 

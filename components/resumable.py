@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components.errors import UserError
-from components.files import read_json, replace_folder, write_json
+from components.files import check_replaceable, read_json, replace_folder, write_json
 from components.parameters import digest
 from components.progress import Progress
 from components.provenance import code_digest
@@ -24,14 +24,18 @@ RECORDS = ".records"
 
 
 @contextmanager
-def resumable_folder(path: Path, fingerprint: str) -> Iterator[Path]:
-    """Yield the folder to fill; it replaces `path` when the block ends well and waits to be resumed when not."""
+def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path]:
+    """Yield the folder to fill; it replaces `path` when the block ends well and waits to be resumed when not.
+
+    Raises UserError where `path` holds something else, as `check_replaceable` does.
+    """
+    check_replaceable(path, marker)
     fingerprint = digest([fingerprint, code_digest("model", "components")])
     partial = path.with_name(f".{path.name}.partial")
-    marker = partial / RECORDS / "fingerprint.json"
-    if not marker.is_file() or read_json(marker) != fingerprint:
+    record = partial / RECORDS / "fingerprint.json"
+    if not record.is_file() or read_json(record) != fingerprint:
         shutil.rmtree(partial, ignore_errors=True)
-        write_json(marker, fingerprint)
+        write_json(record, fingerprint)
     yield partial
     shutil.rmtree(partial / RECORDS)
     replace_folder(partial, path)

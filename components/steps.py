@@ -73,7 +73,11 @@ def parse_sections(content: Mapping[str, Any], where: str) -> dict[str, Any]:
     if unknown:
         known = ", ".join([*STEPS, *OTHER_SECTIONS])
         raise UserError(f"{where}: {', '.join(sorted(unknown))}: unknown section (known: {known})")
-    return {name: parse(parameter_type(name), content.get(name, {}), where, name) for name in STEPS}
+    sections: dict[str, Any] = {name: parse(parameter_type(name), content.get(name, {}), where, name) for name in STEPS}
+    made, wanted = sections["crop_resize"].sizes_px, sections["train"].image_size_px
+    if wanted not in made:
+        raise UserError(f"{where}: train.image_size_px: {wanted} is none of crop_resize.sizes_px, {list(made)}")
+    return sections
 
 
 def parameter_type(step: str) -> type:

@@ -20,8 +20,8 @@ from components.checkpoints import Checkpoints, LossPoint
 from components.dataset import Labels, load_labels, load_packages
 from components.devices import training_device
 from components.errors import UserError
-from components.files import atomic_folder
-from components.generators import generate, save_generator
+from components.files import atomic_folder, check_replaceable
+from components.generators import CARD, generate, save_generator
 from components.images import write_png
 from components.manifest import manifest_digest
 from components.parameters import NonNegativeInt, PositiveInt, digest, parameters
@@ -29,11 +29,21 @@ from components.processes import joined, launched
 from components.progress import Progress
 from components.provenance import code_digest
 from components.sheets import image_grid
-from components.variants import PaperSettings, SeamlessSettings, Task, Training, Variant, new_paper, new_seamless
+from components.variants import (
+    PaperSettings,
+    SeamlessSettings,
+    Task,
+    Training,
+    Variant,
+    check_shapes,
+    new_paper,
+    new_seamless,
+)
 from model.processes import Processes
 from model.streams import random_stream
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
+LOSSES = "losses.csv"
 LOSS_POINTS = 500
 SAMPLES_IN_GRID = 16
 
@@ -58,7 +68,8 @@ class TrainParameters:
     seamless: SeamlessSettings
 
     def __post_init__(self) -> None:
-        """Refuse a batch without pairs where images are compared with each other."""
+        """Refuse a batch without pairs where images are compared with each other, and shapes that no network has."""
+        check_shapes(self.variant, self.image_size_px, self.paper, self.seamless)
         if self.variant == "seamless" and self.batch_size < 2:
             raise ValueError("batch_size: seamless compares images with each other and needs at least 2")
 
@@ -68,10 +79,13 @@ def run(
 ) -> dict[str, float]:
     """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
 
-    `checkpoints` keeps what is needed to resume; a finished run, started again, only writes its results again.
-    `log` gets losses and their step (in images). Of several processes only the leader writes. Raises UserError for
-    parameters that do not fit the data or the processes, or losses that are no longer finite.
+    `checkpoints` keeps what each run needs to resume, in a folder of its own; a finished run, started again, only
+    writes its results again. `log` gets losses and their step (in images). Of several processes only the leader writes.
+    Raises UserError for parameters that do not fit the data or the processes, folders that hold something else, or
+    losses that are no longer finite.
     """
+    check_replaceable(generator, CARD)
+    check_replaceable(report, LOSSES)
     processes = launched()
     x_NCHW = load_packages(packages, params.image_size_px, "train")
     _check_batch(params.batch_size, len(x_NCHW), processes.count)
@@ -211,9 +225,9 @@ def _save_samples(folder: Path, training: Training, images: int) -> None:
 
 
 def _write_report(report: Path, points: list[LossPoint], samples: Path) -> None:
-    with atomic_folder(report) as partial:
+    with atomic_folder(report, LOSSES) as partial:
         shutil.copytree(samples, partial / "samples")
-        with (partial / "losses.csv").open("w", newline="", encoding="utf-8") as file:
+        with (partial / LOSSES).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["images", *points[0].losses])
             writer.writerows([point.images, *point.losses.values()] for point in points)

@@ -23,6 +23,8 @@ from model.training import AdamConfig, StepKind
 from model.training import Training as PaperTraining
 
 Variant = Literal["paper", "seamless"]
+LEAST_JUDGED_PX = 64
+"""Half of it is a region, which holds the steps by which seams are judged."""
 Generator = PaperGenerator | SeamlessGenerator
 
 
@@ -108,15 +110,7 @@ def new_paper(settings: PaperSettings, task: Task) -> PaperTraining:
         raise ValueError(
             "variant: paper normalises whole batches everywhere and trains in one process, not by torchrun"
         )
-    config = PaperConfig(
-        image_size_px=task.image_size_px,
-        channels=task.channels,
-        latent_size=settings.latent_size,
-        embedding_size=settings.embedding_size,
-        generator_width=settings.generator_width,
-        discriminator_width=settings.discriminator_width,
-        full_discriminator_width=settings.full_discriminator_width,
-    )
+    config = _paper_config(settings, task.image_size_px, task.channels)
     adam = AdamConfig(settings.learning_rate, settings.beta1, settings.beta2)
     return PaperTraining(config, adam, settings.generator_loss, task.seed, task.step)
 
@@ -125,20 +119,46 @@ def new_seamless(settings: SeamlessSettings, task: Task) -> SeamlessTraining:
     """Return the seamless model as it is before its first step."""
     values = asdict(settings) | {"total_steps": task.total_steps}
     recipe = SeamlessRecipe(**{name: values[name] for name in SeamlessRecipe.__dataclass_fields__})
-    config = SeamlessConfig(
-        image_size_px=task.image_size_px,
-        channels=task.channels,
+    config = _seamless_config(settings, task.image_size_px, task.channels, len(task.class_shares))
+    bfloat16 = uses_bfloat16(settings.precision)
+    training = SeamlessTraining(config, recipe, task.seed, task.step, bfloat16=bfloat16, processes=task.processes)
+    training.trained.class_shares_K.copy_(torch.tensor(task.class_shares))
+    return training
+
+
+def check_shapes(variant: Variant, image_size_px: int, paper: PaperSettings, seamless: SeamlessSettings) -> None:
+    """Raise ValueError for a size of image, or for widths, that the variant has no networks for."""
+    if variant == "paper":
+        _paper_config(paper, image_size_px, channels=3)
+    else:
+        _seamless_config(seamless, image_size_px, channels=3, classes=0)
+    if image_size_px < LEAST_JUDGED_PX:
+        raise ValueError(f"image_size_px: seams are judged from {LEAST_JUDGED_PX} px on, got {image_size_px}")
+
+
+def _paper_config(settings: PaperSettings, image_size_px: int, channels: int) -> PaperConfig:
+    return PaperConfig(
+        image_size_px=image_size_px,
+        channels=channels,
+        latent_size=settings.latent_size,
+        embedding_size=settings.embedding_size,
+        generator_width=settings.generator_width,
+        discriminator_width=settings.discriminator_width,
+        full_discriminator_width=settings.full_discriminator_width,
+    )
+
+
+def _seamless_config(settings: SeamlessSettings, image_size_px: int, channels: int, classes: int) -> SeamlessConfig:
+    return SeamlessConfig(
+        image_size_px=image_size_px,
+        channels=channels,
         latent_size=settings.latent_size,
         generator_width=settings.generator_width,
         discriminator_width=settings.discriminator_width,
         full_discriminator_width=settings.full_discriminator_width,
         feature_cap=settings.feature_cap,
-        classes=len(task.class_shares),
+        classes=classes,
     )
-    bfloat16 = uses_bfloat16(settings.precision)
-    training = SeamlessTraining(config, recipe, task.seed, task.step, bfloat16=bfloat16, processes=task.processes)
-    training.trained.class_shares_K.copy_(torch.tensor(task.class_shares))
-    return training
 
 
 def variant_of(generator: Generator) -> Variant:

@@ -16,6 +16,8 @@ FEATURE_SEED = 20240229
 FEATURE_WIDTHS = (16, 32, 64)
 SEAM_OFFSETS_PX = range(3, 17)
 RESAMPLES = 500
+IMAGES_AT_ONCE = 8
+"""As floats; all images together are held as uint8 alone."""
 
 
 class RandomFeatures(nn.Module):
@@ -127,6 +129,10 @@ def _border_steps(x_NCHW: Tensor, grid: int) -> Tensor:
     """Return per image the mean step across the inner borders and away from them, of both orders: N x 2 x 2."""
     if x_NCHW.shape[-1] // grid <= SEAM_OFFSETS_PX.stop + 1:
         raise ValueError(f"regions of {x_NCHW.shape[-1] // grid} px are too small to judge seams")
+    return torch.cat([_border_steps_of(part, grid) for part in torch.split(x_NCHW, IMAGES_AT_ONCE)])
+
+
+def _border_steps_of(x_NCHW: Tensor, grid: int) -> Tensor:
     directions = (x_NCHW, x_NCHW.transpose(-1, -2))
     orders = [sum(_steps(x, grid, order) for x in directions) for order in (1, 2)]
     return torch.stack([torch.as_tensor(steps_N2) for steps_N2 in orders], dim=1)

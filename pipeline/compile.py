@@ -34,7 +34,7 @@ def pipelines(image: str, params: Path, place: Place | None = None) -> dict[str,
 def compile_pipelines(image: str, params: Path, output: Path) -> list[Path]:
     """Fill the folder `output` with NAME.yaml of every pipeline, and kubernetes/NAME.yaml; return the files."""
     made = pipelines(image, params)
-    with atomic_folder(output) as partial:
+    with atomic_folder(output, "training.yaml") as partial:
         (partial / "kubernetes").mkdir()
         for name, pipeline in made.items():
             _compile(pipeline, partial / f"{name}.yaml")

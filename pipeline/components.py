@@ -71,10 +71,13 @@ def train(
     generator: Output[Model],
     report: Output[Artifact],
     metrics: Output[Metrics],
+    in_sweep: bool = False,
 ) -> None:
     """Train a generator; a pod that was evicted goes on from its last checkpoint where a volume keeps it."""
     from pipeline import pod
 
+    if in_sweep:
+        pod.name_training(params)
     paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
     pod.train(params, metrics, gpus, **paths)
 
@@ -155,10 +158,11 @@ def measure(
     """Measure the generator of one training against held-out images; return a row of the table."""
     from pipeline import pod
 
+    pod.name_training(training)
     found = pod.step(
         "evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path
     )
-    return {name: training[name] for name in ("variant", "image_size_px", "seed")} | found
+    return {axis: training[axis] for axis in pod.AXES} | found
 
 
 def compare(rows: list, page: Output[HTML]) -> None:  # type: ignore[type-arg]
@@ -200,7 +204,7 @@ def gather(shards: list, metrics: Output[Metrics]) -> None:  # type: ignore[type
 
 
 def finish(status: dsl.PipelineTaskFinalStatus) -> None:
-    """Record in MLflow that the run failed, where it did."""
+    """End the run in MLflow: finished, or failed and why."""
     from pipeline import pod
 
-    pod.record_failure(status)
+    pod.end(status)

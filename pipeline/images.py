@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from components.errors import UserError
 from components.parameters import load_yaml
 from pipeline.compile import compile_pipelines, images_of
 
@@ -10,7 +11,15 @@ LIST = Path(__file__).resolve().parent.parent / "deploy" / "images.yaml"
 
 
 def every_image(image: str, params: Path) -> list[str]:
-    """Return the images of the compiled pipelines and of deploy/images.yaml, in alphabetical order."""
+    """Return the images of the compiled pipelines and of deploy/images.yaml, in alphabetical order.
+
+    Raises UserError outside a checkout of the project, where that list is not.
+    """
+    if not LIST.is_file():
+        raise UserError(
+            "pipeline images: works in a checkout of fabgan alone, which has deploy/images.yaml; in a bundle, "
+            "images.txt holds what it prints there"
+        )
     with tempfile.TemporaryDirectory() as folder:
         named = images_of(compile_pipelines(image, params, Path(folder) / "pipelines"))
     return sorted(named | set(listed_images(LIST)))

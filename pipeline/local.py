@@ -1,7 +1,8 @@
 """A pipeline on this machine: its steps in processes or in containers, by Kubeflow's own local runner.
 
 What is finished is kept: the same command goes on where it stopped. Containers get what a strict cluster would give
-them: a read-only root, no capabilities, a numeric user, a memory limit, and no network unless a service was named.
+them: a read-only root, no capabilities, a numeric user, a memory limit, and no network unless a service or
+a git server was named.
 """
 
 import os
@@ -26,6 +27,7 @@ from kfp.local import docker_task_handler, subprocess_task_handler
 from components.errors import UserError
 from components.parameters import digest, load_yaml
 from components.provenance import code_digest, git_commit
+from components.sources.dvc_repository import SCHEME as GIT
 from components.sources.folder import list_folder
 from pipeline.cluster import USER, here
 from pipeline.compile import pipelines
@@ -179,9 +181,13 @@ def _containers(run: _Run, image: str, form: Mapping[str, Any]) -> tuple[local.D
 
 def shown_folder(source: str) -> Path | None:
     """Return what a source of data reads of this machine, or None for one that lies elsewhere."""
-    address = urlsplit(source.removeprefix("git+"))
+    address = urlsplit(source.removeprefix(GIT))
     here_too = address.scheme in ("", "file") and address.path.startswith("/") and Path(address.path).exists()
     return Path(address.path) if here_too else None
+
+
+def _on_a_git_server(source: str) -> bool:
+    return source.startswith(GIT) and urlsplit(source.removeprefix(GIT)).scheme not in ("", "file")
 
 
 def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,10 +196,11 @@ def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
     if not os.getuid():
         for path in [run.root, *run.root.rglob("*")]:
             os.chown(path, user, user, follow_symlinks=False)
-    source = shown_folder(form.get("data_source", ""))
+    data_source = form.get("data_source", "")
+    source = shown_folder(data_source)
     shown = [docker.types.Mount(str(source), str(source), type="bind", read_only=True)] if source else []
     gpus = int(form.get("gpus", 0))
-    needs_network = any(value.startswith(("http:", "https:")) for value in run.environment.values())
+    services = any(value.startswith(("http:", "https:")) for value in run.environment.values())
     return {
         "user": f"{user}:{user}",
         "read_only": True,
@@ -202,7 +209,7 @@ def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
         "security_opt": ["no-new-privileges"],
         "mem_limit": round(MEMORY_SHARE * psutil.virtual_memory().total),
         "shm_size": "1g",
-        "network_mode": "host" if needs_network else "none",
+        "network_mode": "host" if services or _on_a_git_server(data_source) else "none",
         "working_dir": str(run.root),
         "environment": run.environment,
         "mounts": shown,

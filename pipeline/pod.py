@@ -3,6 +3,7 @@
 The components that Kubeflow starts are thin; this is where they call the same steps as the command line does.
 """
 
+import json
 import os
 import sys
 import tempfile
@@ -14,12 +15,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from components.errors import UserError
 from components.files import read_json, write_json
-from components.parameters import digest, parse
+from components.parameters import parse
 from components.steps import parameter_type, parse_sections, run_step
 
 P = ParamSpec("P")
 R = TypeVar("R")
 FORM = "the pipeline's form"
+AXES = ("variant", "image_size_px", "seed")
+"""What tells the trainings of a sweep apart."""
 
 
 def plainly(function: Callable[P, R]) -> Callable[P, R]:
@@ -66,18 +69,24 @@ def step(name: str, section: Mapping[str, Any], metrics: Any, **paths: str) -> d
 
 
 @plainly
+def name_training(section: Mapping[str, Any]) -> None:
+    """Let the runs that this pod makes in MLflow say which training of a sweep they are about."""
+    from components.tracking.runs import TRAINING
+
+    training: Any = parse(parameter_type("train"), section, FORM, "train")
+    os.environ[TRAINING] = json.dumps({axis: getattr(training, axis) for axis in AXES})
+
+
+@plainly
 def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> None:
     """Train, on several GPUs by as many processes, on one or none by this one.
 
     Checkpoints lie in the volume that FABGAN_CHECKPOINTS names, which outlives the pod: what trains the same again goes
     on from there. Without a volume they lie in the pod's own /tmp.
     """
-    from components.manifest import manifest_digest
     from components.processes import launch
 
-    volume = Path(os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints")  # noqa: S108
-    same = digest([dict(section), manifest_digest(Path(paths["packages"]))])[:16]
-    paths["checkpoints"] = str(volume / same)
+    paths["checkpoints"] = os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints"  # noqa: S108
     if gpus < 2:
         step("train", section, metrics, **paths)
         return
@@ -96,10 +105,9 @@ def tell(metrics: Any, found: Mapping[str, float]) -> None:
 
 
 @plainly
-def record_failure(status: Any) -> None:
-    """Tell MLflow of a run that failed in Kubeflow: the task, and what it said."""
-    if status.state == "SUCCEEDED":
-        return
-    from components.tracking import runs
+def end(status: Any) -> None:
+    """End the run in MLflow as Kubeflow's ended; of a failed one, tell the task and what it said."""
+    from components.tracking.runs import end_pipeline
 
-    runs.record_failure(f"{status.pipeline_task_name}: {status.error_message or status.state}")
+    succeeded = status.state == "SUCCEEDED"
+    end_pipeline("" if succeeded else f"{status.pipeline_task_name}: {status.error_message or status.state}")

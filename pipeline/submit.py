@@ -18,6 +18,8 @@ from pipeline.compile import compile_pipelines, pipelines
 from pipeline.form import chosen
 
 POLL_S = 10.0
+PATIENCE_S = 600.0
+"""For how long a server that does not tell of a run is asked again."""
 TIMEOUT_S = 10.0
 OVER = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED", "ERROR")
 
@@ -28,6 +30,17 @@ class Run:
 
     identifier: str
     url: str
+
+
+class TokenFile:
+    """The token in a file, which may be renewed at any time: Kubeflow's client asks for it before every call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def refresh_api_key_hook(self, config: Any) -> None:
+        """Give the client's configuration the token of now. Raises UserError where the file cannot be read."""
+        config.api_key["authorization"] = _content_of(self.path)
 
 
 class Kubeflow:
@@ -46,7 +59,7 @@ class Kubeflow:
             self.client = Client(
                 host=self.host,
                 namespace=namespace or "kubeflow",
-                existing_token=token,
+                credentials=TokenFile(token_file) if token_file else None,
                 ssl_ca_cert=str(ca_file) if ca_file else None,
             )
 
@@ -78,13 +91,12 @@ class Kubeflow:
         return Run(run.run_id, f"{self.host}/#/runs/details/{run.run_id}")
 
     def follow(self, run: Run) -> None:
-        """Tell what state the run is in until it is over. Raises UserError where it did not succeed."""
+        """Tell what state the run is in until it is over. Raises UserError where it failed, or is lost sight of."""
         told = ""
         while told not in OVER:
             if told:
                 time.sleep(POLL_S)
-            with self._errors():
-                found = self.client.get_run(run.identifier)
+            found = self._asked(run)
             if found.state != told:
                 told = found.state
                 sys.stderr.write(f"{run.identifier}: {told}\n")
@@ -92,14 +104,28 @@ class Kubeflow:
             reason = found.error.message if found.error else "see its log"
             raise UserError(f"{run.url}: the run ended as {told}: {reason}")
 
+    def _asked(self, run: Run) -> Any:
+        """Return what the server tells of a run; while it does not, ask again for some minutes."""
+        until_s = 0.0
+        while True:
+            try:
+                with self._errors():
+                    return self.client.get_run(run.identifier)
+            except UserError as error:
+                if not until_s:
+                    until_s = time.monotonic() + PATIENCE_S
+                    sys.stderr.write(f"{error}; the run goes on, and is asked for again\n")
+                elif time.monotonic() > until_s:
+                    raise UserError(f"{run.url}: the run goes on, but can no longer be followed: {error}") from error
+            time.sleep(POLL_S)
+
     def _version(self, name: str, file: Path) -> Any:
         """Return the version of the pipeline that is this file, uploaded if need be; its name is the file's digest."""
-        version_name = sha256_of_file(file)[:12]
-        pipeline_id = self.client.get_pipeline_id(name)
-        if pipeline_id is None:
-            pipeline_id = self.client.upload_pipeline(str(file), name, namespace=self.namespace or None).pipeline_id
-        wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": version_name}
-        known = self.client.list_pipeline_versions(pipeline_id, filter=json.dumps({"predicates": [wanted]}))
+        version_name, namespace = sha256_of_file(file)[:12], self.namespace or None
+        found = self.client.list_pipelines(namespace=namespace, filter=_named(name)).pipelines
+        pipeline = found[0] if found else self.client.upload_pipeline(str(file), name, namespace=namespace)
+        pipeline_id = pipeline.pipeline_id
+        known = self.client.list_pipeline_versions(pipeline_id, filter=_named(version_name))
         if known.pipeline_versions:
             return known.pipeline_versions[0]
         return self.client.upload_pipeline_version(str(file), version_name, pipeline_id=pipeline_id)
@@ -122,6 +148,11 @@ class Kubeflow:
         except (HTTPError, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise UserError(f"{self.host}: Kubeflow cannot be reached: {reason} (see --host and --ca-file)") from error
+
+
+def _named(name: str) -> str:
+    """Return Kubeflow's filter for what has this name."""
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
 
 
 def _content_of(path: Path) -> str:

@@ -43,28 +43,32 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
             total_images: The budget of each training: how many real images it shows in all.
             gpus: GPUs of each training pod; 0 trains on the CPU.
         """
-        plan = tasks.add(
-            components.plan_sweep,
-            "settings",
-            params=steps_of(params),
-            data_source=data_source,
-            data_revision=data_revision,
-            sizes_px=sizes_px,
-            total_images=total_images,
-        ).set_caching_options(False)
-        axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds}
-        trainings = tasks.add(components.trainings, "settings", params=plan.outputs["train"], **axes)
-        packages = tasks.add_packages(plan.outputs)
-        with dsl.ParallelFor(trainings.output, name="trainings", parallelism=AT_ONCE) as training:
-            train = tasks.add(components.train, "train", params=training, gpus=gpus, packages=packages)
-            measured = tasks.add(
-                components.measure,
-                "evaluate",
-                params=params["evaluate"],
-                training=training,
-                packages=packages,
-                generator=train.outputs["generator"],
-            )
-        tasks.add(components.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
+        finish = tasks.add(components.finish, "finish").set_caching_options(False)
+        with dsl.ExitHandler(finish, name="steps"):
+            plan = tasks.add(
+                components.plan_sweep,
+                "settings",
+                params=steps_of(params),
+                data_source=data_source,
+                data_revision=data_revision,
+                sizes_px=sizes_px,
+                total_images=total_images,
+            ).set_caching_options(False)
+            axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds}
+            trainings = tasks.add(components.trainings, "settings", params=plan.outputs["train"], **axes)
+            packages = tasks.add_packages(plan.outputs)
+            with dsl.ParallelFor(trainings.output, name="trainings", parallelism=AT_ONCE) as training:
+                train = tasks.add(
+                    components.train, "train", params=training, gpus=gpus, packages=packages, in_sweep=True
+                )
+                measured = tasks.add(
+                    components.measure,
+                    "evaluate",
+                    params=params["evaluate"],
+                    training=training,
+                    packages=packages,
+                    generator=train.outputs["generator"],
+                )
+            tasks.add(components.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
 
     return pipeline

@@ -45,7 +45,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
                 or rendered.yaml for the embedded frames.
             data_revision: Tag, branch or commit of the DVC repository; empty for its newest. It is pinned to a commit
                 when the run starts.
-            image_size_px: Side of the generated images, a power of two from 32 to 4096.
+            image_size_px: Side of the generated images, a power of two from 64 to 4096.
             variant: seamless, or paper for the source paper's model.
             total_images: The budget: how many real images training shows in all.
             seed: Another seed trains another generator.

@@ -7,7 +7,6 @@ itself believes what a remote gives it.
 import atexit
 import getpass
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -70,14 +69,24 @@ def list_repository(source: str, revision: str) -> Listing:
 
 def _split(source: str) -> tuple[str, str]:
     url, _, folder = source.removeprefix(SCHEME).partition("#")
+    _refuse_secrets(url)
     folder = PurePosixPath(folder.strip("/")).as_posix()
     if "://" not in url or folder == ".":
         raise UserError(
             f"ingest.source: {source}: expected git+URL#path, such as git+https://HOST/REPOSITORY.git#data/lots"
         )
-    if re.match(r"[a-z+]+://[^/@]*:[^/@]*@", url):
-        raise UserError("ingest.source: a password in the URL would be written into manifests; give it to git instead")
     return url, folder
+
+
+def _refuse_secrets(url: str) -> None:
+    """Refuse a password, and over http any user: there a token stands in the user's place. That of ssh is no secret."""
+    scheme, _, rest = url.partition("://")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    if at and (":" in user or scheme.lower() in ("http", "https")):
+        raise UserError(
+            "ingest.source: a user, token or password in the URL would be written into manifests and logs; leave out "
+            "what stands before the @"
+        )
 
 
 def _open(url: str, revision: str) -> Any:

@@ -41,7 +41,7 @@ def connect() -> str:
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
         raise UserError(
-            f"MLflow at {uri} cannot be used: {_first_line(error)}; "
+            f"MLflow at {uri} cannot be used: {first_line(error)}; "
             "start it, or correct MLFLOW_TRACKING_URI (unset: a SQLite file in this folder)"
         ) from error
     return uri
@@ -53,5 +53,6 @@ def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
     return FileLock(f"{path}.lock", timeout=DATABASE_LOCK_TIMEOUT_S) if scheme == "sqlite" else nullcontext()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

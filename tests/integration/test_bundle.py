@@ -1,20 +1,26 @@
 """The bundle, as it is put together and as it is installed where there is no network."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from bundle.__main__ import write_sums
+from bundle.__main__ import PROJECT, copy_tracked, write_sums
 from bundle.engine import docker, save_image
 from bundle.sbom import bill_of_materials
 from bundle.wheels import normal_name, read_wheels
 from components.files import read_json
-from tests.conftest import ROOT
+from tests.conftest import RENDERED, ROOT
+from tests.projects import Project
+from tests.servers.bucket import Bucket
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
@@ -81,6 +87,38 @@ def test_registry_that_does_not_answer_ends_the_installation(tiny: Path, tmp_pat
     done = install(tiny, "--registry", "localhost:1/fabgan", "--push")
     assert done.returncode != 0
     assert not list(tmp_path.glob("*-site"))
+
+
+def test_packed_project_has_all_that_its_steps_depend_on(tmp_path: Path) -> None:
+    for place in PROJECT:
+        copy_tracked(place, tmp_path / "project")
+    project = Project(tmp_path / "project")
+    stages = yaml.safe_load((project.folder / "dvc.yaml").read_text())["stages"].values()
+    code = {place for stage in stages for place in stage["deps"] if place.startswith(("components/", "model/"))}
+    assert len(code) > 20
+    assert [place for place in sorted(code) if not (project.folder / place).exists()] == []
+    (project.folder / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
+    project.run("git init -q && dvc repro -q ingest && fabgan pipeline compile --output pipelines")
+    assert (project.folder / "data/frames/manifest.json").is_file()
+    assert (project.folder / "pipelines/training.yaml").is_file()
+
+
+def test_buckets_are_saved_and_put_back_by_the_commands_of_the_guide(bucket: Bucket, tmp_path: Path) -> None:
+    guide = (ROOT / "docs/air_gap.md").read_text()
+    save, put_back = re.findall(r'bin/python -c "(import s3fs.+)"$', guide, re.MULTILINE)
+    keys = ["dvc/files/md5/ab/cd", "1/run/artifacts/model/generator.safetensors", "lot 1/ü.png", "labels.csv"]
+    for key in keys:
+        bucket.put(key, key.encode())
+    run_command_of_the_guide(save, bucket, tmp_path)
+    for key in keys:
+        bucket.remove(key)
+    run_command_of_the_guide(put_back, bucket, tmp_path)
+    assert {key: bucket.get(key) for key in bucket.objects()} == {key: key.encode() for key in keys}
+
+
+def run_command_of_the_guide(code: str, bucket: Bucket, folder: Path) -> None:
+    command = [sys.executable, "-c", code.replace("$bucket", bucket.name)]
+    subprocess.run(command, cwd=folder, env=os.environ | bucket.server.environment, check=True)
 
 
 def test_bill_names_every_wheel_by_its_digest_and_no_other(bundle: Path) -> None:
@@ -160,3 +198,17 @@ def test_command_line_installs_where_there_is_no_network(bundle: Path, tmp_path:
     listed = json.loads(subprocess.run(listing, capture_output=True, text=True, check=True).stdout)
     installed = {(normal_name(each["name"]), each["version"]) for each in listed}
     assert {(wheel.name, wheel.version) for wheel in read_wheels(bundle / "wheelhouse")} <= installed
+    site = tmp_path / "project"
+    shutil.copytree(bundle / "project", site)
+    compiled = offline(site, venv, "compile", "--image", "registry.fab.example/fabgan:0.1.0", "--output", "pipelines")
+    assert (compiled.returncode, compiled.stderr) == (0, "")
+    assert "image: registry.fab.example/fabgan:0.1.0" in (site / "pipelines/training.yaml").read_text()
+    listed_there = offline(site, venv, "images")
+    assert listed_there.returncode == 1
+    assert listed_there.stderr.startswith("fabgan: error: pipeline images: works in a checkout")
+
+
+def offline(folder: Path, venv: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `fabgan pipeline` of an installed environment, in a folder, without a network."""
+    command = ["unshare", "--map-root-user", "--net", str(venv / "bin" / "fabgan"), "pipeline", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

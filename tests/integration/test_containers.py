@@ -59,6 +59,22 @@ def test_a_container_has_nothing_that_a_step_does_not_need(
     assert max(limits) < 2**40
 
 
+@pytest.mark.parametrize(
+    ("source", "network"),
+    [
+        ("git+https://git.fab.local/fab.git#data", "host"),
+        ("git+ssh://git@git.fab.local/fab.git#data", "host"),
+        ("git+file:///srv/fab.git#data", "none"),
+        ("rendered.yaml", "none"),
+        ("", "none"),
+    ],
+)
+def test_a_container_has_the_network_where_the_photographs_are_on_a_git_server(
+    run: local._Run, source: str, network: str
+) -> None:
+    assert local._strict(run, {"data_source": source})["network_mode"] == network
+
+
 def test_a_container_that_fails_is_a_failure_every_time(run: local._Run, image: str) -> None:
     failing = handler(run, image, "echo the camera is on fire; exit 3")
     assert [failing.run() for _ in range(TIMES)] == [Status.FAILURE] * TIMES

@@ -28,6 +28,7 @@ TRIED_BY_CI = {"make run", "make test", "make lint", "make lock"}
 SERVER = "mlflow ui"
 BEYOND_THE_README = [
     ("fabgan summary --metrics reports/metrics", 0),
+    ("dvc version", 0),
     ("fabgan gather --out s3://empty/set --count 1", 1),
     ("fabgan pipeline train-job --name a --namespace b --claim c --nodes 1 --gpus 0", 0),
     ("fabgan pipeline submit training --host http://127.0.0.1:9", 1),

@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from components.files import read_json, sha256_of_file
 from tests.conftest import PARAMETERS
@@ -77,21 +80,31 @@ def test_the_same_command_takes_what_is_finished(in_processes: Project) -> None:
     assert Outcome(root).metrics("publish") == {"version": 1, "is_champion": 1, "is_new": 0}
 
 
-def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlflow(project: Project) -> None:
-    from mlflow import MlflowClient
-
-    root = project.folder / "out"
-    failed = project.tried(
-        f"fabgan pipeline run training --runner subprocess --image fabgan:0 --root {root} --set image_size_px=48"
-    )
-    assert failed.returncode == 1
-    assert "Inner task failed: 'train'" in failed.stderr
-    assert "fabgan: error: train.image_size_px: expected a power of two" in failed.stderr
-    assert "Traceback" not in failed.stderr
+def runs_in_mlflow(root: Path) -> list[Run]:
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     experiment = client.get_experiment_by_name("fabgan")
     assert experiment is not None
-    parents = client.search_runs([experiment.experiment_id], "tags.`fabgan.pipeline` LIKE '%'")
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def is_a_pipeline(run: Run) -> bool:
+    return "fabgan.pipeline" in run.data.tags
+
+
+@pytest.mark.parametrize("pipeline", ["training", "sweep"])
+def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlflow(
+    pipeline: str, project: Project
+) -> None:
+    root, file = project.folder / "out", project.folder / "params.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["train"]["batch_size"] = 1000
+    file.write_text(yaml.safe_dump(content))
+    failed = project.tried(f"fabgan pipeline run {pipeline} --runner subprocess --image fabgan:0 --root {root}")
+    assert failed.returncode == 1
+    assert "Inner task failed: 'train'" in failed.stderr
+    assert "fabgan: error: train.batch_size: 1000 is more than the" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    parents = list(filter(is_a_pipeline, runs_in_mlflow(root)))
     assert [run.info.status for run in parents] == ["FAILED"]
     assert "failed" in parents[0].data.tags["fabgan.failure"]
 
@@ -119,6 +132,13 @@ def test_a_sweep_compares_its_trainings_in_one_table(project: Project) -> None:
     project.run(f"fabgan pipeline run sweep --runner subprocess --image fabgan:0 --root {root} {asked}")
     text = (root / "report.html").read_text()
     assert len(re.findall(r"<tr><td>64<td>(?:seamless|paper)<td>2<", text)) == 2
+    runs = runs_in_mlflow(root)
+    trainings = [f"variant={name} image_size_px=64 seed={seed}" for name in ("seamless", "paper") for seed in (1, 2)]
+    names = {f"{step} {training}" for step in ("train", "evaluate") for training in trainings}
+    assert sorted(run.info.run_name for run in runs if "seed" in run.data.tags) == sorted(names)
+    parent = next(filter(is_a_pipeline, runs))
+    assert parent.info.status == "FINISHED"
+    assert {key.split(".")[0] for key in parent.data.metrics} == {"ingest", "crop_resize"}
 
 
 def test_shards_of_a_registered_model_fill_a_bucket(in_processes: Project, bucket: Bucket, tmp_path: Path) -> None:

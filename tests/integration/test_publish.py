@@ -12,7 +12,11 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from components import crop_resize, ingest
+from components.crop_resize import CropResizeParameters
 from components.files import read_json, sha256_of_file
+from components.ingest import IngestParameters
+from components.parameters import parse
 from fabgan.cli import main
 from tests.conftest import PARAMETERS, ROOT, section
 from tests.servers.mlflow_server import free_port, running_mlflow
@@ -88,6 +92,32 @@ def test_champion_is_the_one_closer_to_the_same_held_out_images(fab: Fab) -> Non
     assert (fab.alias("candidate"), fab.alias("champion")) == (3, 2)
     reason = fab.client.get_model_version("bga-generator", "3").tags["champion_decision"]
     assert "of version 2, on the same images" in reason
+
+
+def test_a_champion_of_another_size_is_left_to_the_people(fab: Fab, tmp_path: Path) -> None:
+    fab.train_and_publish()
+    larger = section("crop_resize", sizes_px=[128])
+    frames = fab.packages.parent / "frames"
+    crop_resize.run(parse(CropResizeParameters, larger, "tests"), frames, tmp_path / "larger")
+    fab.packages = tmp_path / "larger"
+    train = {"image_size_px": 128, "total_images": 16, "variant": "seamless"}
+    assert fab.train_and_publish(crop_resize=larger, train=train) == {"version": 2, "is_champion": 0, "is_new": 1}
+    reason = fab.client.get_model_version("bga-generator", "2").tags["champion_decision"]
+    assert reason.startswith("version 1 makes images of 64 px in colour, this one 128 px in colour")
+
+
+def test_a_verdict_about_other_images_is_refused(fab: Fab, tmp_path: Path) -> None:
+    fab.train_and_publish()
+    half = parse(
+        IngestParameters, section("ingest", source=str(fab.packages.parent / "rendered.yaml"), seed=2), "tests"
+    )
+    ingest.run(half, tmp_path / "frames")
+    params = parse(CropResizeParameters, section("crop_resize"), "tests")
+    crop_resize.run(params, tmp_path / "frames", tmp_path / "others")
+    paths = [f"--packages={tmp_path / 'others'}", "--generator=generator", "--metrics=m.json"]
+    status, said = fab.fabgan("publish", *paths, "--evaluation=evaluation", "--receipt=receipt.json")
+    assert status == 1
+    assert "its verdict is about other images" in said
 
 
 def test_a_verdict_that_says_no_makes_a_candidate_only(fab: Fab) -> None:

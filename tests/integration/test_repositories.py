@@ -8,11 +8,21 @@ import yaml
 from components import ingest
 from components.errors import UserError
 from components.sources import list_source, resolve
+from components.sources.dvc_repository import _split
 from tests.photographs import Repository, ingested, parameters
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # clones that DVC leaves open
+]
+
+WITH_SECRETS = [
+    "https://me:secret@git.fab.local/fab.git",
+    "https://secret@git.fab.local/fab.git",
+    "http://secret@git.fab.local/fab.git",
+    "HTTPS://secret@git.fab.local/fab.git",
+    "https://me:secret@with@git.fab.local/fab.git",
+    "ssh://git:secret@git.fab.local/fab.git",
 ]
 
 
@@ -108,7 +118,8 @@ def test_a_remote_without_an_address_is_not_looked_for_on_the_internet(
         ("git+http://127.0.0.1:9/fab.git#data", "http://127.0.0.1:9/fab.git: cannot be opened as a DVC repository"),
         ("git+file:///srv/fab.git", r"expected git\+URL#path"),
         ("git+/srv/fab.git#data", r"expected git\+URL#path"),
-        ("git+https://me:secret@git.fab.local/fab.git#data", "a password in the URL"),
+        *((f"git+{url}#data", "token or password in the URL") for url in WITH_SECRETS),
+        ("git+https://secret@git.fab.local/fab.git", "token or password in the URL"),
     ],
 )
 def test_repositories_that_cannot_be_opened_are_one_line(source: str, message: str) -> None:
@@ -116,3 +127,8 @@ def test_repositories_that_cannot_be_opened_are_one_line(source: str, message: s
         resolve(source, "")
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_the_user_of_ssh_and_an_at_sign_in_a_path_are_no_secrets() -> None:
+    for url in ("ssh://git@git.fab.local/fab.git", "https://git.fab.local/@vision/fab.git"):
+        assert _split(f"git+{url}#data/lots") == (url, "data/lots")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.errors import UserError
 from pipeline import submit
 from tests.conftest import ROOT
 from tests.servers.kubeflow import KubeflowServer, State
@@ -28,14 +29,17 @@ def token(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_version_is_uploaded_once_and_every_run_is_of_it(token: Path) -> None:
+@pytest.mark.parametrize("namespace", ["", "vision"])
+def test_a_version_is_uploaded_once_and_every_run_is_of_it(namespace: str, token: Path) -> None:
     with KubeflowServer(State(token="let-me-in")) as server:
-        options = ("training", "--image", IMAGE, "--host", server.url, "--token-file", str(token))
+        where = ("--host", server.url, "--token-file", str(token), "--namespace", namespace)
+        options = ("training", "--image", IMAGE, *where)
         first = fabgan(*options, "--set", "seed=5", "--set", "data_revision=2026-10")
         second = fabgan(*options)
         assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     runs = server.state.runs
     assert len(server.state.experiments) == 1
+    assert [pipeline["namespace"] for pipeline in server.state.pipelines] == [namespace]
     assert len({run["pipeline_version_reference"]["pipeline_version_id"] for run in runs}) == 1
     assert len(server.state.specifications) == 2  # uploading a new pipeline makes a version of its own
     given = [run["runtime_config"]["parameters"] for run in runs]
@@ -59,6 +63,29 @@ def test_following_tells_every_state_once(monkeypatch: pytest.MonkeyPatch, capsy
         kubeflow = submit.Kubeflow(server.url, "", None, None)
         kubeflow.follow(submit.Run("one", "url"))
     assert capsys.readouterr().err == "one: PENDING\none: RUNNING\none: SUCCEEDED\n"
+
+
+def test_following_takes_the_token_of_now_and_outlasts_a_server_that_is_away(
+    token: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(submit, "POLL_S", 0.01)
+    with KubeflowServer(State(token="let-me-in", failing_polls=2, run_states=["SUCCEEDED"])) as server:
+        kubeflow = submit.Kubeflow(server.url, "", token, None)
+        server.state.token = "renewed"
+        token.write_text("renewed\n")
+        kubeflow.follow(submit.Run("one", "url"))
+    away, over = capsys.readouterr().err.splitlines()
+    assert "Kubeflow answers 503 Service Unavailable: try later; the run goes on" in away
+    assert over == "one: SUCCEEDED"
+
+
+def test_a_run_that_can_no_longer_be_followed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit, "POLL_S", 0.01)
+    monkeypatch.setattr(submit, "PATIENCE_S", 0.05)
+    with KubeflowServer(State()) as server:
+        kubeflow = submit.Kubeflow(server.url, "", None, None)
+    with pytest.raises(UserError, match=r"^url: the run goes on, but can no longer be followed: .* cannot be reached"):
+        kubeflow.follow(submit.Run("one", "url"))
 
 
 def test_a_wrong_token_a_dead_server_and_a_missing_file_are_one_line(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ class State:
     token: str = ""
     run_states: list[str] = field(default_factory=lambda: ["PENDING", "RUNNING", "SUCCEEDED"])
     run_error: str = ""
-    pipelines: dict[str, str] = field(default_factory=dict)
+    failing_polls: int = 0
+    """How many questions for a run are answered by status 503."""
+    pipelines: list[dict[str, str]] = field(default_factory=list)
     versions: list[dict[str, str]] = field(default_factory=list)
     specifications: dict[str, Any] = field(default_factory=dict)
     experiments: list[dict[str, str]] = field(default_factory=list)
@@ -39,7 +41,8 @@ class State:
         if path == "/healthz":
             return 200, {"multi_user": False}
         if path == "/pipelines":
-            found = [{"pipeline_id": i, "display_name": n} for n, i in self.pipelines.items() if n in wanted]
+            namespace = _namespace(query)
+            found = [p for p in self.pipelines if p["display_name"] in wanted and p["namespace"] == namespace]
             return 200, {"pipelines": found} if found else {}
         if path.endswith("/versions"):
             found = [version for version in self.versions if version["display_name"] in wanted]
@@ -47,6 +50,9 @@ class State:
         if path == "/experiments":
             found = [experiment for experiment in self.experiments if experiment["display_name"] in wanted]
             return 200, {"experiments": found} if found else {}
+        if self.failing_polls > 0:
+            self.failing_polls -= 1
+            return 503, {"message": "try later"}
         self.asked += 1
         state = self.run_states[min(self.asked, len(self.run_states)) - 1]
         error = {"error": {"code": 2, "message": self.run_error}} if state == "FAILED" else {}
@@ -59,7 +65,10 @@ class State:
         name = query["name"][0]
         pipeline_id = query["pipelineid"][0] if path.endswith("upload_version") else str(uuid.uuid4())
         if path.endswith("upload"):
-            self.pipelines[name] = pipeline_id
+            made = {"display_name": name, "namespace": _namespace(query)}
+            if any(made.items() <= pipeline.items() for pipeline in self.pipelines):
+                return 409, {"message": f"the pipeline {name} is there already"}
+            self.pipelines.append(made | {"pipeline_id": pipeline_id})
         version = {"pipeline_id": pipeline_id, "pipeline_version_id": str(uuid.uuid4()), "display_name": name}
         self.versions.append(version)
         self.specifications[version["pipeline_version_id"]] = specification
@@ -80,6 +89,11 @@ class State:
             return 400, {"message": f"parameters: unknown {sorted(strangers)}, missing {missing}"}
         self.runs.append(body | {"run_id": str(uuid.uuid4())})
         return 200, self.runs[-1]
+
+
+def _namespace(query: dict[str, list[str]]) -> str:
+    """Return the namespace that is asked for; without one, what all share."""
+    return query.get("namespace", [""])[0]
 
 
 def _predicates(query: dict[str, list[str]]) -> list[dict[str, str]]:

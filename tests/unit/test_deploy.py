@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from components.errors import UserError
+from pipeline import images as pipeline_images
 from tests.manifests import DEPLOY, NODES, OVERLAYS, RUNS, Manifest, containers, named, of_kind, openings, pods, render
 
 IMAGES = yaml.safe_load((DEPLOY / "images.yaml").read_text())["images"]
@@ -30,6 +32,7 @@ WITH_STORES = {
     (RUNS, "object-store", 8333),
 }
 TO_THE_FAB = {("mlflow", "192.0.2.2/32", 5432), ("mlflow", "192.0.2.3/32", 443), (RUNS, "192.0.2.3/32", 443)}
+TO_GIT = {(RUNS, "192.0.2.4/32", 443)}
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)
@@ -116,6 +119,13 @@ def test_listed_fabgan_is_the_version_of_the_project() -> None:
     assert [image["tag"] for image in IMAGES if image["name"] == "fabgan"] == [version[1]]
 
 
+def test_images_are_listed_in_a_checkout_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_images, "LIST", tmp_path / "images.yaml")
+    with pytest.raises(UserError, match=r"works in a checkout of fabgan alone.*images\.txt") as raised:
+        pipeline_images.every_image("fabgan:0.1.0", DEPLOY.parent / "params.yaml")
+    assert "\n" not in str(raised.value)
+
+
 def test_everything_is_denied_in_both_directions_at_first(overlay: list[Manifest]) -> None:
     for name, namespace in (("default-deny", "fabgan"), ("fabgan-runs-deny", "kubeflow-user")):
         policy = named(overlay, "NetworkPolicy", name)
@@ -129,7 +139,7 @@ def test_everything_is_denied_in_both_directions_at_first(overlay: list[Manifest
     ("name", "out", "entrances"),
     [
         ("example", INSIDE | WITH_STORES, INSIDE | WITH_STORES),
-        ("existing-services", INSIDE | TO_THE_FAB, INSIDE | {("ingress-nginx", "mlflow", 5000)}),
+        ("existing-services", INSIDE | TO_THE_FAB | TO_GIT, INSIDE | {("ingress-nginx", "mlflow", 5000)}),
     ],
 )
 def test_openings_are_these_and_no_others(
@@ -138,6 +148,17 @@ def test_openings_are_these_and_no_others(
     manifests = render(DEPLOY / "overlays" / name)
     assert openings(manifests, "egress") == out | TO_KUBEFLOW | TO_DNS
     assert openings(manifests, "ingress") == entrances
+
+
+def test_an_overlay_opens_the_way_to_a_git_server_by_what_it_has_in_comments(tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    overlay = tmp_path / "deploy/overlays/example"
+    for name, line in (("kustomization.yaml", "- ../../components/git-server"), ("settings.yaml", "gitCidr:")):
+        text = (overlay / name).read_text()
+        assert f"  # {line}" in text
+        (overlay / name).write_text(text.replace(f"  # {line}", f"  {line}"))
+    opened = openings(render(overlay), "egress") - openings(render(DEPLOY / "overlays/example"), "egress")
+    assert opened == TO_GIT
 
 
 def test_mlflow_alone_touches_its_tables_and_migrates_them_before_it_starts(overlay: list[Manifest]) -> None:
@@ -247,7 +268,8 @@ def test_kubeflow_with_other_arguments_is_refused_instead_of_broken(tmp_path: Pa
 
 def test_guide_names_what_is_there() -> None:
     guide = (DEPLOY.parent / "docs/air_gap.md").read_text()
-    paths = set(re.findall(r"deploy/[a-z_./-]*[a-z]", guide)) - {"deploy/overlays/fab"}
+    named = set(re.findall(r"deploy/[a-z_./-]*[a-z]", guide))
+    paths = {path for path in named if not path.startswith("deploy/overlays/fab")}  # the administrator's own copy
     assert len(paths) > 5
     assert all((DEPLOY.parent / path).exists() for path in paths)
     hosts = {image["name"].partition("/")[0] for image in IMAGES if "." in image["name"].partition("/")[0]}

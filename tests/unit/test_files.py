@@ -22,15 +22,29 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
 
 def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "folder"
-    with atomic_folder(path) as partial:
+    with atomic_folder(path, "first") as partial:
         (partial / "first").write_text("1")
-    with pytest.raises(RuntimeError), atomic_folder(path) as partial:
+    with pytest.raises(RuntimeError), atomic_folder(path, "first") as partial:
         fail(partial / "second")
     assert [item.name for item in path.iterdir()] == ["first"]
-    with atomic_folder(path) as partial:
+    with atomic_folder(path, "first") as partial:
         (partial / "third").write_text("3")
     assert [item.name for item in path.iterdir()] == ["third"]
     assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "data" / "photographs").mkdir(parents=True)
+    (tmp_path / "data" / "photographs" / "one.jpg").write_text("1")
+    (tmp_path / "file").write_text("2")
+    for path in (tmp_path / "data", tmp_path / "file"):
+        with (
+            pytest.raises(UserError, match=r"holds something else \(no manifest"),
+            atomic_folder(path, "manifest.json"),
+        ):
+            pass
+    assert (tmp_path / "data" / "photographs" / "one.jpg").read_text() == "1"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["data", "file"]
 
 
 def test_broken_json_is_named(tmp_path: Path) -> None:

@@ -103,6 +103,26 @@ def test_too_many_unusable_images_fail_and_leave_the_earlier_result(photographs:
     assert sha256_of_file(output / "manifest.json") == before
 
 
+def test_a_larger_share_of_unusable_images_is_allowed_without_doing_the_rest_again(photographs: Path) -> None:
+    (photographs / "lot-0" / "words.jpg").write_text("words")
+    output = photographs.parent / "frames"
+    with pytest.raises(UserError, match="max_quarantined_share"):
+        ingest.run(parameters(photographs, max_quarantined_share=0), output)
+    records = sorted((output.parent / ".frames.partial" / ".records").iterdir())
+    assert len(records) == 22
+    kept = records[0].stat().st_mtime_ns
+    with pytest.raises(UserError, match="max_quarantined_share"):
+        ingest.run(parameters(photographs, max_quarantined_share=0.01, held_out_share=0.5), output)
+    assert records[0].stat().st_mtime_ns == kept
+    assert ingest.run(parameters(photographs, max_quarantined_share=0.1), output)["quarantined"] == 1
+
+
+@pytest.mark.parametrize("changes", [{"lot_pattern": "^(lot)"}, {"held_out_share": 0}])
+def test_a_data_set_with_nothing_to_judge_by_is_refused(photographs: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"20 images to train with and 0 held out.*ingest.lot_pattern"):
+        ingested(photographs, **changes)
+
+
 def test_labels_are_kept(photographs: Path) -> None:
     (photographs / "labels.csv").write_text("file,label\nlot-0/0.png,scratch\n")
     manifest, _, _ = ingested(photographs, labels_file="labels.csv")

@@ -130,6 +130,17 @@ def test_what_depends_on_the_world_is_never_taken_from_the_cache(compiled: Path)
     assert {"ingest", "crop-resize", "train", "evaluate"} == cached
 
 
+@pytest.mark.parametrize("name", ["training", "sweep"])
+def test_whatever_happens_the_end_of_a_run_is_told_to_mlflow(name: str, compiled: Path) -> None:
+    spec = documents(compiled, name)[0]
+    finish = spec["root"]["dag"]["tasks"]["finish"]
+    assert finish["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert finish["dependentTasks"] == ["exit-handler-1"]
+    assert not finish.get("cachingOptions")
+    steps = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    assert {"ingest", "crop-resize"} <= steps.keys()
+
+
 def test_a_wrong_key_of_the_cluster_is_named(tmp_path: Path) -> None:
     content = yaml.safe_load(PARAMS.read_text())
     content["kubeflow"]["steps"]["train"]["cpus"] = 4

@@ -1,0 +1,155 @@
+"""What a real MLflow server holds of a pipeline and its steps, and how steps go on while it is away."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from components.errors import UserError
+from components.tracking import runs
+from components.tracking.runs import StepRun, end_pipeline, record_pipeline, step_run
+from pipeline import pod
+from tests.conftest import PARAMETERS
+from tests.servers.mlflow_server import running_mlflow
+
+pytestmark = pytest.mark.integration
+TRAIN = {"train": PARAMETERS["train"]}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("tracking")
+    with running_mlflow(folder / "server", str(folder / "artifacts")) as uri:
+        yield uri
+
+
+@pytest.fixture(autouse=True)
+def impatient(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client of the server give up soon, and try again soon."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    monkeypatch.setattr(runs, "PAUSE_S", 2.0)
+    monkeypatch.setattr(runs, "PAUSE_TRIES", 0)
+
+
+@contextmanager
+def away(uri: str) -> Iterator[None]:
+    """Stop the server at this address, with its workers: it takes calls and never answers."""
+    port = f"--port={uri.rsplit(':')[-1]}"
+    main = next(child for child in psutil.Process().children() if port in child.cmdline())
+    processes = [main, *main.children(recursive=True)]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def launched(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FABGAN_RUN", name)
+
+
+def pipeline_named(name: str) -> Run:
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("fabgan")
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id], f"tags.`{runs.PIPELINE_TAG}` = '{name}'")[0]
+
+
+def steps_of(pipeline: Run) -> dict[str, Run]:
+    mine = f"tags.mlflow.parentRunId = '{pipeline.info.run_id}'"
+    return {str(run.info.run_name): run for run in MlflowClient().search_runs([pipeline.info.experiment_id], mine)}
+
+
+def test_a_launched_pipeline_stays_open_until_its_launcher_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched("one", monkeypatch)
+    record_pipeline(TRAIN)
+    with step_run("train", TRAIN):
+        pass
+    assert pipeline_named("one").info.status == "RUNNING"
+    with pytest.raises(ZeroDivisionError), step_run("train", TRAIN):
+        raise ZeroDivisionError
+    assert pipeline_named("one").info.status == "RUNNING"
+    end_pipeline("train: it divided by zero")
+    assert pipeline_named("one").info.status == "FAILED"
+    assert pipeline_named("one").data.tags[runs.FAILURE_TAG] == "train: it divided by zero"
+
+
+def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched("sweep", monkeypatch)
+    monkeypatch.setenv(runs.TRAINING, "{}")
+    for seed in (1, 2.0):  # Kubeflow makes floats of numbers
+        section = PARAMETERS["train"] | {"seed": seed}
+        pod.name_training(section)
+        with step_run("train", {"train": section}) as run:
+            run.finish({"loss_G": seed}, [], [])
+    end_pipeline()
+    parent = pipeline_named("sweep")
+    assert (parent.info.status, parent.data.metrics) == ("FINISHED", {})
+    steps = steps_of(parent)
+    assert steps.keys() == {f"train variant=paper image_size_px=64 seed={seed}" for seed in (1, 2)}
+    second = steps["train variant=paper image_size_px=64 seed=2"].data
+    assert second.metrics["loss_G"] == 2
+    assert {name: second.tags[name] for name in pod.AXES} == {"variant": "paper", "image_size_px": "64", "seed": "2"}
+
+
+def test_what_a_step_cannot_do_without_mlflow_is_an_error_of_the_step() -> None:
+    failed = pytest.raises(UserError, match=r"publish: MLflow at http:.* failed: no registry; mend it and run")
+    with failed, step_run("publish", {"publish": {}}):
+        raise MlflowException("no registry")
+
+
+def images_of_points(run: StepRun) -> list[int]:
+    return [point.step for point in MlflowClient().get_metric_history(run.run_id, "G")]
+
+
+def test_points_that_a_server_missed_are_sent_when_it_is_back(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with step_run("train", TRAIN) as run:
+        run.log({"G": 1.0}, 8)
+        with away(server):
+            run.log({"G": 2.0}, 16)
+            began_s = time.monotonic()
+            run.log({"G": 3.0}, 24)
+            assert time.monotonic() - began_s < 1  # the server is left alone for a while
+            time.sleep(runs.PAUSE_S)
+            run.log({"G": 4.0}, 32)
+        time.sleep(runs.PAUSE_S)
+        run.log({"G": 5.0}, 40)
+        assert images_of_points(run) == [8, 16, 24, 32, 40]
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    assert len(told) == 1
+    assert told[0].startswith(f"train: MLflow at {server} failed: ")
+    assert told[0].endswith("; the step goes on, and what it logs is sent later")
+
+
+def test_the_end_of_a_step_sends_what_is_kept(server: str) -> None:
+    with step_run("train", TRAIN) as run:
+        with away(server):
+            run.log({"G": 1.0}, 8)
+        run.log({"G": 2.0}, 16)
+    assert images_of_points(run) == [8, 16]
+
+
+def test_no_step_starts_without_the_server(server: str) -> None:
+    failed = pytest.raises(UserError, match=f"MLflow at {server} cannot be used")
+    with away(server), failed, step_run("train", TRAIN):
+        pass
+
+
+def test_a_step_ends_well_without_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as stack, step_run("train", TRAIN) as run:
+        stack.enter_context(away(server))
+        run.log({"G": 1.0}, 8)
+        run.finish({"images": 8}, [], [])
+    said = capsys.readouterr().err
+    assert "train: points that never reached MLflow: 1\n" in said
+    assert "its results are in its files only" in said
