@@ -109,6 +109,16 @@ def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlfl
     assert "failed" in parents[0].data.tags["fabgan.failure"]
 
 
+@pytest.mark.parametrize(
+    ("mistake", "words"), [("image_size_px=48", "image_size_px: "), ("model_name=a/b", "model_name: expected a name")]
+)
+def test_a_mistake_in_the_form_ends_the_first_task(mistake: str, words: str, project: Project) -> None:
+    failed = project.tried(f"fabgan pipeline run training --runner subprocess --image fabgan:0 --set {mistake}")
+    assert failed.returncode == 1
+    assert "Inner task failed: 'settings'" in failed.stderr
+    assert words in failed.stderr
+
+
 def test_a_form_that_does_not_fit_is_one_line(project: Project) -> None:
     failed = project.tried("fabgan pipeline run training --runner subprocess --image fabgan:0 --set sed=2")
     assert failed.returncode == 1
