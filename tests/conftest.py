@@ -109,9 +109,9 @@ def section(step: str, **changes: object) -> dict[str, Any]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, where several processes share the tests, those of a file, and those that need the image."""
+    """Keep together, where several processes share the tests, those of a file, and those that need the one engine."""
     for item in items:
-        group = "image" if "image" in getattr(item, "fixturenames", ()) else item.path.stem
+        group = "docker" if "docker_engine" in getattr(item, "fixturenames", ()) else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
 
