@@ -34,7 +34,7 @@ lint: install  ## Style, formatting, types, and the rules of who may import whom
 	PYTHONPATH=. $(BIN)/lint-imports
 
 test: lint .venv-s3/installed .venv-scan/installed  ## Everything that CI runs
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 scan: .venv-scan/installed  ## The manifests of deploy/, held against the Kubernetes API and what is known to be weak
 	deploy/scan.sh .venv-scan/bin

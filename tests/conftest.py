@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from bundle.engine import docker
 from components import crop_resize, ingest, storage
@@ -107,14 +108,6 @@ def section(step: str, **changes: object) -> dict[str, Any]:
     return PARAMETERS[step] | changes
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, where several processes share the tests, those of a file, and those that need the one engine."""
-    for item in items:
-        group = "docker" if "docker_engine" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture
 def rendered_source(tmp_path: Path) -> Path:
     """A .yaml source of a few small frames."""
@@ -157,11 +150,19 @@ def docker_engine() -> None:
         pytest.skip(f"no container engine to test with (tests/servers/docker_engine.sh starts one): {error}")
 
 
+def make(target: str) -> str:
+    """Make a target of the project, one at a time where several processes share the tests; return what was said."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "build" / ".lock"):
+        done = subprocess.run(["make", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def image(docker_engine: None) -> str:
     """The name of the container image of this checkout, built by `make image` where it is not up to date."""
-    done = subprocess.run(["make", "image"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    make("image")
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     return f"fabgan:{version}"
 

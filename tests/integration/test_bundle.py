@@ -18,7 +18,7 @@ from bundle.engine import docker, save_image
 from bundle.sbom import bill_of_materials
 from bundle.wheels import normal_name, read_wheels
 from components.files import read_json
-from tests.conftest import RENDERED, ROOT
+from tests.conftest import RENDERED, ROOT, make
 from tests.projects import Project
 from tests.servers.bucket import Bucket
 
@@ -31,8 +31,7 @@ OVERLAY = "- {{name: fabgan, newName: {image}}}\n- {{name: postgres, newName: {h
 @pytest.fixture(scope="session")
 def bundle(image: str) -> Path:
     """The bundle of this checkout, by `make bundle`. Not to be changed."""
-    done = subprocess.run(["make", "bundle"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    make("bundle")
     return ROOT / "build" / "bundle" / image.replace(":", "-")
 
 

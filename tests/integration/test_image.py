@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from bundle.engine import docker
 from components.errors import UserError
 from components.files import read_json
 from components.provenance import git_commit
-from tests.conftest import PARAMETERS, RENDERED, ROOT
+from tests.conftest import PARAMETERS, RENDERED, ROOT, make
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
@@ -175,8 +174,7 @@ def test_mlflow_server_with_accounts_answers_and_refuses_strangers(image: str) -
 
 
 def test_image_is_not_built_anew_from_equal_inputs(image: str) -> None:
-    done = subprocess.run(["make", "image"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert f"{image} is up to date" in done.stdout
+    assert f"{image} is up to date" in make("image")
 
 
 def test_build_reaches_no_network(image: str) -> None:
