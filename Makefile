@@ -33,8 +33,9 @@ lint: install  ## Style, formatting, types, and the rules of who may import whom
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
+# Processes that share the tests also share the cores: threads that wait for each other would halve their speed.
 test: lint .venv-s3/installed .venv-scan/installed  ## Everything that CI runs
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 scan: .venv-scan/installed  ## The manifests of deploy/, held against the Kubernetes API and what is known to be weak
 	deploy/scan.sh .venv-scan/bin

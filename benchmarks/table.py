@@ -26,12 +26,13 @@ from benchmarks.memory import MIB, peak_bytes, reset_peak, status_bytes
 from benchmarks.table_report import markdown
 from components import crop_resize, ingest
 from components.crop_resize import CropResizeParameters
-from components.dataset import load_packages
+from components.dataset import load_packages, open_packages
 from components.errors import UserError
 from components.generators import latents
 from components.images import write_png
 from components.ingest import IngestParameters
-from components.judging import load_held_out, measure
+from components.judging import look, look_at_real, measure
+from components.progress import Progress
 from components.sheets import image_grid
 from model.pixels import to_uint8
 from model.streams import random_stream
@@ -209,12 +210,17 @@ def _contestant(run: Run, steps: int, device: torch.device) -> Contestant:
 
 
 def _measured(run: Run, contestant: Contestant, device: torch.device) -> dict[str, float]:
-    held_out = load_held_out(run.packages, run.image_size_px, run.generated_images, run.seed)
-    untrained = _samples(run, _contestant(run, 1, device), device)
     made_NCHW = _samples(run, contestant, device)
+    untrained_NCHW = _samples(run, _contestant(run, 1, device), device)
     name = f"{run.variant}_{run.image_size_px}_{run.seed}.png"
     write_png(run.sheets / name, image_grid(made_NCHW[:SHEET_IMAGES]))
-    measures = measure(made_NCHW, untrained, held_out, load_packages(run.packages, run.image_size_px))
+    real = open_packages(run.packages, run.image_size_px)
+    progress = Progress(f"table: {run.variant}", len(real.listed) + 2 * run.generated_images, "images")
+    seen = look_at_real(real, run.seed, progress)
+    generated, untrained = (
+        look(x_NCHW, random_stream(run.seed, "patches"), progress) for x_NCHW in (made_NCHW, untrained_NCHW)
+    )
+    measures = measure(generated, untrained, seen, run.seed)
     return {name: round(value, 4) for name, value in asdict(measures).items()}
 
 

@@ -1,8 +1,9 @@
-"""Packages as tensors: what `crop_resize` wrote, verified and held in memory as uint8.
+"""Packages as tensors: what `crop_resize` wrote, verified as it is read.
 
 Dimensions: N images, C channels, H W pixels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,21 +16,42 @@ from components.images import UnusableImageError, read_image
 from components.manifest import Package, PackageManifest, Split, read_manifest
 
 
-def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Tensor:
-    """Return the packages of one split (or of both), N x C x H x W, uint8, in the manifest's order.
+@dataclass(frozen=True)
+class Packages:
+    """The packages of a folder at one size, in the manifest's order; iterating reads them one by one."""
 
-    Raises UserError for a size that was not made, an empty split, or a file that differs from the manifest.
-    """
+    folder: Path
+    size_px: int
+    listed: list[Package]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield images, C x H x W uint8; one that differs from the manifest is a UserError."""
+        return (_load(self.folder, package, str(self.size_px)) for package in self.listed)
+
+    def chosen(self, places: list[int]) -> "Packages":
+        """Return the packages at these places of the list."""
+        return Packages(self.folder, self.size_px, [self.listed[place] for place in places])
+
+
+def open_packages(folder: Path, size_px: int, split: Split | None = None) -> Packages:
+    """Return the packages of one split, or of both; a size that was not made, or an empty split, is a UserError."""
     manifest = read_manifest(folder, PackageManifest)
     if size_px not in manifest.sizes_px:
         made = ", ".join(str(size) for size in manifest.sizes_px)
         raise UserError(f"{folder}: no images of {size_px} px; crop_resize.sizes_px made {made}")
-    packages = [package for package in manifest.images if split in (None, package.split)]
-    if not packages:
+    listed = [package for package in manifest.images if split in (None, package.split)]
+    if not listed:
         raise UserError(f"{folder}: no {split} images; see ingest.held_out_share and the number of lots")
-    x_NCHW = torch.empty(len(packages), manifest.channels, size_px, size_px, dtype=torch.uint8)
-    for x_CHW, package in zip(x_NCHW, packages, strict=True):
-        x_CHW.copy_(_load(folder, package, str(size_px)))
+    return Packages(folder, size_px, listed)
+
+
+def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Tensor:
+    """Return the packages that `open_packages` names, all in memory: N x C x H x W, uint8."""
+    packages = open_packages(folder, size_px, split)
+    channels = read_manifest(folder, PackageManifest).channels
+    x_NCHW = torch.empty(len(packages.listed), channels, size_px, size_px, dtype=torch.uint8)
+    for x_CHW, image_CHW in zip(x_NCHW, packages, strict=True):
+        x_CHW.copy_(image_CHW)
     return x_NCHW
 
 

@@ -5,19 +5,22 @@ beside what the same measure says of two halves of the real images (the floor) a
 first training step (the ceiling).
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from components.dataset import load_packages
+from components.dataset import Packages, open_packages
 from components.files import atomic_folder, check_replaceable
-from components.generators import load_card, load_generator, untrained_generator
-from components.images import write_png
-from components.judging import HeldOut, Measures, held_out_sha256, load_held_out, measure
+from components.generators import generate, load_card, load_generator, untrained_generator
+from components.images import Pixels, write_png
+from components.judging import Measures, RealSeen, Seen, held_out_sha256, look, look_at_real, measure
 from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, parameters
+from components.progress import Progress
 from components.sheets import image_grid, side_by_side
+from components.variants import Generator
 from components.verdict import FILE_NAME as VERDICT
 from components.verdict import Verdict, write_verdict
 from model.streams import random_stream
@@ -55,24 +58,37 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, report: Pat
     check_replaceable(report, VERDICT)
     card = load_card(generator)
     trained = load_generator(generator)
-    size_px = trained.config.image_size_px
-    held_out = load_held_out(packages, size_px, params.generated_images, params.seed)
-    generated = held_out.samples(trained)
-    untrained = held_out.samples(untrained_generator(trained, params.seed))
-    measures = measure(generated, untrained, held_out, load_packages(packages, size_px))
+    real = open_packages(packages, trained.config.image_size_px)
+    real_seen, generated, untrained = _seen(trained, real, params)
+    measures = measure(generated, untrained, real_seen, params.seed)
     reasons = _objections(measures, params)
     verdict = Verdict(
         passed=not reasons,
         reasons=reasons,
         weights_sha256=card["weights_sha256"],
-        held_out_sha256=held_out_sha256(packages, size_px),
-        held_out_images=len(held_out.x_NCHW),
+        held_out_sha256=held_out_sha256(packages, real.size_px),
+        held_out_images=len(real_seen.held_out.features_NF),
         generated_images=params.generated_images,
         seed=params.seed,
         metrics=asdict(measures),
     )
-    _write_report(report, verdict, generated, held_out)
+    sheet = _sheet(trained, open_packages(packages, real.size_px, "held_out"), params)
+    with atomic_folder(report, VERDICT) as partial:
+        write_verdict(partial, verdict)
+        write_png(partial / "samples_beside_real.png", sheet)
     return {**asdict(measures), "passed": float(verdict.passed)}
+
+
+def _seen(trained: Generator, real: Packages, params: EvaluateParameters) -> tuple[RealSeen, Seen, Seen]:
+    """Look at the real images, at generated ones, and at those of the generator before its first training step."""
+    count, seed = params.generated_images, params.seed
+    progress = Progress("evaluate", len(real.listed) + 2 * count, "images")
+    real_seen = look_at_real(real, seed, progress)
+    generated, untrained = (
+        look(generate(generator, count, seed), random_stream(seed, "patches", "generated"), progress)
+        for generator in (trained, untrained_generator(trained, seed))
+    )
+    return real_seen, generated, untrained
 
 
 def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
@@ -89,14 +105,10 @@ def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
     return objections
 
 
-def _write_report(report: Path, verdict: Verdict, generated_NCHW: Tensor, held_out: HeldOut) -> None:
-    chosen = torch.randperm(len(held_out.x_NCHW), generator=random_stream(verdict.seed, "sheet"))
-    sheet = side_by_side(
-        {
-            "generated": image_grid(generated_NCHW[:SHEET_IMAGES]),
-            "real, held out": image_grid(held_out.x_NCHW[chosen[:SHEET_IMAGES]]),
-        }
-    )
-    with atomic_folder(report, VERDICT) as partial:
-        write_verdict(partial, verdict)
-        write_png(partial / "samples_beside_real.png", sheet)
+def _sheet(trained: Generator, held_out: Packages, params: EvaluateParameters) -> Pixels:
+    chosen = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:SHEET_IMAGES]
+    shown: dict[str, Iterable[Tensor]] = {
+        "generated": generate(trained, min(SHEET_IMAGES, params.generated_images), params.seed),
+        "real, held out": held_out.chosen(chosen.tolist()),
+    }
+    return side_by_side({caption: image_grid(torch.stack(list(images))) for caption, images in shown.items()})

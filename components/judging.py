@@ -1,21 +1,23 @@
 """How a generator is measured against the held-out images: the same way when it is evaluated and when it is compared.
 
-Dimensions: N images, C channels, H W pixels, F features.
+Images are looked at one after the other, and let go: at 4096 px, a thousand of them would fill 50 GB.
+
+Dimensions: N images, C channels, H W pixels, F features, P patches an image, O orders of difference (1, 2).
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from components.dataset import load_packages
+from components.dataset import Packages, open_packages
 from components.errors import UserError
-from components.generators import generate
-from components.manifest import PackageManifest, read_manifest
-from components.variants import Generator
+from components.progress import Progress
 from model.measures import (
+    border_steps,
     frechet_distance,
     mean_pairwise_distance,
     random_features,
@@ -58,55 +60,82 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """The real images that a generator never saw, and how many generated ones are held against them."""
+class Seen:
+    """What is kept of images that were looked at."""
 
-    x_NCHW: Tensor
     features_NF: Tensor
-    generated_images: int
-    seed: int
+    patches_NPF: Tensor
+    """Features of patches."""
+    steps_NO2: Tensor
+    """`border_steps`."""
 
-    def samples(self, generator: Generator) -> Tensor:
-        """Return the generated images that are measured, uint8."""
-        x_NCHW = torch.empty(self.generated_images, *self.x_NCHW.shape[1:], dtype=torch.uint8)
-        for x_CHW, made_CHW in zip(x_NCHW, generate(generator, self.generated_images, self.seed), strict=True):
-            x_CHW.copy_(made_CHW)
-        return x_NCHW
+    def chosen(self, places_N: Tensor) -> "Seen":
+        """Return what was kept of some of the images; `places_N` are their places, or say of each whether it counts."""
+        return Seen(self.features_NF[places_N], self.patches_NPF[places_N], self.steps_NO2[places_N])
 
-    def frechet_random(self, x_NCHW: Tensor) -> float:
-        """Return the Frechet distance of images to the held-out ones."""
-        return frechet_distance(random_features(x_NCHW), self.features_NF)
+    def frechet_random(self, other: "Seen") -> float:
+        """Return the Frechet distance of whole images to others."""
+        return frechet_distance(self.features_NF, other.features_NF)
 
-    def frechet_random_patches(self, x_NCHW: Tensor) -> float:
-        """Return the Frechet distance of patches of images to patches of the held-out ones."""
-        return _patches_distance(x_NCHW, self.x_NCHW, self.seed)
-
-
-def load_held_out(packages: Path, size_px: int, generated_images: int, seed: int) -> HeldOut:
-    """Return the held-out images of the `packages` folder at one size; fewer than two are a UserError."""
-    x_NCHW = load_packages(packages, size_px, "held_out")
-    if len(x_NCHW) < LEAST_HELD_OUT:
-        raise UserError(f"{packages}: only {len(x_NCHW)} held-out image; raise ingest.held_out_share")
-    return HeldOut(x_NCHW, random_features(x_NCHW), generated_images, seed)
+    def frechet_random_patches(self, other: "Seen") -> float:
+        """Return the Frechet distance of patches to patches of others."""
+        return frechet_distance(self.patches_NPF.flatten(0, 1), other.patches_NPF.flatten(0, 1))
 
 
-def measure(generated_NCHW: Tensor, untrained_NCHW: Tensor, held_out: HeldOut, real_NCHW: Tensor) -> Measures:
-    """Return the measures of generated images; `real_NCHW` are all real ones. Images too small are a UserError."""
-    order = torch.randperm(len(real_NCHW), generator=random_stream(held_out.seed, "floor"))
-    first, second = real_NCHW[order].tensor_split(2)
-    generated_features = random_features(generated_NCHW)
+@dataclass(frozen=True)
+class RealSeen:
+    """What is kept of the real images, and which of them no generator has learned from."""
+
+    every: Seen
+    held_out: Seen
+
+
+def look(images: Iterable[Tensor], stream: torch.Generator, progress: Progress) -> Seen:
+    """Look at images, C x H x W uint8, and let them go; `stream` draws where their patches lie.
+
+    Raises UserError for images too small to judge their seams.
+    """
+    seen = []
+    for x_CHW in images:
+        seen.append(_look_at(x_CHW[None], stream))
+        progress.advance(1)
+    return Seen(*(torch.cat(kept) for kept in zip(*seen, strict=True)))
+
+
+def _look_at(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    patches_PCHW = random_patches(x_1CHW, PATCH_PX, PATCHES_PER_IMAGE, stream)
     try:
-        seams = seam_visibility(generated_NCHW, held_out.x_NCHW, GRID)
-        low, high = seam_interval(held_out.x_NCHW, GRID, random_stream(held_out.seed, "seams"))
+        return random_features(x_1CHW), random_features(patches_PCHW)[None], border_steps(x_1CHW, GRID)
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
+
+
+def look_at_real(packages: Packages, seed: int, progress: Progress) -> RealSeen:
+    """Look at all real images; fewer than two held-out ones are a UserError."""
+    held_out_N = torch.tensor([package.split == "held_out" for package in packages.listed])
+    if (count := int(held_out_N.sum())) < LEAST_HELD_OUT:
+        raise UserError(f"{packages.folder}: only {count} held-out image(s); raise ingest.held_out_share")
+    every = look(packages, random_stream(seed, "patches", "real"), progress)
+    return RealSeen(every, every.chosen(held_out_N))
+
+
+def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Measures:
+    """Return the measures of generated images; real ones that are flat are a UserError."""
+    order_N = torch.randperm(len(real.every.features_NF), generator=random_stream(seed, "floor"))
+    first, second = map(real.every.chosen, order_N.tensor_split(2))
+    try:
+        seams = seam_visibility(generated.steps_NO2, real.held_out.steps_NO2)
+        low, high = seam_interval(real.held_out.steps_NO2, random_stream(seed, "seams"))
+    except ValueError as error:
+        raise UserError(f"seams cannot be judged: {error}") from error
+    of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
     return Measures(
-        frechet_random=frechet_distance(generated_features, held_out.features_NF),
-        frechet_random_floor=frechet_distance(random_features(first), random_features(second)),
-        frechet_random_untrained=held_out.frechet_random(untrained_NCHW),
-        frechet_random_patches=held_out.frechet_random_patches(generated_NCHW),
-        frechet_random_patches_floor=_patches_distance(first, second, held_out.seed),
-        diversity=mean_pairwise_distance(generated_features) / mean_pairwise_distance(held_out.features_NF),
+        frechet_random=generated.frechet_random(real.held_out),
+        frechet_random_floor=first.frechet_random(second),
+        frechet_random_untrained=untrained.frechet_random(real.held_out),
+        frechet_random_patches=generated.frechet_random_patches(real.held_out),
+        frechet_random_patches_floor=first.frechet_random_patches(second),
+        diversity=of_generated / of_real,
         ser1=seams.ser1,
         ser2=seams.ser2,
         ser_real_low=low,
@@ -114,18 +143,8 @@ def measure(generated_NCHW: Tensor, untrained_NCHW: Tensor, held_out: HeldOut, r
     )
 
 
-def _patches_distance(a_NCHW: Tensor, b_NCHW: Tensor, seed: int) -> float:
-    features = (
-        random_features(random_patches(x_NCHW, PATCH_PX, PATCHES_PER_IMAGE, random_stream(seed, "patches", side)))
-        for side, x_NCHW in enumerate((a_NCHW, b_NCHW))
-    )
-    return frechet_distance(*features)
-
-
 def held_out_sha256(packages: Path, size_px: int) -> str:
     """Return the digest of the held-out images of one size, whatever their order or names."""
-    manifest = read_manifest(packages, PackageManifest)
-    if size_px not in manifest.sizes_px:
-        raise UserError(f"{packages}: no images of {size_px} px; see crop_resize.sizes_px")
-    digests = sorted(image.sha256[str(size_px)] for image in manifest.images if image.split == "held_out")
+    held_out = open_packages(packages, size_px, "held_out").listed
+    digests = sorted(package.sha256[str(size_px)] for package in held_out)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -9,15 +9,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.dataset import open_packages
 from components.errors import UserError
 from components.files import write_json
-from components.generators import load_card, load_generator
-from components.judging import held_out_sha256, load_held_out
+from components.generators import generate, load_card, load_generator
+from components.judging import held_out_sha256, look
 from components.parameters import digest, parameters
+from components.progress import Progress
 from components.provenance import git_commit
 from components.tracking.registry import Registry, Version
 from components.variants import Generator
 from components.verdict import Verdict, read_verdict
+from model.streams import random_stream
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"
@@ -105,8 +108,13 @@ def _kind(generator: Generator) -> str:
 
 def _against(champion: Generator, number: int, verdict: Verdict, packages: Path) -> _Decision:
     """Measure the champion on the held-out images of the verdict and compare."""
-    held_out = load_held_out(packages, champion.config.image_size_px, verdict.generated_images, verdict.seed)
-    theirs, ours = held_out.frechet_random(held_out.samples(champion)), verdict.metrics["frechet_random"]
+    held_out = open_packages(packages, champion.config.image_size_px, "held_out")
+    progress = Progress("publish", len(held_out.listed) + verdict.generated_images, "images")
+    real, generated = (
+        look(images, random_stream(verdict.seed, "patches"), progress)
+        for images in (held_out, generate(champion, verdict.generated_images, verdict.seed))
+    )
+    theirs, ours = generated.frechet_random(real), verdict.metrics["frechet_random"]
     comparison = f"frechet_random {ours:.4g}, and {theirs:.4g} of version {number}, on the same images"
     return _Decision(ours < theirs, comparison)
 

@@ -1,9 +1,13 @@
 """How far generated images are from real ones, and how visible their seams are.
 
+Images are looked at one by one or a few at a time, and what is kept of each is small: whatever their size and number,
+no more of them than that need be in memory.
+
 Dimensions: N images, C channels, H W pixels, F features, O orders of difference (1, 2).
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -16,8 +20,6 @@ FEATURE_SEED = 20240229
 FEATURE_WIDTHS = (16, 32, 64)
 SEAM_OFFSETS_PX = range(3, 17)
 RESAMPLES = 500
-IMAGES_AT_ONCE = 8
-"""As floats; all images together are held as uint8 alone."""
 
 
 class RandomFeatures(nn.Module):
@@ -48,10 +50,13 @@ class RandomFeatures(nn.Module):
         return torch.cat(means, dim=1).double()
 
 
-def random_features(x_NCHW: Tensor, batch: int = 32) -> Tensor:
-    """Return the N x F random features of uint8 images, a few images at a time."""
-    network = RandomFeatures(x_NCHW.shape[1])
-    return torch.cat([network(part) for part in torch.split(x_NCHW, batch)])
+_network = cache(RandomFeatures)
+
+
+def random_features(x_NCHW: Tensor) -> Tensor:
+    """Return the N x F random features (float64) of uint8 images."""
+    features_NF: Tensor = _network(x_NCHW.shape[1])(x_NCHW)
+    return features_NF
 
 
 def frechet_distance(a_NF: Tensor, b_NF: Tensor) -> float:
@@ -88,51 +93,14 @@ class SeamVisibility:
     """From the size of the steps less the mean of their two neighbours: what stands out of a slope."""
 
 
-def seam_visibility(generated_NCHW: Tensor, real_NCHW: Tensor, grid: int) -> SeamVisibility:
-    """Return the seam excess ratios of uint8 images at the inner borders of a g x g grid.
+def border_steps(x_NCHW: Tensor, grid: int) -> Tensor:
+    """Return what `seam_visibility` compares, of uint8 images at the inner borders of a g x g grid: N x O x 2.
 
-    [mean |step across the border| / mean |step at 3..16 px from it|] of the generated images over the same of the
-    real ones, both directions together; flat generated images give 0. Raises ValueError where regions are too small
-    to hold the offsets, or real images are flat.
+    Per image and order, the mean size of the steps across the borders, and at 3..16 px from them, both directions
+    together. Raises ValueError where regions are too small to hold the offsets.
     """
-    generated, real = (_border_steps(x_NCHW, grid) for x_NCHW in (generated_NCHW, real_NCHW))
-    return SeamVisibility(*_excess_ratios(generated, real).tolist())
-
-
-def seam_interval(real_NCHW: Tensor, grid: int, stream: torch.Generator, share: float = 0.95) -> tuple[float, float]:
-    """Return between which values SER1 and SER2 of real images against real images lie, in `share` of the cases.
-
-    Bootstrapped: both sides are drawn from the same images with replacement, and the wider interval of the two
-    ratios is returned. Generated images inside of it cannot be told from real ones by their borders.
-    """
-    steps = _border_steps(real_NCHW, grid)
-    draws = torch.randint(len(steps), (2, RESAMPLES, len(steps)), generator=stream)
-    ratios = torch.stack([_excess_ratios(steps[a], steps[b]) for a, b in zip(*draws, strict=True)])
-    tail = (1 - share) / 2
-    low, high = ratios.quantile(tail, dim=0), ratios.quantile(1 - tail, dim=0)
-    return float(low.min()), float(high.max())
-
-
-def _excess_ratios(generated_NO2: Tensor, real_NO2: Tensor) -> Tensor:
-    """Return SER1 and SER2 from steps as `_border_steps` gives them."""
-    excess = []
-    for steps_O2 in (generated_NO2.mean(dim=0), real_NO2.mean(dim=0)):
-        at_border, away = steps_O2.unbind(dim=1)
-        excess.append(torch.where(away > 0, at_border / away, 0.0))
-    generated, real = excess
-    if not (real > 0).all():
-        raise ValueError("the real images have no structure at the borders to compare with")
-    return generated / real
-
-
-def _border_steps(x_NCHW: Tensor, grid: int) -> Tensor:
-    """Return per image the mean step across the inner borders and away from them, of both orders: N x 2 x 2."""
     if x_NCHW.shape[-1] // grid <= SEAM_OFFSETS_PX.stop + 1:
         raise ValueError(f"regions of {x_NCHW.shape[-1] // grid} px are too small to judge seams")
-    return torch.cat([_border_steps_of(part, grid) for part in torch.split(x_NCHW, IMAGES_AT_ONCE)])
-
-
-def _border_steps_of(x_NCHW: Tensor, grid: int) -> Tensor:
     directions = (x_NCHW, x_NCHW.transpose(-1, -2))
     orders = [sum(_steps(x, grid, order) for x in directions) for order in (1, 2)]
     return torch.stack([torch.as_tensor(steps_N2) for steps_N2 in orders], dim=1)
@@ -148,6 +116,40 @@ def _steps(x_NCHW: Tensor, grid: int, order: int) -> Tensor:
     borders = [region_px * column - 1 for column in range(1, grid)]
     away = [border + sign * offset for border in borders for offset in SEAM_OFFSETS_PX for sign in (-1, 1)]
     return torch.stack([size_NW[:, borders].mean(dim=1), size_NW[:, away].mean(dim=1)], dim=1)
+
+
+def seam_visibility(generated_NO2: Tensor, real_NO2: Tensor) -> SeamVisibility:
+    """Return the seam excess ratios of images whose `border_steps` these are.
+
+    [mean |step across the border| / mean |step away from it|] of the generated images over the same of the real ones;
+    flat generated images give 0. Raises ValueError where real images are flat.
+    """
+    return SeamVisibility(*_excess_ratios(generated_NO2, real_NO2).tolist())
+
+
+def seam_interval(real_NO2: Tensor, stream: torch.Generator, share: float = 0.95) -> tuple[float, float]:
+    """Return between which values SER1 and SER2 of real images against real images lie, in `share` of the cases.
+
+    Bootstrapped: both sides are drawn from the same images with replacement, and the wider interval of the two
+    ratios is returned. Generated images inside of it cannot be told from real ones by their borders.
+    """
+    draws = torch.randint(len(real_NO2), (2, RESAMPLES, len(real_NO2)), generator=stream)
+    ratios = torch.stack([_excess_ratios(real_NO2[a], real_NO2[b]) for a, b in zip(*draws, strict=True)])
+    tail = (1 - share) / 2
+    low, high = ratios.quantile(tail, dim=0), ratios.quantile(1 - tail, dim=0)
+    return float(low.min()), float(high.max())
+
+
+def _excess_ratios(generated_NO2: Tensor, real_NO2: Tensor) -> Tensor:
+    """Return SER1 and SER2."""
+    excess = []
+    for steps_O2 in (generated_NO2.mean(dim=0), real_NO2.mean(dim=0)):
+        at_border, away = steps_O2.unbind(dim=1)
+        excess.append(torch.where(away > 0, at_border / away, 0.0))
+    generated, real = excess
+    if not (real > 0).all():
+        raise ValueError("the real images have no structure at the borders to compare with")
+    return generated / real
 
 
 def mean_pairwise_distance(features_NF: Tensor) -> float:

@@ -38,8 +38,9 @@ COLOURS = re.compile(r"\x1b\[\d+m")
 EXECUTOR = "[KFP Executor "
 LAST_LINES = 20
 MEMORY_SHARE = 0.9
-SERVICES = ("MLFLOW_", "AWS_")
-"""Environment variables with these beginnings name services, and go into the containers."""
+PASSED_ON = ("MLFLOW_", "AWS_", "OMP_")
+"""Environment variables with these beginnings go into the containers: they name services, and the number of threads,
+on which the last bits of the weights depend."""
 
 
 @dataclass
@@ -125,13 +126,13 @@ def _state(form: Mapping[str, Any]) -> list[str]:
 
 
 def _environment(root: Path, identity: str) -> dict[str, str]:
-    services = {name: value for name, value in os.environ.items() if name.startswith(SERVICES)}
+    passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
     own = {
         "FABGAN_RUN": identity,
         "FABGAN_CHECKPOINTS": str(root / "checkpoints"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
     }
-    return own | services
+    return own | passed_on
 
 
 def _processes(run: _Run) -> tuple[local.SubprocessRunner, str]:

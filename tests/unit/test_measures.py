@@ -5,6 +5,8 @@ import torch
 
 from model.measures import (
     RandomFeatures,
+    SeamVisibility,
+    border_steps,
     frechet_distance,
     mean_pairwise_distance,
     random_features,
@@ -20,6 +22,14 @@ def noise(seed: int, count: int = 64, size_px: int = 64) -> torch.Tensor:
     coarse = torch.rand(count, 3, size_px // 4, size_px // 4, generator=stream)
     smooth = torch.nn.functional.interpolate(coarse, size=(size_px, size_px), mode="bicubic", align_corners=False)
     return smooth.mul(255).clamp(0, 255).to(torch.uint8)
+
+
+def seams(generated: torch.Tensor, real: torch.Tensor) -> SeamVisibility:
+    return seam_visibility(border_steps(generated, grid=2), border_steps(real, grid=2))
+
+
+def interval(real: torch.Tensor) -> tuple[float, float]:
+    return seam_interval(border_steps(real, grid=2), torch.Generator().manual_seed(1))
 
 
 def test_distance_of_a_set_to_itself_is_nothing() -> None:
@@ -57,7 +67,8 @@ def test_random_network_is_pinned() -> None:
 
 def test_features_do_not_depend_on_the_batch() -> None:
     x = noise(0, count=10)
-    torch.testing.assert_close(random_features(x, batch=3), random_features(x, batch=10))
+    one_by_one = torch.cat([random_features(x_1CHW) for x_1CHW in torch.split(x, 1)])
+    torch.testing.assert_close(one_by_one, random_features(x))
 
 
 def test_features_tell_blurred_images_from_sharp_ones() -> None:
@@ -68,52 +79,52 @@ def test_features_tell_blurred_images_from_sharp_ones() -> None:
 
 
 def test_images_like_the_real_ones_show_no_seam() -> None:
-    seams = seam_visibility(noise(1, 256), noise(2, 256), grid=2)
-    assert seams.ser1 == pytest.approx(1, abs=0.1)
-    assert seams.ser2 == pytest.approx(1, abs=0.1)
+    found = seams(noise(1, 256), noise(2, 256))
+    assert found.ser1 == pytest.approx(1, abs=0.1)
+    assert found.ser2 == pytest.approx(1, abs=0.1)
 
 
 def test_a_brighter_half_is_a_seam() -> None:
     x = noise(1, 256)
     x[..., 32:] = (x[..., 32:].float() * 0.8).to(torch.uint8)
-    seams = seam_visibility(x, noise(2, 256), grid=2)
-    assert seams.ser1 > 1.15
-    assert seams.ser2 > 2
+    found = seams(x, noise(2, 256))
+    assert found.ser1 > 1.15
+    assert found.ser2 > 2
 
 
 def test_a_doubled_column_is_a_seam_below_one() -> None:
     x = noise(1, 256)
     x[..., 32] = x[..., 31]
     x[..., 32, :] = x[..., 31, :]
-    assert seam_visibility(x, noise(2, 256), grid=2).ser1 == pytest.approx(0, abs=1e-6)
+    assert seams(x, noise(2, 256)).ser1 == pytest.approx(0, abs=1e-6)
 
 
 def test_regions_too_small_for_the_offsets_are_refused() -> None:
     with pytest.raises(ValueError, match="too small"):
-        seam_visibility(noise(1, 2, 32), noise(2, 2, 32), grid=2)
+        border_steps(noise(1, 2, 32), grid=2)
 
 
 def test_flat_generated_images_have_no_steps_and_flat_real_ones_are_no_measure() -> None:
     flat = torch.full((4, 3, 64, 64), 128, dtype=torch.uint8)
-    seams = seam_visibility(flat, noise(2), grid=2)
-    assert (seams.ser1, seams.ser2) == (0, 0)
+    found = seams(flat, noise(2))
+    assert (found.ser1, found.ser2) == (0, 0)
     with pytest.raises(ValueError, match="no structure"):
-        seam_visibility(noise(1), flat, grid=2)
+        seams(noise(1), flat)
 
 
 def test_interval_of_real_images_holds_real_images_and_no_seam() -> None:
-    low, high = seam_interval(noise(1, 256), grid=2, stream=torch.Generator().manual_seed(1))
+    low, high = interval(noise(1, 256))
     assert 0.8 < low < 1 < high < 1.2
-    seams = seam_visibility(noise(3, 256), noise(1, 256), grid=2)
-    assert low - 0.01 <= seams.ser1 <= high + 0.01
+    found = seams(noise(3, 256), noise(1, 256))
+    assert low - 0.01 <= found.ser1 <= high + 0.01
     x = noise(3, 256)
     x[..., 32:] = (x[..., 32:].float() * 0.8).to(torch.uint8)
-    assert seam_visibility(x, noise(1, 256), grid=2).ser1 > high
+    assert seams(x, noise(1, 256)).ser1 > high
 
 
 def test_interval_is_narrower_for_more_images() -> None:
     def width(count: int) -> float:
-        low, high = seam_interval(noise(1, count), grid=2, stream=torch.Generator().manual_seed(1))
+        low, high = interval(noise(1, count))
         return high - low
 
     assert width(256) < 0.7 * width(32)

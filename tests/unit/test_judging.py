@@ -1,0 +1,70 @@
+"""Images are looked at one by one, and what is kept of them is what the measures need."""
+
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from components.dataset import Packages, open_packages
+from components.errors import UserError
+from components.judging import look, look_at_real, measure
+from components.progress import Progress
+from model.streams import random_stream
+
+
+def noise(count: int, size_px: int = 64) -> Iterator[torch.Tensor]:
+    stream = torch.Generator().manual_seed(1)
+    return (torch.randint(256, (3, size_px, size_px), generator=stream, dtype=torch.uint8) for _ in range(count))
+
+
+def progress() -> Progress:
+    return Progress("test", 1000, "images")
+
+
+def test_no_more_than_two_images_are_held_at_a_time() -> None:
+    held: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    most = 0
+
+    def watched() -> Iterator[torch.Tensor]:
+        nonlocal most
+        for x_CHW in noise(12):
+            held.add(x_CHW)
+            most = max(most, len(held))
+            yield x_CHW
+
+    seen = look(watched(), random_stream(1), progress())
+    assert len(seen.features_NF) == len(seen.patches_NPF) == len(seen.steps_NO2) == 12
+    assert most <= 2
+
+
+def test_held_out_images_are_found_among_the_real_ones(packages: Path) -> None:
+    real = look_at_real(open_packages(packages, 64), 1, progress())
+    alone = look(open_packages(packages, 64, "held_out"), random_stream(1), progress())
+    assert torch.equal(real.held_out.features_NF, alone.features_NF)
+    assert torch.equal(real.held_out.steps_NO2, alone.steps_NO2)
+    assert len(real.held_out.features_NF) < len(real.every.features_NF)
+
+
+def test_held_out_images_against_themselves_are_at_no_distance(packages: Path) -> None:
+    real = look_at_real(open_packages(packages, 64), 1, progress())
+    untrained = look(noise(8), random_stream(1), progress())
+    measures = measure(real.held_out, untrained, real, seed=1)
+    assert measures.frechet_random == pytest.approx(0, abs=1e-9)
+    assert measures.frechet_random_patches == pytest.approx(0, abs=1e-9)
+    assert (measures.diversity, measures.ser1, measures.ser2) == pytest.approx((1, 1, 1))
+    assert measures.frechet_random_untrained > 10 * measures.frechet_random_floor > 0
+
+
+def test_one_held_out_image_is_refused(packages: Path) -> None:
+    real = open_packages(packages, 64)
+    splits = [package.split for package in real.listed]
+    few: Packages = real.chosen([place for place, split in enumerate(splits) if split == "train"])
+    with pytest.raises(UserError, match=r"only 0 held-out image\(s\); raise ingest.held_out_share"):
+        look_at_real(few, 1, progress())
+
+
+def test_images_too_small_for_seams_are_refused() -> None:
+    with pytest.raises(UserError, match="seams cannot be judged: regions of 16 px are too small"):
+        look(noise(2, 32), random_stream(1), progress())
