@@ -88,7 +88,9 @@ def run(
     check_replaceable(report, LOSSES)
     processes = launched()
     x_NCHW = load_packages(packages, params.image_size_px, "train")
-    _check_batch(params.batch_size, len(x_NCHW), processes.count)
+    check_processes(params, processes.count)
+    if len(x_NCHW) < params.batch_size:
+        raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
     labels = _labels(params, packages)
     training = _new_training(params, x_NCHW.shape[1], labels, processes)
     data_sha256 = manifest_digest(packages)
@@ -104,11 +106,18 @@ def run(
     return _final_figures(training, points)
 
 
-def _check_batch(size: int, images: int, processes: int) -> None:
-    if images < size:
-        raise UserError(f"train.batch_size: {size} is more than the {images} training images")
-    if size % processes:
-        raise UserError(f"train.batch_size: {size} images cannot be divided evenly by {processes} processes")
+def check_processes(params: TrainParameters, count: int) -> None:
+    """Raise UserError where so many processes, or GPUs, cannot train together with these parameters."""
+    if count == 1:
+        return
+    if params.variant == "paper":
+        raise UserError(
+            "train.variant: paper normalises whole batches everywhere and trains in one process, on one GPU"
+        )
+    if params.step == "joint":
+        raise UserError("train.step: joint keeps the whole step in one process; use region_wise for several")
+    if params.batch_size % count:
+        raise UserError(f"train.batch_size: {params.batch_size} images cannot be divided evenly by {count} processes")
 
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:

@@ -105,11 +105,7 @@ class Training(Protocol):
 
 
 def new_paper(settings: PaperSettings, task: Task) -> PaperTraining:
-    """Return the paper's model as it is before its first step; ValueError for several processes."""
-    if task.processes.count > 1:
-        raise ValueError(
-            "variant: paper normalises whole batches everywhere and trains in one process, not by torchrun"
-        )
+    """Return the paper's model as it is before its first step."""
     config = _paper_config(settings, task.image_size_px, task.channels)
     adam = AdamConfig(settings.learning_rate, settings.beta1, settings.beta2)
     return PaperTraining(config, adam, settings.generator_loss, task.seed, task.step)

@@ -22,6 +22,7 @@ def settings(
     min_ser: float,
     max_ser: float,
     model_name: str,
+    training_gpus: int,
 ) -> NamedTuple("Sections", ingest=dict, crop_resize=dict, train=dict, evaluate=dict, publish=dict):  # type: ignore
     """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
     from typing import NamedTuple
@@ -41,7 +42,7 @@ def settings(
         "evaluate.max_ser": max_ser,
         "publish.model_name": model_name,
     }
-    sections = pod.settings(params, form)
+    sections = pod.settings(params, form, training_gpus)
     return NamedTuple("Sections", [(name, dict) for name in sections])(**sections)  # type: ignore[operator]
 
 
@@ -140,11 +141,12 @@ def trainings(
     variants: list,  # type: ignore[type-arg]
     sizes_px: list,  # type: ignore[type-arg]
     seeds: list,  # type: ignore[type-arg]
+    training_gpus: int,
 ) -> list:  # type: ignore[type-arg]
     """List the parameters of every training: each variant at each size with each seed."""
     from pipeline import sweeping
 
-    return sweeping.trainings(params, variants, sizes_px, seeds)
+    return sweeping.trainings(params, variants, sizes_px, seeds, training_gpus)
 
 
 def measure(

@@ -40,19 +40,22 @@ def plainly(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @plainly
-def settings(content: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, dict[str, Any]]:
     """Return the section of every step: those of a params.yaml, with what the form says, its data pinned.
 
-    `form` has the dotted names of keys. MLflow gets the pipeline's run, with all of this.
+    `form` has the dotted names of keys; `gpus` train together. MLflow gets the pipeline's run, with all of this.
     """
     from components.sources import resolve
     from components.tracking.runs import record_pipeline
+    from components.train import check_processes
 
     sections = {name: dict(section) for name, section in content.items()}
     for key, value in form.items():
         section, name = key.split(".")
         sections[section][name] = value
-    ingest = parse_sections(sections, FORM)["ingest"]
+    parsed = parse_sections(sections, FORM)
+    check_processes(parsed["train"], max(gpus, 1))
+    ingest = parsed["ingest"]
     sections["ingest"]["revision"] = resolve(ingest.source, ingest.revision)
     checked = {name: asdict(section) for name, section in parse_sections(sections, FORM).items()}
     record_pipeline(checked)

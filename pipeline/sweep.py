@@ -54,7 +54,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
                 sizes_px=sizes_px,
                 total_images=total_images,
             ).set_caching_options(False)
-            axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds}
+            axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds, "training_gpus": gpus}
             trainings = tasks.add(components.trainings, "settings", params=plan.outputs["train"], **axes)
             packages = tasks.add_packages(plan.outputs)
             with dsl.ParallelFor(trainings.output, name="trainings", parallelism=AT_ONCE) as training:

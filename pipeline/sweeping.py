@@ -11,6 +11,7 @@ from components.errors import UserError
 from components.files import atomic_file
 from components.parameters import parse
 from components.steps import parameter_type
+from components.train import check_processes
 from pipeline import pod
 from pipeline.page import STYLE
 
@@ -36,9 +37,9 @@ def plan(
 
 @pod.plainly
 def trainings(
-    section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float]
+    section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float], gpus: int
 ) -> list[dict[str, Any]]:
-    """Return the `train` section of each training, checked."""
+    """Return the `train` section of each training, checked; `gpus` train together."""
     asked = [
         dict(section) | {"variant": variant, "image_size_px": size_px, "seed": seed}
         for size_px in sizes_px
@@ -47,7 +48,10 @@ def trainings(
     ]
     if not asked:
         raise UserError("variants, sizes_px, seeds: each needs at least one value")
-    return [asdict(parse(parameter_type("train"), one, pod.FORM, "train")) for one in asked]
+    checked: list[Any] = [parse(parameter_type("train"), one, pod.FORM, "train") for one in asked]
+    for training in checked:
+        check_processes(training, max(gpus, 1))
+    return [asdict(training) for training in checked]
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

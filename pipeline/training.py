@@ -71,6 +71,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
                 min_ser=min_ser,
                 max_ser=max_ser,
                 model_name=model_name,
+                training_gpus=gpus,
             )
             of_step = settings.set_caching_options(False).outputs
             packages = tasks.add_packages(of_step)

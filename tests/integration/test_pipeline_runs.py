@@ -110,7 +110,12 @@ def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlfl
 
 
 @pytest.mark.parametrize(
-    ("mistake", "words"), [("image_size_px=48", "image_size_px: "), ("model_name=a/b", "model_name: expected a name")]
+    ("mistake", "words"),
+    [
+        ("image_size_px=48", "image_size_px: "),
+        ("model_name=a/b", "model_name: expected a name"),
+        ("gpus=2", "train.variant: paper normalises whole batches everywhere and trains in one process"),
+    ],
 )
 def test_a_mistake_in_the_form_ends_the_first_task(mistake: str, words: str, project: Project) -> None:
     failed = project.tried(f"fabgan pipeline run training --runner subprocess --image fabgan:0 --set {mistake}")

@@ -176,9 +176,18 @@ def test_only_data_of_this_machine_is_shown_to_containers(tmp_path: Path) -> Non
 
 def test_a_sweep_over_nothing_is_refused() -> None:
     sections = yaml.safe_load(PARAMS.read_text())
-    for sweep in (lambda: plan(sections, "rendered.yaml", "", [], 8), lambda: trainings(sections["train"], [], [], [])):
+    empty = (lambda: plan(sections, "rendered.yaml", "", [], 8), lambda: trainings(sections["train"], [], [], [], 0))
+    for sweep in empty:
         with pytest.raises(SystemExit, match="at least one value"):
             sweep()
+
+
+@pytest.mark.parametrize(("variants", "gpus", "words"), [(["paper"], 2, "train.variant"), (["seamless"], 3, "by 3")])
+def test_a_sweep_whose_gpus_cannot_train_together_is_refused(variants: list[str], gpus: int, words: str) -> None:
+    section = yaml.safe_load(PARAMS.read_text())["train"]
+    assert trainings(section, ["seamless", "paper"], [128], [1], 1)
+    with pytest.raises(SystemExit, match=words):
+        trainings(section, variants, [128], [1], gpus)
 
 
 def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
