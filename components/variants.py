@@ -4,8 +4,8 @@ Dimensions: B batch, C channels, H W pixels, Z latent.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from model.seamless_training import SeamlessTraining
 from model.training import AdamConfig, StepKind
 from model.training import Training as PaperTraining
 
+T = TypeVar("T")
 Variant = Literal["paper", "seamless"]
 LEAST_JUDGED_PX = 64
 """Half of it is a region, which holds the steps by which seams are judged."""
@@ -113,8 +114,7 @@ def new_paper(settings: PaperSettings, task: Task) -> PaperTraining:
 
 def new_seamless(settings: SeamlessSettings, task: Task) -> SeamlessTraining:
     """Return the seamless model as it is before its first step."""
-    values = asdict(settings) | {"total_steps": task.total_steps}
-    recipe = SeamlessRecipe(**{name: values[name] for name in SeamlessRecipe.__dataclass_fields__})
+    recipe = _picked(SeamlessRecipe, asdict(settings) | {"total_steps": task.total_steps})
     config = _seamless_config(settings, task.image_size_px, task.channels, len(task.class_shares))
     bfloat16 = uses_bfloat16(settings.precision)
     training = SeamlessTraining(config, recipe, task.seed, task.step, bfloat16=bfloat16, processes=task.processes)
@@ -133,28 +133,17 @@ def check_shapes(variant: Variant, image_size_px: int, paper: PaperSettings, sea
 
 
 def _paper_config(settings: PaperSettings, image_size_px: int, channels: int) -> PaperConfig:
-    return PaperConfig(
-        image_size_px=image_size_px,
-        channels=channels,
-        latent_size=settings.latent_size,
-        embedding_size=settings.embedding_size,
-        generator_width=settings.generator_width,
-        discriminator_width=settings.discriminator_width,
-        full_discriminator_width=settings.full_discriminator_width,
-    )
+    return _picked(PaperConfig, asdict(settings) | {"image_size_px": image_size_px, "channels": channels})
 
 
 def _seamless_config(settings: SeamlessSettings, image_size_px: int, channels: int, classes: int) -> SeamlessConfig:
-    return SeamlessConfig(
-        image_size_px=image_size_px,
-        channels=channels,
-        latent_size=settings.latent_size,
-        generator_width=settings.generator_width,
-        discriminator_width=settings.discriminator_width,
-        full_discriminator_width=settings.full_discriminator_width,
-        feature_cap=settings.feature_cap,
-        classes=classes,
-    )
+    given = {"image_size_px": image_size_px, "channels": channels, "classes": classes}
+    return _picked(SeamlessConfig, asdict(settings) | given)
+
+
+def _picked(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Return a dataclass made of those of the values that are its fields."""
+    return cls(**{field.name: values[field.name] for field in fields(cls)})  # type: ignore[arg-type]
 
 
 def variant_of(generator: Generator) -> Variant:
