@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.dataset import Packages, open_packages
+from components.dataset import open_packages
 from components.errors import UserError
 from components.judging import look, look_at_real, measure
 from components.progress import Progress
@@ -60,8 +60,9 @@ def test_held_out_images_against_themselves_are_at_no_distance(packages: Path) -
 def test_one_held_out_image_is_refused(packages: Path) -> None:
     real = open_packages(packages, 64)
     splits = [package.split for package in real.listed]
-    few: Packages = real.chosen([place for place, split in enumerate(splits) if split == "train"])
-    with pytest.raises(UserError, match=r"only 0 held-out image\(s\); raise ingest.held_out_share"):
+    learned = [place for place, split in enumerate(splits) if split == "train"]
+    few = real.chosen([*learned, splits.index("held_out")])
+    with pytest.raises(UserError, match=r"only 1 held-out image\(s\); raise ingest.held_out_share"):
         look_at_real(few, 1, progress())
 
 
