@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from components.errors import UserError
+from components.errors import OtherVersionError, UserError
 from components.files import atomic_folder, read_json, sha256_of_file, write_json
 from components.tensors import save_tensors
 from components.variants import Generator, new_generator, variant_of
@@ -46,7 +46,10 @@ def load_card(folder: Path) -> dict[str, Any]:
 
 
 def load_generator(folder: Path) -> Generator:
-    """Return a generator ready to generate; missing, damaged or foreign files are a UserError."""
+    """Return a generator ready to generate.
+
+    Missing, damaged or foreign files are a UserError, and those of another version's networks an OtherVersionError.
+    """
     card = load_card(folder)
     weights = folder / WEIGHTS
     if not weights.is_file() or sha256_of_file(weights) != card.get("weights_sha256"):
@@ -55,7 +58,8 @@ def load_generator(folder: Path) -> Generator:
     try:
         generator.load_state_dict(load_file(weights))
     except RuntimeError as error:
-        raise UserError(f"{weights}: not of networks that this version builds; use the version that made it") from error
+        message = f"{weights}: not of networks that this version builds; use the version that made it"
+        raise OtherVersionError(message) from error
     return generator.eval()
 
 

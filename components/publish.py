@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.dataset import open_packages
-from components.errors import UserError
+from components.errors import OtherVersionError, UserError
 from components.files import write_json
 from components.generators import generate, load_card, load_generator
 from components.judging import held_out_sha256, look
@@ -94,7 +94,11 @@ def _decide(registry: Registry, version: Version, verdict: Verdict, packages: Pa
         return _Decision(True, "it passed, and there was no champion")
     with tempfile.TemporaryDirectory() as folder:
         registry.pull(champion, Path(folder))
-        theirs = load_generator(Path(folder))
+        try:
+            theirs = load_generator(Path(folder))
+        except OtherVersionError:
+            words = "is of networks that this version of fabgan does not build: choose between them yourself"
+            return _Decision(False, f"version {champion.number} {words}")
     if _kind(theirs) != _kind(ours):
         words = f"{_kind(theirs)}, this one {_kind(ours)}: choose between them yourself"
         return _Decision(False, f"version {champion.number} makes images of {words}")

@@ -1,16 +1,17 @@
 """A generator without seams by construction: one trunk for the whole field, tiles rendered from crops of it.
 
 The trunk turns the latent z into feature maps of a few cells a side, and those into a coarse image of the whole field,
-once. Whatever mixes positions or images lives there: batch normalisation, and a learned map of the field, which is how
-G knows where a cell lies. A tile is its crop of the coarse image, enlarged, plus the detail that is rendered from its
+once. Whatever mixes positions or images lives there: batch normalisation, and learned maps of the field, which are how
+G knows where a cell lies. The latent is first moved to the learned code of one of a few kinds (a mixture of Gaussians,
+Gurumurthy et al. 2017, arXiv:1706.02071): a fab's packages are a few products, and what lies between two of them is
+none. A tile is its crop of the coarse image, enlarged, plus the detail that is rendered from its
 crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a halo of neighbours, and padding only
 at the image's true border: every convolution sees what it would see in the whole image, so tiles of any grid join
 without a seam, and memory follows the tile, not the image. Images of up to 128 px need no detail: they are the coarse
 image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation), so that the whole field
 agrees on what kind of package it shows.
 
-Dimensions: B batch, C image channels, F features, H W pixels or cells, I O input and output features, Z latent and
-style, K classes.
+Dimensions: B batch, C image channels, F features, H W pixels or cells, Z latent and style, K classes.
 """
 
 import math
@@ -23,19 +24,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.regions import Window, phi
+from model.seamless_layers import HALO, SLOPE, Inner, ScaledLinear, TileLevel, TrunkLevel, doubling
 
 SIZES_PX = (64, 4096)
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
 MOST_WINDOW_PX = 128
-SLOPE = 0.2
-HALO = 1
-"""Cells beyond each inner side of a tile. A level doubles the halo and its convolution, whose outputs depend on the
-next cell on either side, spends one: 2 * 1 - 1 = 1 remains, whatever the number of levels."""
-STYLE_GAIN = 0.5
-PLACE_GAIN = 2.0
-"""The map of the field is learned this much faster than other weights: most of a package is where things lie."""
-PLACE_STD = 0.2
+KINDS = 16
+"""Of latents, each as likely: several may come to be of one product, and so more frequent ones take more of them."""
+KIND_SPREAD = 0.25
+"""Standard deviation of latents around the code of their kind, whose values start at N(0, 1)."""
 OUTPUT_GAIN = 0.3
 DETAIL_GAIN = 0.03
 """Detail starts near nothing: the coarse image is what G learns first."""
@@ -93,20 +91,6 @@ class SeamlessConfig:
         return min(self.generator_width * self.image_size_px // cells, self.feature_cap)
 
 
-class Inner(NamedTuple):
-    """Which sides of a tile border on other tiles; its other sides are the image's true border."""
-
-    left: bool
-    right: bool
-    top: bool
-    bottom: bool
-
-    def cropped(self, x_BFHW: Tensor, halo: int = HALO) -> Tensor:
-        """Return a view without a halo at each inner side."""
-        left, right, top, bottom = (halo * inner for inner in self)
-        return x_BFHW[..., top : x_BFHW.shape[-2] - bottom, left : x_BFHW.shape[-1] - right]
-
-
 class Trunk(NamedTuple):
     """What a latent determines once for the whole field."""
 
@@ -114,68 +98,6 @@ class Trunk(NamedTuple):
     style_BZ: Tensor
     coarse_BCHW: Tensor
     """The whole image at `coarse_px` a side."""
-
-
-class ScaledLinear(nn.Module):
-    """A linear layer with weights N(0, 1), scaled as it runs (Karras et al. 2018, arXiv:1710.10196, section 4.1).
-
-    Adam then moves it as slowly as layers with few inputs: the style must not outrun what it modulates.
-    """
-
-    def __init__(self, inputs: int, outputs: int, gain: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.gain = gain * inputs**-0.5
-
-    def forward(self, x_BI: Tensor) -> Tensor:
-        """Return B x O from B x I."""
-        return functional.linear(x_BI, self.weight * self.gain, self.bias)
-
-
-class Modulation(nn.Module):
-    """x (1 + a(style)) + b(style), with a and b one number a feature."""
-
-    def __init__(self, style_size: int, features: int) -> None:
-        super().__init__()
-        self.gain = ScaledLinear(style_size, features, STYLE_GAIN)
-        self.shift = ScaledLinear(style_size, features, STYLE_GAIN)
-
-    def forward(self, x_BFHW: Tensor, style_BZ: Tensor) -> Tensor:
-        """Return modulated features, B x F x H x W."""
-        gain_BF11, shift_BF11 = (layer(style_BZ)[:, :, None, None] for layer in (self.gain, self.shift))
-        return torch.addcmul(shift_BF11, x_BFHW, 1 + gain_BF11)
-
-
-class TrunkLevel(nn.Module):
-    """Twice the cells: what z says of them, and what the map of the field says, normalised over the batch."""
-
-    def __init__(self, inputs: int, outputs: int, cells: int, style_size: int) -> None:
-        super().__init__()
-        self.enlarge = _doubling(inputs, outputs, gain=1.0, bias=False)
-        self.place = nn.Parameter(torch.randn(1, outputs, cells, cells) * PLACE_STD)
-        self.presence = ScaledLinear(style_size, outputs, 1.0)
-        self.normalise = nn.BatchNorm2d(outputs)
-        self.modulate = Modulation(style_size, outputs)
-
-    def forward(self, x_BIHW: Tensor, style_BZ: Tensor) -> Tensor:
-        """Return B x O x 2H x 2W."""
-        presence_BO11 = PLACE_GAIN * (1 + self.presence(style_BZ))[:, :, None, None]
-        x = torch.addcmul(self.enlarge(x_BIHW), self.place, presence_BO11)
-        return functional.relu(self.modulate(self.normalise(x), style_BZ))
-
-
-class TileLevel(nn.Module):
-    """Twice the pixels of a tile; nothing but its convolution mixes positions."""
-
-    def __init__(self, inputs: int, outputs: int, style_size: int) -> None:
-        super().__init__()
-        self.enlarge = _doubling(inputs, outputs, gain=2**0.5, bias=False)
-        self.modulate = Modulation(style_size, outputs)
-
-    def forward(self, x_BIHW: Tensor, style_BZ: Tensor, inner: Inner) -> Tensor:
-        """Return B x O x 2H x 2W, less one pixel at each inner side."""
-        return functional.leaky_relu(self.modulate(inner.cropped(self.enlarge(x_BIHW)), style_BZ), SLOPE)
 
 
 class SeamlessGenerator(nn.Module):
@@ -192,6 +114,7 @@ class SeamlessGenerator(nn.Module):
         split = sides.index(config.trunk_cells)
         self.register_buffer("class_shares_K", torch.full((config.classes,), 1 / max(config.classes, 1)))
         self.class_codes = nn.Embedding(config.classes, size) if config.classes else None
+        self.kind_codes = nn.Embedding(min(KINDS, size), size)
         gain = 2**0.5
         self.mapping = nn.Sequential(
             ScaledLinear(size, size, gain), nn.LeakyReLU(SLOPE), ScaledLinear(size, size, gain), nn.LeakyReLU(SLOPE)
@@ -202,10 +125,10 @@ class SeamlessGenerator(nn.Module):
             TrunkLevel(wide, narrow, 2 * side, size)
             for side, (wide, narrow) in zip(sides, pairwise(widths[: split + 1]), strict=False)
         )
-        self.to_coarse = _doubling(widths[split], config.channels, OUTPUT_GAIN, bias=True)
+        self.to_coarse = doubling(widths[split], config.channels, OUTPUT_GAIN, bias=True)
         self.tile_levels = nn.ModuleList(TileLevel(wide, narrow, size) for wide, narrow in pairwise(widths[split:]))
         detailed = config.image_size_px > config.coarse_px
-        self.to_detail = _doubling(widths[-1], config.channels, DETAIL_GAIN, bias=True) if detailed else None
+        self.to_detail = doubling(widths[-1], config.channels, DETAIL_GAIN, bias=True) if detailed else None
 
     def trunk(self, z_BZ: Tensor, labels_B: Tensor | None = None) -> Trunk:
         """Return the features (B x F, `trunk_cells` a side), styles and coarse images of latents N(0, 1).
@@ -214,13 +137,19 @@ class SeamlessGenerator(nn.Module):
         """
         if self.class_codes is not None and labels_B is None:
             raise ValueError(f"labels_B: this generator has {self.config.classes} classes and needs a label an image")
-        z_BZ = z_BZ * torch.rsqrt(z_BZ.square().mean(dim=1, keepdim=True) + 1e-8)
+        z_BZ = self.around_kinds(z_BZ * torch.rsqrt(z_BZ.square().mean(dim=1, keepdim=True) + 1e-8))
         style_BZ = self.mapping(z_BZ if self.class_codes is None else z_BZ + self.class_codes(labels_B))
         x = self.first(z_BZ).unflatten(1, (-1, FIRST_CELLS, FIRST_CELLS))
         x = functional.relu(self.normalise(x)).contiguous(memory_format=torch.channels_last)
         for level in self.trunk_levels:
             x = level(x, style_BZ)
         return Trunk(x, style_BZ, self.to_coarse(x))
+
+    def around_kinds(self, z_BZ: Tensor) -> Tensor:
+        """Return latents around the codes of their kinds; the kind is the largest of a latent's first values."""
+        kinds_B = z_BZ[:, : self.kind_codes.num_embeddings].argmax(dim=1)
+        codes_BZ: Tensor = self.kind_codes(kinds_B)
+        return codes_BZ + KIND_SPREAD * z_BZ
 
     def window(self, trunk: Trunk, window: Window) -> Tensor:
         """Return a window of the whole image, B x C x side x side: float in and a little beyond [-1, 1].
@@ -272,15 +201,6 @@ class SeamlessGenerator(nn.Module):
     def _check_grid(self, grid: int) -> None:
         if grid < 1 or self.config.trunk_cells % grid:
             raise ValueError(f"grid: expected a divisor of {self.config.trunk_cells}, got {grid}")
-
-
-def _doubling(inputs: int, outputs: int, gain: float, bias: bool) -> nn.ConvTranspose2d:
-    """Return DCGAN's convolution to twice the side; an output depends on four inputs, one cell away at most."""
-    layer = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
-    nn.init.normal_(layer.weight, 0.0, gain * (4 * inputs) ** -0.5)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _with_halo(top: int, left: int, side: int, cells: int) -> tuple[slice, slice]:

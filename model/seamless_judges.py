@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from model.regions import Window
-from model.seamless import SLOPE, SeamlessConfig
+from model.seamless import SeamlessConfig
+from model.seamless_layers import SLOPE
 
 JUDGED_CELLS = 16
 COORDINATES = 2

@@ -15,7 +15,7 @@ class SeamlessRecipe:
     total_steps: int
     """The learning rates fall over the last `FALLING` of them to `last_rate` of what they were."""
     learning_rate: float = 3e-3
-    judge_learning_rate: float = 1e-3
+    judge_learning_rate: float = 5e-4
     beta1: float = 0.5
     beta2: float = 0.99
     energy_weight: float = 25.0

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from mlflow import MlflowClient
+from safetensors.torch import load_file, save_file
 
 from components import crop_resize, ingest
 from components.crop_resize import CropResizeParameters
-from components.files import read_json, sha256_of_file
+from components.files import read_json, sha256_of_file, write_json
 from components.ingest import IngestParameters
 from components.parameters import parse
 from fabgan.cli import main
@@ -104,6 +105,19 @@ def test_a_champion_of_another_size_is_left_to_the_people(fab: Fab, tmp_path: Pa
     assert fab.train_and_publish(crop_resize=larger, train=train) == {"version": 2, "is_champion": 0, "is_new": 1}
     reason = fab.client.get_model_version("bga-generator", "2").tags["champion_decision"]
     assert reason.startswith("version 1 makes images of 64 px in colour, this one 128 px in colour")
+
+
+def test_a_champion_of_another_versions_networks_is_left_to_the_people(fab: Fab) -> None:
+    """After an upgrade the champion may not be readable: what was trained since is a candidate, not lost."""
+    fab.train_and_publish()
+    registered = next(path.parent for path in fab.folder.glob("mlruns/**/generator.safetensors"))
+    weights, card = registered / "generator.safetensors", registered / "generator.json"
+    save_file(dict(list(load_file(weights).items())[1:]), weights)
+    write_json(card, read_json(card) | {"weights_sha256": sha256_of_file(weights)})
+    assert fab.train_and_publish(train={"seed": 3}) == {"version": 2, "is_champion": 0, "is_new": 1}
+    assert (fab.alias("candidate"), fab.alias("champion")) == (2, 1)
+    reason = fab.client.get_model_version("bga-generator", "2").tags["champion_decision"]
+    assert reason.startswith("version 1 is of networks that this version of fabgan does not build")
 
 
 def test_a_verdict_about_other_images_is_refused(fab: Fab, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.energy import energy_distance, image_energy, shrunk
+from model.energy import CELL_PX, SMOOTH, energy_distance, image_energy, roughness, shrunk
 
 
 def test_equals_its_closed_form_on_hand_made_samples() -> None:
@@ -41,6 +41,25 @@ def test_large_images_are_averaged_and_small_ones_kept() -> None:
     assert shrunk(x, 128).shape == (2, 3, 128, 128)
     assert shrunk(x, 128)[0, 0, 0, 0] == pytest.approx(float(x[0, 0, :4, :4].mean()))
     assert torch.equal(shrunk(x, 512), x)
+
+
+def test_roughness_is_the_log_of_the_mean_step_of_each_cell_and_direction() -> None:
+    x = torch.zeros(1, 1, 2 * CELL_PX, 2 * CELL_PX)
+    x[..., :CELL_PX, 1:CELL_PX:2] = 0.5  # stripes in the first cell: a step of 0.5 after each pixel
+    rough = roughness(x)
+    assert rough.shape == (1, 2, 2, 2)
+    assert float(rough[0, 0, 0, 0]) == pytest.approx(math.log(0.5 + SMOOTH))
+    assert rough[0, 0, 0, 1] == rough[0, 0, 1, 0] == pytest.approx(math.log(SMOOTH))
+    assert float(rough[0, 1, 0, 0]) == pytest.approx(math.log(0.5 / 16 + SMOOTH))  # half the columns end once, below
+
+
+def test_faint_noise_in_flat_images_counts_as_much_as_much_noise_in_rough_ones() -> None:
+    """The reason for the logarithm: what is left of noise between the balls is faint, and seen at once."""
+    stream = torch.Generator().manual_seed(0)
+    flat, rough = torch.zeros(8, 3, 64, 64), torch.randn(8, 3, 64, 64, generator=stream)
+    noise = torch.randn(8, 3, 64, 64, generator=stream)
+    in_flat = image_energy(0.05 * noise, flat, None, 0)
+    assert float(in_flat) > 5 * float(image_energy(rough + 0.05 * noise, rough, None, 0))
 
 
 def test_images_under_each_others_labels_are_far_apart() -> None:

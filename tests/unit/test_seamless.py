@@ -85,6 +85,18 @@ def gradients_of_each_update(trained: SeamlessTraining) -> dict[str, Tensor]:
     return seen
 
 
+def test_latents_are_drawn_to_the_code_of_one_of_the_kinds_each_as_likely() -> None:
+    generator = SeamlessGenerator(replace(CONFIG, latent_size=64))
+    z = torch.randn(4000, 64, generator=torch.Generator().manual_seed(0))
+    z = z / z.square().mean(dim=1, keepdim=True).sqrt()
+    codes = generator.kind_codes.weight
+    nearest = torch.cdist(generator.around_kinds(z), codes).argmin(dim=1)
+    assert torch.equal(nearest, z[:, : len(codes)].argmax(dim=1))
+    shares = nearest.bincount(minlength=len(codes)) / len(z)
+    assert shares.min() > 0.7 / len(codes)
+    assert shares.max() < 1.3 / len(codes)
+
+
 @pytest.mark.parametrize("grid", [1, 2, 4, 8])
 @pytest.mark.parametrize(("size_px", "channels"), [(64, 3), (128, 3), (512, 1)])
 def test_tiles_of_any_grid_join_to_the_whole_image(size_px: int, channels: int, grid: int) -> None:

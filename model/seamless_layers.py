@@ -1,0 +1,120 @@
+"""The layers of the seamless generator: a level of its trunk, and one of its tiles.
+
+Dimensions: B batch, F features, H W pixels or cells, I O input and output features, Z style.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SLOPE = 0.2
+HALO = 1
+"""Cells beyond each inner side of a tile. A level doubles the halo and its convolution, whose outputs depend on the
+next cell on either side, spends one: 2 * 1 - 1 = 1 remains, whatever the number of levels."""
+STYLE_GAIN = 0.5
+PLACE_GAIN = 2.0
+"""The map of the field is learned this much faster than other weights: most of a package is where things lie."""
+PLACE_STD = 0.2
+PLACED_CELLS = 16
+"""Levels of up to so many cells a side have a map; a finer one would learn little but noise from few images."""
+
+
+class Inner(NamedTuple):
+    """Which sides of a tile border on other tiles; its other sides are the image's true border."""
+
+    left: bool
+    right: bool
+    top: bool
+    bottom: bool
+
+    def cropped(self, x_BFHW: Tensor, halo: int = HALO) -> Tensor:
+        """Return a view without a halo at each inner side."""
+        left, right, top, bottom = (halo * inner for inner in self)
+        return x_BFHW[..., top : x_BFHW.shape[-2] - bottom, left : x_BFHW.shape[-1] - right]
+
+
+class ScaledLinear(nn.Module):
+    """A linear layer with weights N(0, 1), scaled as it runs (Karras et al. 2018, arXiv:1710.10196, section 4.1).
+
+    Adam then moves it as slowly as layers with few inputs: the style must not outrun what it modulates.
+    """
+
+    def __init__(self, inputs: int, outputs: int, gain: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.gain = gain * inputs**-0.5
+
+    def forward(self, x_BI: Tensor) -> Tensor:
+        """Return B x O from B x I."""
+        return functional.linear(x_BI, self.weight * self.gain, self.bias)
+
+
+class Modulation(nn.Module):
+    """x (1 + a(style)) + b(style), with a and b one number a feature."""
+
+    def __init__(self, style_size: int, features: int) -> None:
+        super().__init__()
+        self.gain = ScaledLinear(style_size, features, STYLE_GAIN)
+        self.shift = ScaledLinear(style_size, features, STYLE_GAIN)
+
+    def forward(self, x_BFHW: Tensor, style_BZ: Tensor) -> Tensor:
+        """Return modulated features, B x F x H x W."""
+        gain_BF11, shift_BF11 = (layer(style_BZ)[:, :, None, None] for layer in (self.gain, self.shift))
+        return torch.addcmul(shift_BF11, x_BFHW, 1 + gain_BF11)
+
+
+class PlaceMap(nn.Module):
+    """x + map presence(style): a learned map of the field, and how much of each feature of it a style wants."""
+
+    def __init__(self, features: int, cells: int, style_size: int) -> None:
+        super().__init__()
+        self.map = nn.Parameter(torch.randn(1, features, cells, cells) * PLACE_STD)
+        self.presence = ScaledLinear(style_size, features, 1.0)
+
+    def forward(self, x_BFHW: Tensor, style_BZ: Tensor) -> Tensor:
+        """Return B x F x H x W."""
+        presence_BF11 = PLACE_GAIN * (1 + self.presence(style_BZ))[:, :, None, None]
+        return torch.addcmul(x_BFHW, self.map, presence_BF11)
+
+
+class TrunkLevel(nn.Module):
+    """Twice the cells: what z says of them, and while they are coarse what the map says, normalised over the batch."""
+
+    def __init__(self, inputs: int, outputs: int, cells: int, style_size: int) -> None:
+        super().__init__()
+        self.enlarge = doubling(inputs, outputs, gain=1.0, bias=False)
+        self.place = PlaceMap(outputs, cells, style_size) if cells <= PLACED_CELLS else None
+        self.normalise = nn.BatchNorm2d(outputs)
+        self.modulate = Modulation(style_size, outputs)
+
+    def forward(self, x_BIHW: Tensor, style_BZ: Tensor) -> Tensor:
+        """Return B x O x 2H x 2W."""
+        x = self.enlarge(x_BIHW)
+        if self.place is not None:
+            x = self.place(x, style_BZ)
+        return functional.relu(self.modulate(self.normalise(x), style_BZ))
+
+
+class TileLevel(nn.Module):
+    """Twice the pixels of a tile; nothing but its convolution mixes positions."""
+
+    def __init__(self, inputs: int, outputs: int, style_size: int) -> None:
+        super().__init__()
+        self.enlarge = doubling(inputs, outputs, gain=2**0.5, bias=False)
+        self.modulate = Modulation(style_size, outputs)
+
+    def forward(self, x_BIHW: Tensor, style_BZ: Tensor, inner: Inner) -> Tensor:
+        """Return B x O x 2H x 2W, less one pixel at each inner side."""
+        return functional.leaky_relu(self.modulate(inner.cropped(self.enlarge(x_BIHW)), style_BZ), SLOPE)
+
+
+def doubling(inputs: int, outputs: int, gain: float, bias: bool) -> nn.ConvTranspose2d:
+    """Return DCGAN's convolution to twice the side; an output depends on four inputs, one cell away at most."""
+    layer = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
+    nn.init.normal_(layer.weight, 0.0, gain * (4 * inputs) ** -0.5)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
