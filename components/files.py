@@ -14,7 +14,10 @@ from components.errors import UserError
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; it becomes `path` when the block ends well and vanishes when it does not."""
+    """Yield a path to write to; it becomes `path` when the block ends well and vanishes when it does not.
+
+    An OSError that names no file, as one of a full disk, is of `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -22,8 +25,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
 
 

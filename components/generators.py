@@ -41,7 +41,7 @@ def load_card(folder: Path) -> dict[str, Any]:
     """Return a generator's JSON card."""
     card = read_json(folder / CARD)
     if not isinstance(card, dict) or card.get("format") != 1:
-        raise UserError(f"{folder / CARD}: not the card of a generator that this version can build")
+        raise OtherVersionError(f"{folder / CARD}: not the card of a generator that this version can build")
     return card
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from components.devices import Precision, uses_bfloat16
-from components.errors import UserError
+from components.errors import OtherVersionError
 from components.parameters import NonNegativeFloat, PositiveFloat, PositiveInt, Share, parameters, parse
 from model.paper import Generator as PaperGenerator
 from model.paper import PaperConfig
@@ -152,9 +152,12 @@ def variant_of(generator: Generator) -> Variant:
 
 
 def new_generator(variant: str, config: Mapping[str, Any], where: str) -> Generator:
-    """Return a generator of a variant from its shapes as JSON holds them; anything else is a UserError."""
+    """Return a generator of a variant from its shapes as JSON holds them.
+
+    An unknown variant is an OtherVersionError, and shapes that are none a UserError.
+    """
     if variant == "paper":
         return PaperGenerator(parse(PaperConfig, config, where, "config"))
     if variant == "seamless":
         return SeamlessGenerator(parse(SeamlessConfig, config, where, "config"))
-    raise UserError(f"{where}: variant {variant!r} is not one that this version can build")
+    raise OtherVersionError(f"{where}: variant {variant!r} is not one that this version can build")

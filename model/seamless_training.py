@@ -24,7 +24,7 @@ Dimensions: B batch, C channels, H W pixels, F features, Z latent.
 """
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +33,9 @@ from torch.nn.functional import softplus
 from model.energy import image_energy, shrunk
 from model.pixels import to_float
 from model.processes import ALONE, Processes
-from model.regions import Window
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
 from model.seamless_judges import FullJudge, RegionJudge, draw_windows
+from model.seamless_parts import Draws, Judged, Part, View, cut_off, gathered
 from model.seamless_recipe import SeamlessRecipe
 from model.streams import random_stream
 from model.training import StepKind, frozen, updated
@@ -43,56 +43,6 @@ from model.training import StepKind, frozen, updated
 IMAGES_AT_ONCE = 16
 NOISE = 0.05
 """Standard deviation of the noise by which the judges' slopes are measured."""
-
-_View = Window | None
-"""A window, which D judges, or None for the coarse image, which FD judges."""
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Every random number of a step, and the labels of its images, real and generated alike."""
-
-    z_BZ: Tensor
-    windows: tuple[Window, ...]
-    noise_seeds: list[int]
-    labels_B: Tensor | None
-
-    @property
-    def views(self) -> tuple[_View, ...]:
-        return None, *self.windows
-
-    def part(self, chosen: slice) -> "_Draws":
-        labels_B = None if self.labels_B is None else self.labels_B[chosen]
-        return _Draws(self.z_BZ[chosen], self.windows, self.noise_seeds[chosen], labels_B)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A few of a step's images, and what the trunk says of their latents."""
-
-    x_BCHW: Tensor
-    """Real images, uint8."""
-    coarse_BCHW: Tensor
-    """The same shrunk, float."""
-    draws: _Draws
-    trunk: Trunk
-    share: float
-    """Of the step's images."""
-    own: bool
-    """Whether this process judges them; of others' images it knows what the energy distance needs."""
-
-    def real(self, view: _View) -> Tensor:
-        return self.coarse_BCHW if view is None else to_float(view.of(self.x_BCHW))
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What a judge made of one view of a few images."""
-
-    view: _View
-    real_B: Tensor
-    """Logits of the real images, without their graph."""
-    loss: Tensor
 
 
 class SeamlessTraining:
@@ -163,9 +113,9 @@ class SeamlessTraining:
         self._average(index)
         return losses
 
-    def _draw(self, x_BCHW: Tensor, stream: torch.Generator, labels_B: Tensor | None) -> _Draws:
+    def _draw(self, x_BCHW: Tensor, stream: torch.Generator, labels_B: Tensor | None) -> Draws:
         batch, config = len(x_BCHW), self.trained.config
-        return _Draws(
+        return Draws(
             z_BZ=torch.randn(batch, config.latent_size, generator=stream).to(x_BCHW.device),
             windows=draw_windows(config, stream),
             noise_seeds=torch.randint(2**62, (batch,), generator=stream).tolist(),
@@ -178,8 +128,8 @@ class SeamlessTraining:
             base = recipe.learning_rate if name == "G" else recipe.judge_learning_rate
             optimizer.param_groups[0]["lr"] = rate * base
 
-    def _joint_step(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
-        whole = _Part(x_BCHW, self._coarse(x_BCHW), draws, trunk, share=1.0, own=True)
+    def _joint_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
+        whole = Part(x_BCHW, self._coarse(x_BCHW), draws, trunk, share=1.0, own=True)
         with updated(self.optimizers["D"], self.optimizers["FD"]):
             judged = [self._judged(whole, view, slopes) for view in draws.views]
             _backward(torch.stack([one.loss for one in judged]).sum())
@@ -189,7 +139,7 @@ class SeamlessTraining:
             _backward(torch.stack(fooled).sum() + self.recipe.energy_weight * energy)
         return _losses(judged, fooled) | {"energy": energy.detach()}
 
-    def _region_wise_step(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
+    def _region_wise_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
         parts = self._parts(x_BCHW, draws, trunk)
         own = [part for part in parts if part.own]
         with updated(self.optimizers["D"], self.optimizers["FD"]):
@@ -201,22 +151,22 @@ class SeamlessTraining:
             ]
             energy = self._energy(parts, draws)
             _backward(self.recipe.energy_weight * energy)
-            gradients = zip(*(map(_gathered, part.trunk) for part in parts), strict=True)
+            gradients = zip(*(map(gathered, part.trunk) for part in parts), strict=True)
             torch.autograd.backward(trunk, [torch.cat(of_parts) for of_parts in gradients])
             self.processes.add_up_gradients(self.trained)
         losses = _losses([one for of_part in judged for one in of_part], fooled)
         return self.processes.add_up(losses) | {"energy": energy.detach()}
 
-    def _parts(self, x_BCHW: Tensor, draws: _Draws, trunk: Trunk) -> list[_Part]:
+    def _parts(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk) -> list[Part]:
         batch, size = len(x_BCHW), self.images_at_once
         parts = []
         for rank in range(self.processes.count):
             its, own = self.processes.share(batch, rank), rank == self.processes.rank
             for first in range(its.start, its.stop, size):
                 some = slice(first, min(first + size, its.stop))
-                images, leaves = x_BCHW[some], _cut_off(trunk, some, own)
+                images, leaves = x_BCHW[some], cut_off(trunk, some, own)
                 share = (some.stop - some.start) / batch
-                parts.append(_Part(images, self._coarse(images), draws.part(some), leaves, share, own))
+                parts.append(Part(images, self._coarse(images), draws.part(some), leaves, share, own))
         return parts
 
     def _coarse(self, x_BCHW: Tensor) -> Tensor:
@@ -225,7 +175,7 @@ class SeamlessTraining:
         dtype = torch.get_default_dtype()
         return torch.cat([to_float(shrunk(x_1CHW.to(dtype), size_px)) for x_1CHW in torch.split(x_BCHW, 1)])
 
-    def _judged(self, part: _Part, view: _View, slopes: bool) -> _Judged:
+    def _judged(self, part: Part, view: View, slopes: bool) -> Judged:
         """Return a judge's loss on one view."""
         x_BCHW, weight = part.real(view), _weight(part, view)
         with torch.no_grad():
@@ -236,19 +186,19 @@ class SeamlessTraining:
             noisy_B = self._logits(_noisy(x_BCHW, part.draws.noise_seeds, view), part, view)
             slope = ((noisy_B - real_B) / NOISE).square().mean()
             loss = loss + self.recipe.slope_weight / 2 * self.recipe.slope_every_steps * slope
-        return _Judged(view, real_B.detach(), weight * loss)
+        return Judged(view, real_B.detach(), weight * loss)
 
-    def _fooled(self, part: _Part, judged: _Judged) -> Tensor:
+    def _fooled(self, part: Part, judged: Judged) -> Tensor:
         """Return G's adversarial loss on one view."""
         fake_B = self._logits(self._fake(part, judged.view), part, judged.view)
         return _weight(part, judged.view) * softplus(judged.real_B - fake_B).mean()
 
-    def _fake(self, part: _Part, view: _View) -> Tensor:
+    def _fake(self, part: Part, view: View) -> Tensor:
         with self._precision():
             fake_BCHW = part.trunk.coarse_BCHW if view is None else self.trained.window(part.trunk, view)
         return fake_BCHW.to(part.coarse_BCHW)
 
-    def _logits(self, x_BCHW: Tensor, part: _Part, view: _View) -> Tensor:
+    def _logits(self, x_BCHW: Tensor, part: Part, view: View) -> Tensor:
         x_BCHW, labels_B = x_BCHW.contiguous(memory_format=torch.channels_last), part.draws.labels_B
         with self._precision():
             verdict_B: Tensor = (
@@ -256,7 +206,7 @@ class SeamlessTraining:
             )
         return verdict_B.to(part.coarse_BCHW)
 
-    def _energy(self, parts: list[_Part], draws: _Draws) -> Tensor:
+    def _energy(self, parts: list[Part], draws: Draws) -> Tensor:
         real_BCHW = torch.cat([part.coarse_BCHW for part in parts])
         fake_BCHW = torch.cat([part.trunk.coarse_BCHW for part in parts]).to(real_BCHW)
         return image_energy(fake_BCHW, real_BCHW, draws.labels_B, self.trained.config.classes)
@@ -274,12 +224,12 @@ class SeamlessTraining:
             kept.copy_(statistic)
 
 
-def _weight(part: _Part, view: _View) -> float:
+def _weight(part: Part, view: View) -> float:
     """Return how much the view of some images counts: as much for D's windows together as for FD's one view."""
     return part.share / (1 if view is None else len(part.draws.windows))
 
 
-def _losses(judged: list[_Judged], fooled: list[Tensor]) -> dict[str, Tensor]:
+def _losses(judged: list[Judged], fooled: list[Tensor]) -> dict[str, Tensor]:
     """Return each network's loss, summed over its views."""
     of_judges = {
         name: torch.stack([one.loss.detach() for one in judged if (one.view is None) == (name == "FD")]).sum()
@@ -288,15 +238,7 @@ def _losses(judged: list[_Judged], fooled: list[Tensor]) -> dict[str, Tensor]:
     return of_judges | {"G": torch.stack(fooled).sum().detach()}
 
 
-def _cut_off(trunk: Trunk, chosen: slice, own: bool) -> Trunk:
-    return Trunk(*(values[chosen].detach().requires_grad_(own) for values in trunk))
-
-
-def _gathered(leaf: Tensor) -> Tensor:
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-
-
-def _learnt(judged: _Judged) -> _Judged:
+def _learnt(judged: Judged) -> Judged:
     """Add the gradient of a judge's loss to its weights, and let go of its graph."""
     return replace(judged, loss=_backward(judged.loss))
 
@@ -306,7 +248,7 @@ def _backward(loss: Tensor) -> Tensor:
     return loss.detach()
 
 
-def _noisy(x_BCHW: Tensor, seeds: list[int], view: _View) -> Tensor:
+def _noisy(x_BCHW: Tensor, seeds: list[int], view: View) -> Tensor:
     """Return views of images with Gaussian noise that each image's seed and the view determine.
 
     E[((D(x + s n) - D(x)) / s)^2] = |grad D(x)|^2 + O(s^2): R1 without a second derivative (Lin et al. 2025,

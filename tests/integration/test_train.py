@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 
 from components import train
-from components.errors import UserError
+from components.errors import OtherVersionError, UserError
 from components.files import read_json, sha256_of_file, write_json
 from components.generators import generate, labels, load_card, load_generator
 from components.parameters import parse
@@ -195,14 +195,19 @@ def test_labels_that_make_no_classes_are_refused(packages: Path, tmp_path: Path,
         trained(relabelled(packages, tmp_path, found), tmp_path, variant="seamless", seamless=LABELLED)
 
 
-def test_weights_of_other_networks_are_refused_in_one_line(packages: Path, tmp_path: Path) -> None:
-    """As those that a version with other layers made: whole and well described, but not to be built here."""
+def test_what_another_version_made_is_told_apart_and_refused_in_one_line(packages: Path, tmp_path: Path) -> None:
+    """As networks with other layers, a newer card, or a model that is not known here: whole, but not to be built."""
     trained(packages, tmp_path, variant="seamless")
     folder = tmp_path / "generator"
+    whole = load_card(folder)
+    newer = [("format", 2, "not the card of a generator"), ("variant", "newer", "'newer' is not one")]
+    for key, value, message in newer:
+        write_json(folder / "generator.json", whole | {key: value})
+        with pytest.raises(OtherVersionError, match=message):
+            load_generator(folder)
     tensors = load_file(folder / "generator.safetensors")
     tensors["layers.0.weight"] = tensors.pop("to_coarse.weight")
     save_tensors(folder / "generator.safetensors", tensors)
-    card = load_card(folder) | {"weights_sha256": sha256_of_file(folder / "generator.safetensors")}
-    write_json(folder / "generator.json", card)
-    with pytest.raises(UserError, match="not of networks that this version builds"):
+    write_json(folder / "generator.json", whole | {"weights_sha256": sha256_of_file(folder / "generator.safetensors")})
+    with pytest.raises(OtherVersionError, match="not of networks that this version builds"):
         load_generator(folder)

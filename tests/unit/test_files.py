@@ -20,6 +20,12 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     assert [item.name for item in path.parent.iterdir()] == ["file.json"]
 
 
+def test_a_full_disk_is_told_with_the_file_that_did_not_fit(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as raised, atomic_file(tmp_path / "photo.png"):
+        Path("/dev/full").write_text("too much")
+    assert raised.value.filename == str(tmp_path / "photo.png")
+
+
 def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     with atomic_folder(path, "first") as partial:

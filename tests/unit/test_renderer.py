@@ -1,14 +1,9 @@
 import math
-from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from components.images import Pixels
 from components.renderer import (
@@ -17,31 +12,11 @@ from components.renderer import (
     Ball,
     FrameTruth,
     RenderedFrame,
-    RendererParameters,
     render_frame,
 )
-from components.renderer.layout import body_of, draw_pose
-from components.renderer.noise import stream
-from components.renderer.products import PATTERNS, draw_product, populate
+from tests.frames import inside, small
 
 SEED = 7
-SMALL: dict[str, Any] = {
-    "frame_width_px": 800,
-    "frame_height_px": 600,
-    "products": 6,
-    "frames_per_lot": 3,
-    "min_balls_per_side": 6,
-    "max_balls_per_side": 9,
-    "max_angle_deg": 180,
-    "min_body_share": 0.5,
-    "max_body_share": 0.65,
-    "defect_share": 0.0,
-    "grey": False,
-}
-
-
-def small(**changes: Any) -> RendererParameters:
-    return RendererParameters(**(SMALL | changes))
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +56,6 @@ def highlight_contrast(image: Pixels, ball: Ball) -> float:
     """The brightest of the circles where the ring light shows, against the dark between it and the spot."""
     ring = max(level_at(image, ball, low, low + 0.1) for low in (0.5, 0.55, 0.6, 0.65))
     return ring / level_at(image, ball, 0.25, 0.4)
-
-
-def inside(truth: FrameTruth, x_px: float, y_px: float) -> bool:
-    outline = np.array(truth.outline_px, dtype=np.float32)
-    return cv2.pointPolygonTest(outline, (x_px, y_px), False) >= 0
 
 
 def signed_area(points: tuple[tuple[float, float], ...]) -> float:
@@ -247,85 +217,3 @@ def test_truth_becomes_plain_json_values(good_frames: list[RenderedFrame]) -> No
     assert set(content) == {"lot", "product", "label", "outline_px", "angle_deg", "balls", "defects"}
     assert set(content["balls"][0]) == {"x_px", "y_px", "radius_px", "row", "column"}
     assert all(isinstance(value, float) for corner in content["outline_px"] for value in corner)
-
-
-@pytest.mark.parametrize(
-    ("key", "changes"),
-    [
-        ("min_balls_per_side", {"min_balls_per_side": 3}),
-        ("max_balls_per_side", {"max_balls_per_side": 5}),
-        ("max_balls_per_side", {"max_balls_per_side": 80}),
-        ("max_angle_deg", {"max_angle_deg": 181}),
-        ("min_body_share", {"min_body_share": 0.0}),
-        ("max_body_share", {"max_body_share": 0.4}),
-        ("max_body_share", {"max_body_share": 0.8}),
-    ],
-)
-def test_impossible_parameters_are_refused_by_name(key: str, changes: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=f"Value error, {key} must"):
-        small(**changes)
-
-
-def test_package_that_lies_straighter_may_be_larger() -> None:
-    assert small(max_angle_deg=5, max_body_share=0.85).max_body_share == 0.85
-
-
-@given(
-    width_px=st.integers(90, 4000),
-    height_px=st.integers(90, 4000),
-    max_angle_deg=st.floats(0, 180),
-    min_body_share=st.floats(0.4, 0.67),
-    seed=st.integers(0, 2**32),
-    index=st.integers(0, 10_000),
-)
-def test_package_lies_wholly_in_the_frame(
-    width_px: int, height_px: int, max_angle_deg: float, min_body_share: float, seed: int, index: int
-) -> None:
-    parameters = small(
-        frame_width_px=width_px,
-        frame_height_px=height_px,
-        max_angle_deg=max_angle_deg,
-        min_body_share=min_body_share,
-        max_body_share=0.67,
-        min_balls_per_side=4,
-        max_balls_per_side=4,
-    )
-    body = body_of(draw_product(parameters, seed, 0), parameters)
-    corners = draw_pose(body, parameters, stream(seed, index)).to_frame
-    x_px, y_px = corners(body.corners).T
-    margin_px = 0.0199 * min(width_px, height_px)
-    assert min(x_px.min(), y_px.min()) >= -0.5 + margin_px
-    assert x_px.max() <= width_px - 0.5 - margin_px
-    assert y_px.max() <= height_px - 0.5 - margin_px
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    width_px=st.integers(120, 300),
-    height_px=st.integers(120, 300),
-    grey=st.booleans(),
-    most=st.integers(4, 8),
-    seed=st.integers(0, 1000),
-)
-def test_any_small_frame_renders_with_its_balls_on_the_package(
-    width_px: int, height_px: int, grey: bool, most: int, seed: int
-) -> None:
-    parameters = replace(
-        small(min_balls_per_side=4, max_balls_per_side=most, defect_share=1.0),
-        frame_width_px=width_px,
-        frame_height_px=height_px,
-        grey=grey,
-    )
-    frame = render_frame(parameters, seed, 0)
-    assert frame.image.shape == ((height_px, width_px) if grey else (height_px, width_px, 3))
-    places = [(ball.x_px, ball.y_px) for ball in frame.truth.balls]
-    places += [point for defect in frame.truth.defects for point in defect.polygon_px]
-    assert all(inside(frame.truth, x_px, y_px) for x_px, y_px in places)
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-@given(rows=st.integers(4, 20), columns=st.integers(4, 20), seed=st.integers(0, 100))
-def test_every_pattern_has_balls_on_all_four_sides(pattern: str, rows: int, columns: int, seed: int) -> None:
-    populated = populate(pattern, rows, columns, stream(seed))
-    assert populated.shape == (rows, columns)
-    assert all(side.any() for side in (populated[0], populated[-1], populated[:, 0], populated[:, -1]))
