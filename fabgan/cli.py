@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}; what was finished is kept: mend it and run the same command")
+        reason = error.strerror or ", ".join(map(str, error.args))  # a library's own have nothing but their words
+        return _fail(f"{where}{reason}; what was finished is kept: mend it and run the same command")
     except KeyboardInterrupt:
         sys.stderr.write("\nfabgan: interrupted; the same command goes on where it stopped\n")
         return INTERRUPTED

@@ -1,0 +1,32 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from components.files import atomic_file
+from fabgan import cli
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError("encoder error -2 when writing image file"), "encoder error -2 when writing image file"),
+    ],
+    ids=["of the system", "of a library"],
+)
+def test_a_file_that_cannot_be_written_is_one_line_with_its_name_and_the_reason(
+    error: OSError, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "params.yaml"
+
+    def refused(params: Path, name: str) -> None:
+        with atomic_file(params) as partial:
+            partial.write_text(name)
+            raise error
+
+    monkeypatch.setattr(cli, "apply_preset", refused)
+    assert cli.main(["preset", "demo", "--params", str(path)]) == 1
+    expected = f"fabgan: error: {path}: {words}; what was finished is kept: mend it and run the same command\n"
+    assert capsys.readouterr().err == expected
+    assert list(tmp_path.iterdir()) == []
