@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -45,11 +45,12 @@ class IngestParameters:
     """Of a DVC repository: tag, branch or commit, empty for the newest of its default branch. Of a bucket or a .yaml
     file: the digest that it must still have, or empty. Of a folder: empty."""
     lot_pattern: str
-    """Regular expression over the path below the source; its first group names the lot."""
+    """Regular expression over the path below the source; its first group names the lot, and a group within it that is
+    called `product`, if there is one, the product: `^((?P<product>[^/]+)/[^/]+)/`."""
     labels_file: str
     """CSV file in the source with the columns `file` and `label`; empty for none."""
     held_out_share: Share
-    """At least this share of the frames, whole lots, is kept from training."""
+    """At least this share of the frames of each product, whole lots, is kept from training."""
     max_quarantined_share: Share
     """A larger share of unusable images fails the step."""
     min_side_px: PositiveInt
@@ -81,6 +82,7 @@ class _Photograph:
     file: SourceFile
     label: str | None
     lot: str
+    product: str
     min_side_px: int
 
 
@@ -135,6 +137,7 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
         "source": source,
         "label": frame.truth.label,
         "lot": frame.truth.lot,
+        "product": frame.truth.product,
     } | _file_record(folder, file, facts)
 
 
@@ -145,7 +148,8 @@ def _photographs(params: IngestParameters, listing: Listing) -> list[_Photograph
     for path in find_images(files, params.source):
         match = re.search(params.lot_pattern, path)
         lot = match.group(1) if match and match.group(1) else path
-        photographs.append(_Photograph(files[path], labels.pop(path, None), lot, params.min_side_px))
+        product = (match.groupdict().get("product") or "") if match else ""
+        photographs.append(_Photograph(files[path], labels.pop(path, None), lot, product, params.min_side_px))
     if labels:
         raise UserError(f"{params.labels_file}: {len(labels)} labelled files are not there, such as {min(labels)}")
     return photographs
@@ -179,7 +183,8 @@ def _take_photograph(item: _Photograph, folder: Path) -> Record:
                 raise UnusableImageError(f"{facts.width_px} x {facts.height_px} px, smaller than min_side_px")
     except UnusableImageError as error:
         return {"source": source, "reason": str(error)}
-    return {"name": name, "source": source, "label": item.label, "lot": item.lot} | _file_record(folder, file, facts)
+    known = {"name": name, "source": source, "label": item.label, "lot": item.lot, "product": item.product}
+    return known | _file_record(folder, file, facts)
 
 
 def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
@@ -190,7 +195,7 @@ def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
 def _manifest(records: list[Record], params: IngestParameters, revision: str) -> FrameManifest:
     quarantined = [Quarantined(**record) for record in records if "reason" in record]
     usable, copies = _without_copies(record for record in records if "reason" not in record)
-    held_out = held_out_lots(Counter(record["lot"] for record in usable), params)
+    held_out = _held_out_of_each_product(usable, params)
     images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
     return FrameManifest(params.source, revision, images, quarantined + copies)
 
@@ -211,8 +216,16 @@ def _remove_unlisted(folder: Path, files: set[str]) -> None:
             path.unlink()
 
 
+def _held_out_of_each_product(records: Iterable[Record], params: IngestParameters) -> set[str]:
+    """Choose lots of every product, so that held-out images show products as often as those to learn from do."""
+    lots: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for record in records:
+        lots[record["product"]][record["lot"]] += 1
+    return {lot for images_in_lot in lots.values() for lot in held_out_lots(images_in_lot, params)}
+
+
 def held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[str]:
-    """Choose whole lots, in an order drawn by the seed, until they hold the share asked for."""
+    """Choose whole lots, in an order drawn by the seed, until they hold the share asked for; never the last one."""
     wanted = params.held_out_share * images_in_lot.total()
     order = sorted(images_in_lot, key=lambda lot: hashlib.sha256(f"{params.seed}/{lot}".encode()).digest())
     held_out: set[str] = set()

@@ -37,6 +37,8 @@ class Frame:
     label: str | None
     lot: str
     """Frames of one lot resemble each other: a lot lies wholly in one split."""
+    product: str
+    """Empty where nothing tells it; every product of at least two lots lies in both splits."""
     split: Split
 
 
@@ -158,5 +160,6 @@ def check_splits(step: str, images: Sequence[Frame | Package]) -> None:
     lots = len({image.lot for image in images})
     raise UserError(
         f"{step}: {count['train']} images to train with and {count['held_out']} held out, of {lots} lot(s): both need "
-        f"at least {LEAST_OF_A_SPLIT}. Whole lots are held out; see ingest.lot_pattern and ingest.held_out_share"
+        f"at least {LEAST_OF_A_SPLIT}. Whole lots are held out, but never a product's last; see ingest.lot_pattern and "
+        "ingest.held_out_share"
     )

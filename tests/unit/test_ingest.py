@@ -64,6 +64,21 @@ def test_no_lot_lies_in_both_splits(photographs: Path) -> None:
     assert metrics["held_out_images"] == 8
 
 
+def test_each_product_is_held_out_by_its_share(tmp_path: Path) -> None:
+    folder = tmp_path / "photographs"
+    random = np.random.default_rng(1)
+    for product, lots in {"common": 8, "rare": 2, "single": 1}.items():
+        for index in range(3 * lots):
+            path = folder / product / f"lot-{index // 3}" / f"{index % 3}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 256, (24, 32), dtype=np.uint8)).save(path)
+    for seed in range(5):
+        manifest, _, _ = ingested(folder, lot_pattern="^((?P<product>[^/]+)/[^/]+)/", held_out_share=0.25, seed=seed)
+        held_out = {(frame.product, frame.lot) for frame in manifest.images if frame.split == "held_out"}
+        assert Counter(product for product, _ in held_out) == {"common": 2, "rare": 1}
+        assert all(lot.startswith(f"{product}/lot-") for product, lot in held_out)
+
+
 @given(
     st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=2),
     st.floats(0, 1),
