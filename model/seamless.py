@@ -4,12 +4,13 @@ The trunk turns the latent z into feature maps of a few cells a side, and those 
 once. Whatever mixes positions or images lives there: batch normalisation, and learned maps of the field, which are how
 G knows where a cell lies. The latent is first moved to the learned code of one of a few kinds (a mixture of Gaussians,
 Gurumurthy et al. 2017, arXiv:1706.02071): a fab's packages are a few products, and what lies between two of them is
-none. A tile is its crop of the coarse image, enlarged, plus the detail that is rendered from its
-crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a halo of neighbours, and padding only
-at the image's true border: every convolution sees what it would see in the whole image, so tiles of any grid join
-without a seam, and memory follows the tile, not the image. Images of up to 128 px need no detail: they are the coarse
-image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation), so that the whole field
-agrees on what kind of package it shows.
+none. Packages are mirror images of themselves but for marks, traces and light, so a coarse image is the sum of a part
+that is its own mirror image and of one that is free. A tile is its crop of the coarse image, enlarged, plus the detail
+that is rendered from its crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a halo of
+neighbours, and padding only at the image's true border: every convolution sees what it would see in the whole image, so
+tiles of any grid join without a seam, and memory follows the tile, not the image. Images of up to 128 px need no
+detail: they are the coarse image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation),
+so that the whole field agrees on what kind of package it shows.
 
 Dimensions: B batch, C image channels, F features, H W pixels or cells, Z latent and style, K classes.
 """
@@ -125,7 +126,7 @@ class SeamlessGenerator(nn.Module):
             TrunkLevel(wide, narrow, 2 * side, size)
             for side, (wide, narrow) in zip(sides, pairwise(widths[: split + 1]), strict=False)
         )
-        self.to_coarse = doubling(widths[split], config.channels, OUTPUT_GAIN, bias=True)
+        self.to_coarse = doubling(widths[split], 2 * config.channels, OUTPUT_GAIN, bias=True)
         self.tile_levels = nn.ModuleList(TileLevel(wide, narrow, size) for wide, narrow in pairwise(widths[split:]))
         detailed = config.image_size_px > config.coarse_px
         self.to_detail = doubling(widths[-1], config.channels, DETAIL_GAIN, bias=True) if detailed else None
@@ -143,7 +144,8 @@ class SeamlessGenerator(nn.Module):
         x = functional.relu(self.normalise(x)).contiguous(memory_format=torch.channels_last)
         for level in self.trunk_levels:
             x = level(x, style_BZ)
-        return Trunk(x, style_BZ, self.to_coarse(x))
+        free_BCHW, mirrored_BCHW = self.to_coarse(x).chunk(2, dim=1)
+        return Trunk(x, style_BZ, free_BCHW + _mirrored(mirrored_BCHW))
 
     def around_kinds(self, z_BZ: Tensor) -> Tensor:
         """Return latents around the codes of their kinds; the kind is the largest of a latent's first values."""
@@ -201,6 +203,12 @@ class SeamlessGenerator(nn.Module):
     def _check_grid(self, grid: int) -> None:
         if grid < 1 or self.config.trunk_cells % grid:
             raise ValueError(f"grid: expected a divisor of {self.config.trunk_cells}, got {grid}")
+
+
+def _mirrored(x_BCHW: Tensor) -> Tensor:
+    """Return the mean of images and their mirror images, left to right and upside down."""
+    x_BCHW = (x_BCHW + x_BCHW.flip(-1)) / 2
+    return (x_BCHW + x_BCHW.flip(-2)) / 2
 
 
 def _with_halo(top: int, left: int, side: int, cells: int) -> tuple[slice, slice]:

@@ -97,6 +97,18 @@ def test_latents_are_drawn_to_the_code_of_one_of_the_kinds_each_as_likely() -> N
     assert shares.max() < 1.3 / len(codes)
 
 
+@torch.no_grad()
+def test_one_part_of_a_coarse_image_is_its_own_mirror_image_and_the_other_is_free() -> None:
+    network = generator()
+    whole_BCHW = network.trunk(latents()).coarse_BCHW
+    assert not torch.allclose(whole_BCHW, whole_BCHW.flip(-1), atol=0.1)
+    network.to_coarse.weight[:, : CONFIG.channels].zero_()
+    mirrored_BCHW = network.trunk(latents()).coarse_BCHW
+    assert mirrored_BCHW.std() > 0.01
+    torch.testing.assert_close(mirrored_BCHW, mirrored_BCHW.flip(-1))
+    torch.testing.assert_close(mirrored_BCHW, mirrored_BCHW.flip(-2))
+
+
 @pytest.mark.parametrize("grid", [1, 2, 4, 8])
 @pytest.mark.parametrize(("size_px", "channels"), [(64, 3), (128, 3), (512, 1)])
 def test_tiles_of_any_grid_join_to_the_whole_image(size_px: int, channels: int, grid: int) -> None:
@@ -193,9 +205,10 @@ def test_where_a_window_is_said_to_lie_changes_the_verdict_after_training() -> N
     """Real windows show a bright top left quarter: D learns to believe them there and nowhere else."""
     x = torch.zeros(4, 3, 128, 128, dtype=torch.uint8)
     x[..., :64, :64] = 255
-    recipe = SeamlessRecipe(total_steps=200, judge_learning_rate=2e-3)
-    trained = SeamlessTraining(replace(CONFIG, image_size_px=128), recipe, 3, "joint")
-    for index in range(1, 41):
+    recipe = SeamlessRecipe(total_steps=200, learning_rate=3e-4, judge_learning_rate=2e-3)
+    config = replace(CONFIG, image_size_px=128, discriminator_width=8)
+    trained = SeamlessTraining(config, recipe, 3, "joint")
+    for index in range(1, 81):
         trained.step(x, index, random_stream("step", index))
     bright = torch.ones(1, 3, 64, 64)
     with torch.no_grad():
