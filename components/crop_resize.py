@@ -96,7 +96,7 @@ def _crop(item: _Item, folder: Path) -> Record:
         label=frame.label,
         lot=frame.lot,
         split=frame.split,
-        outline_px=[(round(x, 2), round(y, 2)) for x, y in outline.corners_px],
+        outline_px=list(outline.corners_px),
         angle_deg=round(outline.angle_deg, 4),
         crop_px=len(crop),
         files=files,

@@ -23,6 +23,8 @@ MIN_SIDE_SHARE = 0.03
 """Of the frame's shorter side: hairs and the edges of trays are thinner."""
 MIN_RECTANGULARITY = 0.85
 RIVAL_SHARE = 0.4
+DECIMALS = 2
+"""Of corners in pixels: libraries compute the last bits otherwise on another machine, and the crop must not show it."""
 
 Map = NDArray[np.float32]
 Mask = NDArray[np.uint8]
@@ -45,7 +47,7 @@ def find_outline(image: Pixels) -> Outline:
     _refuse_outside(corners, residual.shape)
     corners = leave_out_flanks(residual, corners)
     # The centre of cell 0 is that of a block of `scale` pixels.
-    return outline_from_corners((corners + 0.5) * scale - 0.5)
+    return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
 
 
 def _reduce(image: Pixels) -> tuple[Pixels, Points]:

@@ -10,7 +10,9 @@ from components.crop_resize import CropResizeParameters
 from components.dataset import load_packages
 from components.errors import UserError
 from components.files import sha256_of_file
+from components.images import read_image, resize
 from components.manifest import FrameManifest, PackageManifest, read_manifest, write_manifest
+from components.outline import Outline, straighten
 from components.parameters import parse
 from tests.conftest import section
 
@@ -47,6 +49,17 @@ def test_packages_come_in_every_size_with_outline_angle_and_scale(frames: Path, 
             assert package.scales[str(size)] == pytest.approx(size / package.crop_px, rel=1e-4)
         assert len(package.outline_px) == 4
         assert abs(package.angle_deg) <= 45.1
+
+
+def test_packages_are_what_the_outlines_of_the_manifest_cut_out(frames: Path, packages: Path) -> None:
+    """So that the last bits in which libraries differ between machines are in no package."""
+    of_frames = {frame.name: frame for frame in read_manifest(frames, FrameManifest).images}
+    for package in read_manifest(packages, PackageManifest).images:
+        a, b, c, d = package.outline_px
+        image = read_image(frames / of_frames[package.name].file, package.source_sha256)
+        crop = straighten(image, Outline((a, b, c, d)), section("crop_resize")["margin_share"])
+        with Image.open(packages / package.files["64"]) as kept:
+            np.testing.assert_array_equal(np.asarray(kept), resize(crop, 64))
 
 
 def test_splits_and_lots_are_those_of_the_frames(frames: Path, packages: Path) -> None:
