@@ -53,21 +53,17 @@ def roughness(x_BCHW: Tensor) -> Tensor:
     return torch.log(functional.avg_pool2d(steps, CELL_PX) + SMOOTH)
 
 
-def image_energy(
-    fake_BCHW: Tensor, real_BCHW: Tensor, labels_B: Tensor | None, classes: int, pixels_weight: float = 1.0
-) -> Tensor:
+def image_energy(fake_BCHW: Tensor, real_BCHW: Tensor, labels_B: Tensor | None, classes: int) -> Tensor:
     """Return the energy distance of shrunk images in [-1, 1] at both sizes, and of their roughness, a scalar.
 
-    With labels, which the two batches share, the joint distribution of images and labels is compared. `pixels_weight`
-    is that of both sizes.
+    With labels, which the two batches share, the joint distribution of images and labels is compared.
     """
 
     def distance(seen: Callable[[Tensor], Tensor]) -> Tensor:
         return energy_distance(*(_samples(seen(x_BCHW), labels_B, classes) for x_BCHW in (fake_BCHW, real_BCHW)))
 
     layout = distance(lambda x_BCHW: functional.avg_pool2d(x_BCHW, COARSER))
-    pixels = distance(lambda x_BCHW: x_BCHW) + layout
-    return pixels_weight * pixels + ROUGHNESS_WEIGHT * distance(roughness)
+    return distance(lambda x_BCHW: x_BCHW) + layout + ROUGHNESS_WEIGHT * distance(roughness)
 
 
 def _samples(x_BCHW: Tensor, labels_B: Tensor | None, classes: int) -> Tensor:

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 FALLING = 0.4
-LAST_PIXELS_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,6 @@ class SeamlessRecipe:
         """Return the share of the learning rates that step `index`, counted from 1, uses."""
         fallen = (index / self.total_steps - (1 - FALLING)) / FALLING
         return 1 - (1 - self.last_rate) * min(max(fallen, 0), 1)
-
-    def pixels_weight(self, index: int) -> float:
-        """Return the weight of the energy distance of pixels at step `index`.
-
-        It falls to `LAST_PIXELS_WEIGHT` by the time that the rates begin to: between two products its pulls may
-        balance, and only the judges drive packages away from there.
-        """
-        fallen = min(index / self.total_steps / (1 - FALLING), 1)
-        return 1 - (1 - LAST_PIXELS_WEIGHT) * fallen
 
     def adam(self, network: nn.Module, learning_rate: float) -> torch.optim.Adam:
         """Return the optimizer of one network."""

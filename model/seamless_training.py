@@ -8,9 +8,8 @@ y, real images x and their views,
 and the judges the first term with its sign turned, plus R1. The pairing of a real with a generated image is the
 relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734. The energy distance of coarse images (model/energy.py)
 tells G from the first step on where things lie and how packages differ from each other, which the judges take long to
-learn; what it says of pixels counts less as they do (`SeamlessRecipe.pixels_weight`). Of detail, no more is ever made
-than the windows show: a step takes the same time and memory at any image size (layout once, detail by windows: Chai et
-al. 2022, arXiv:2204.07156).
+learn. Of detail, no more is ever made than the windows show: a step takes the same time and memory at any image size
+(layout once, detail by windows: Chai et al. 2022, arXiv:2204.07156).
 
 `joint` keeps the whole step's graph. `region_wise` goes a few images and one view at a time: the loss is a sum over
 views, so each is made, judged and backpropagated by itself (model/region_wise.py has the argument). Only the trunk, of
@@ -104,12 +103,13 @@ class SeamlessTraining:
         """
         draws = self._draw(x_BCHW, stream, labels_B)
         self._set_rates(index)
+        slopes = index % self.recipe.slope_every_steps == 0
         with self._precision():
             trunk = self.trained.trunk(draws.z_BZ, draws.labels_B)
         if self.step_kind == "joint" or (self.processes.count == 1 and self.images_at_once >= len(x_BCHW)):
-            losses = self._joint_step(x_BCHW, draws, trunk, index)
+            losses = self._joint_step(x_BCHW, draws, trunk, slopes)
         else:
-            losses = self._region_wise_step(x_BCHW, draws, trunk, index)
+            losses = self._region_wise_step(x_BCHW, draws, trunk, slopes)
         self._average(index)
         return losses
 
@@ -128,28 +128,28 @@ class SeamlessTraining:
             base = recipe.learning_rate if name == "G" else recipe.judge_learning_rate
             optimizer.param_groups[0]["lr"] = rate * base
 
-    def _joint_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, index: int) -> dict[str, Tensor]:
+    def _joint_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
         whole = Part(x_BCHW, self._coarse(x_BCHW), draws, trunk, share=1.0, own=True)
         with updated(self.optimizers["D"], self.optimizers["FD"]):
-            judged = [self._judged(whole, view, index) for view in draws.views]
+            judged = [self._judged(whole, view, slopes) for view in draws.views]
             _backward(torch.stack([one.loss for one in judged]).sum())
         with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
             fooled = [self._fooled(whole, one) for one in judged]
-            energy = self._energy([whole], draws, index)
+            energy = self._energy([whole], draws)
             _backward(torch.stack(fooled).sum() + self.recipe.energy_weight * energy)
         return _losses(judged, fooled) | {"energy": energy.detach()}
 
-    def _region_wise_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, index: int) -> dict[str, Tensor]:
+    def _region_wise_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
         parts = self._parts(x_BCHW, draws, trunk)
         own = [part for part in parts if part.own]
         with updated(self.optimizers["D"], self.optimizers["FD"]):
-            judged = [[_learnt(self._judged(part, view, index)) for view in draws.views] for part in own]
+            judged = [[_learnt(self._judged(part, view, slopes)) for view in draws.views] for part in own]
             self.processes.add_up_gradients(self.region_judge, self.full_judge)
         with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
             fooled = [
                 _backward(self._fooled(part, one)) for part, of_part in zip(own, judged, strict=True) for one in of_part
             ]
-            energy = self._energy(parts, draws, index)
+            energy = self._energy(parts, draws)
             _backward(self.recipe.energy_weight * energy)
             gradients = zip(*(map(gathered, part.trunk) for part in parts), strict=True)
             torch.autograd.backward(trunk, [torch.cat(of_parts) for of_parts in gradients])
@@ -175,14 +175,14 @@ class SeamlessTraining:
         dtype = torch.get_default_dtype()
         return torch.cat([to_float(shrunk(x_1CHW.to(dtype), size_px)) for x_1CHW in torch.split(x_BCHW, 1)])
 
-    def _judged(self, part: Part, view: View, index: int) -> Judged:
+    def _judged(self, part: Part, view: View, slopes: bool) -> Judged:
         """Return a judge's loss on one view."""
         x_BCHW, weight = part.real(view), _weight(part, view)
         with torch.no_grad():
             fake_BCHW = self._fake(part, view).detach()
         real_B = self._logits(x_BCHW, part, view)
         loss = softplus(self._logits(fake_BCHW, part, view) - real_B).mean()
-        if index % self.recipe.slope_every_steps == 0:
+        if slopes:
             noisy_B = self._logits(_noisy(x_BCHW, part.draws.noise_seeds, view), part, view)
             slope = ((noisy_B - real_B) / NOISE).square().mean()
             loss = loss + self.recipe.slope_weight / 2 * self.recipe.slope_every_steps * slope
@@ -206,11 +206,10 @@ class SeamlessTraining:
             )
         return verdict_B.to(part.coarse_BCHW)
 
-    def _energy(self, parts: list[Part], draws: Draws, index: int) -> Tensor:
+    def _energy(self, parts: list[Part], draws: Draws) -> Tensor:
         real_BCHW = torch.cat([part.coarse_BCHW for part in parts])
         fake_BCHW = torch.cat([part.trunk.coarse_BCHW for part in parts]).to(real_BCHW)
-        classes, weight = self.trained.config.classes, self.recipe.pixels_weight(index)
-        return image_energy(fake_BCHW, real_BCHW, draws.labels_B, classes, weight)
+        return image_energy(fake_BCHW, real_BCHW, draws.labels_B, self.trained.config.classes)
 
     def _precision(self) -> torch.autocast:
         device = next(self.trained.parameters()).device

@@ -186,15 +186,6 @@ def test_learning_rates_stay_and_then_fall_to_the_last() -> None:
     assert trained.optimizers["G"].param_groups[0]["lr"] == pytest.approx(RECIPE.rate(8) * RECIPE.learning_rate)
 
 
-def test_distance_of_pixels_falls_while_the_rates_stay() -> None:
-    assert RECIPE.pixels_weight(3) == pytest.approx(0.55)
-    assert RECIPE.pixels_weight(6) == RECIPE.pixels_weight(10) == pytest.approx(0.1)
-    x, energies = photographs(), []
-    for index in (1, 7):
-        energies.append(training("joint").step(x, index, random_stream("step"))["energy"])
-    assert energies[1] < 0.5 * energies[0]
-
-
 def test_judges_stay_out_of_the_generators_update() -> None:
     trained = training()
     trained.step(photographs(), 1, random_stream("step"))
