@@ -251,7 +251,15 @@ def _limit_memory(memory_gib: float, device: torch.device) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    words = ("allocate memory", "out of memory", "bad_alloc", "start new thread", "failed to map segment")
+    """Tell by the words of the allocators, the linker, threads, and oneDNN, whose kernels are compiled on the spot."""
+    words = (
+        "allocate memory",
+        "out of memory",
+        "bad_alloc",
+        "start new thread",
+        "failed to map segment",
+        "could not create a primitive",
+    )
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
