@@ -9,7 +9,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from components.errors import UserError
@@ -101,7 +101,8 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
     listing = list_source(params.source, params.revision)
     versions = [(file.path, file.version) for file in listing.files]
     taken = {name: value for name, value in asdict(params).items() if name not in OF_THE_WHOLE}
-    with resumable_folder(output, digest([taken, listing.revision, versions]), FILE_NAME) as folder:
+    recorded = [field.name for field in fields(Frame)]
+    with resumable_folder(output, digest([taken, listing.revision, versions, recorded]), FILE_NAME) as folder:
         if is_rendered(params.source):
             records = _render(Path(params.source), folder)
         else:
