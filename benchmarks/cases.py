@@ -41,6 +41,8 @@ class Case:
     steps: int
     """How many training steps are planned: learning rates may fall towards the last."""
     seed: int = SEED
+    kind_shares: tuple[float, ...] = (1.0,)
+    """How often each kind of training image occurs."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Contestant:
 
     networks: Mapping[str, nn.Module]
     latent_size: int
-    step: Callable[[Tensor, int], object]
-    """One training step on real images, uint8; steps are counted from 1."""
+    step: Callable[[Tensor, int, Tensor | None], object]
+    """One training step on real images, uint8, and their kinds, which only `seamless` knows; steps count from 1."""
     generator: Callable[[], nn.Module]
     """The generator as it is used after training; its `full_image` makes images of latents."""
     cycle: int = 1
@@ -142,14 +144,14 @@ def _paper(case: Case, _: torch.device) -> Contestant:
         full_discriminator_width=16,
     )
     training = Training(config, ADAM, "non_saturating", case.seed, cast(StepKind, case.step))
-    return _contestant(training, lambda x, index: training.step(x, index, _stream(case, index)))
+    return _contestant(training, lambda x, index, _: training.step(x, index, _stream(case, index)))
 
 
 def _baseline(case: Case, device: torch.device) -> Contestant:
     variant = cast(BaselineVariant, case.variant)
     training = BaselineTraining(variant, published_config(variant, case.image_size_px, CHANNELS), ADAM, case.seed)
 
-    def step(x_BCHW: Tensor, index: int) -> object:
+    def step(x_BCHW: Tensor, index: int, _: Tensor | None) -> object:
         shape = (len(x_BCHW), training.generator.config.latent_size)
         z_BZ = torch.randn(shape, generator=_stream(case, index)).to(device)
         return training.step(to_float(x_BCHW), z_BZ)
@@ -168,10 +170,12 @@ def _seamless(case: Case, _: torch.device) -> Contestant:
         discriminator_width=32 if size_px <= SMALL_PX else 8,
         full_discriminator_width=32 if size_px <= SMALL_PX else 8,
         feature_cap=64 if size_px <= SMALL_PX else 128,
+        kinds=len(case.kind_shares),
     )
     kind, recipe = cast(StepKind, case.step), SeamlessRecipe(total_steps=case.steps)
     training = SeamlessTraining(config, recipe, case.seed, kind)
-    contestant = _contestant(training, lambda x, index: training.step(x, index, _stream(case, index)))
+    training.trained.kind_shares_K.copy_(torch.tensor(case.kind_shares))
+    contestant = _contestant(training, lambda x, index, kinds: training.step(x, index, _stream(case, index), kinds))
     return replace(contestant, cycle=recipe.slope_every_steps)
 
 
@@ -180,7 +184,7 @@ def _stream(case: Case, index: int) -> torch.Generator:
 
 
 def _contestant(
-    training: Training | BaselineTraining | SeamlessTraining, step: Callable[[Tensor, int], object]
+    training: Training | BaselineTraining | SeamlessTraining, step: Callable[[Tensor, int, Tensor | None], object]
 ) -> Contestant:
     latent_size = training.generator.config.latent_size
     return Contestant(training.networks, latent_size, step, lambda: training.generator)

@@ -83,7 +83,7 @@ def weigh(case: Case, device_option: str) -> Weighed:
     before = reset_peak(device)
     contestant = build(case, device)
     for index in range(1, TRAINING_STEPS + 1):
-        contestant.step(x_BCHW, index)
+        contestant.step(x_BCHW, index, None)
     return Weighed(contestant.parameters, (peak_bytes(device) - before) / MIB)
 
 

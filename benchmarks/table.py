@@ -1,10 +1,10 @@
 """The source paper's table: `python -m benchmarks.table --variants dcgan paper seamless --sizes 128 --seeds 0 1 2`.
 
 Every variant learns from the same packages for the same time, in a process of its own that may grow by `--memory-gib`
-and no more; a variant that needs more is "out of memory", as in the paper. On a CPU the time is processor time, so
-that other work on the machine takes nothing from anyone; how many steps fit is measured first, so that learning rates
-can fall towards the last. Every variant computes in float32. Prints one JSON line a run; `--show FILE ...` turns
-such lines into a table in Markdown.
+and no more; a variant that needs more is "out of memory", as in the paper. On a CPU the time is processor time, so that
+other work on the machine takes nothing from anyone; how many steps fit is measured first, so that learning rates can
+fall towards the last. Every variant computes in float32. The kinds that `seamless` is told are found before. Prints one
+JSON line a run; `--show FILE ...` turns such lines into a table in Markdown.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ from components.generators import latents
 from components.images import write_png
 from components.ingest import IngestParameters
 from components.judging import look, look_at_real, measure
+from components.kinds import Kinds, find_kinds
 from components.progress import Progress
 from components.sheets import image_grid
 from model.pixels import to_uint8
@@ -58,6 +59,14 @@ class Run:
     sheets: Path
     device: str
     threads: int
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a variant learns from."""
+
+    x_NCHW: Tensor
+    kinds: Kinds
 
 
 def main() -> None:
@@ -158,26 +167,28 @@ def learn(run: Run) -> dict[str, object]:
     """Return what one run makes and takes; meant for a process that did nothing else."""
     torch.set_num_threads(run.threads)
     device = pick_device(run.device)
-    x_NCHW = load_packages(run.packages, run.image_size_px, "train").to(device)
+    x_NCHW = load_packages(run.packages, run.image_size_px, "train")
+    images = Images(x_NCHW.to(device), find_kinds(x_NCHW, None))
     known: dict[str, object] = {"device": device_name(device)}
     _warm_up(device)
     _limit_memory(run.memory_gib, device)
     try:
-        return known | _learned(run, x_NCHW, device)
+        return known | _learned(run, images, device)
     except (MemoryError, RuntimeError, OSError, ImportError) as error:
         if not _is_out_of_memory(error):
             raise
         return known | {"out_of_memory": True}
 
 
-def _learned(run: Run, x_NCHW: Tensor, device: torch.device) -> dict[str, object]:
+def _learned(run: Run, images: Images, device: torch.device) -> dict[str, object]:
     before = reset_peak(device)
     steps = _steps_that_fit(run, device)
-    contestant = _contestant(run, steps, device)
+    contestant = _contestant(run, steps, device, tuple(images.kinds.shares))
     started_s = _clock_s(device)
     for index in range(1, steps + 1):
         stream = random_stream(run.seed, "batch", index)
-        contestant.step(x_NCHW[torch.randperm(len(x_NCHW), generator=stream)[: run.batch].to(device)], index)
+        chosen_B = torch.randperm(len(images.x_NCHW), generator=stream)[: run.batch]
+        contestant.step(images.x_NCHW[chosen_B.to(device)], index, images.kinds.numbers_N[chosen_B].to(device))
     seconds = _clock_s(device) - started_s
     return {
         "parameters": contestant.parameters,
@@ -193,10 +204,10 @@ def _steps_that_fit(run: Run, device: torch.device) -> int:
     """Time a cycle of steps of a throw-away training, after one to warm up."""
     trial = _contestant(run, 1, device)
     x_BCHW = noise_images(_case(run, 1), device)
-    trial.step(x_BCHW, 1)
+    trial.step(x_BCHW, 1, None)
     started_s = _clock_s(device)
     for index in range(1, trial.cycle + 1):
-        trial.step(x_BCHW, index)
+        trial.step(x_BCHW, index, None)
     return max(round(run.seconds * trial.cycle / (_clock_s(device) - started_s)), 1)
 
 
@@ -205,8 +216,8 @@ def _case(run: Run, steps: int) -> Case:
     return Case(run.variant, run.image_size_px, run.batch, kind, steps, run.seed)
 
 
-def _contestant(run: Run, steps: int, device: torch.device) -> Contestant:
-    return build(_case(run, steps), device)
+def _contestant(run: Run, steps: int, device: torch.device, kind_shares: tuple[float, ...] = (1.0,)) -> Contestant:
+    return build(replace(_case(run, steps), kind_shares=kind_shares), device)
 
 
 def _measured(run: Run, contestant: Contestant, device: torch.device) -> dict[str, float]:

@@ -49,7 +49,7 @@ class Entry:
     def train(self) -> int:
         """Make one cycle of training steps; return how many images that showed."""
         for index in range(1, self.contestant.cycle + 1):
-            self.contestant.step(self.x_BCHW, index)
+            self.contestant.step(self.x_BCHW, index, None)
         return self.contestant.cycle * self.case.batch
 
     def generate(self) -> int:
@@ -87,7 +87,7 @@ def _entry(case: Case, device: torch.device) -> Entry:
     several = len(VARIANTS[case.variant].steps) > 1
     name = f"{case.variant}/{case.step}" if several else case.variant
     entry = Entry(name, case, contestant, noise_images(case, device), z_BZ)
-    contestant.step(entry.x_BCHW, 1)
+    contestant.step(entry.x_BCHW, 1, None)
     entry.generate()
     return entry
 

@@ -22,6 +22,7 @@ from model.streams import random_stream
 
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
+FORMAT = 2
 GENERATION_BATCH = 16
 GENERATION_PIXELS = 16 * 256 * 256
 
@@ -30,7 +31,7 @@ def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) ->
     """Write a generator; `facts` go into its JSON card beside what is needed to build it again."""
     with atomic_folder(folder, CARD) as partial:
         save_tensors(partial / WEIGHTS, generator.state_dict())
-        card = {"format": 1, "variant": variant_of(generator), "config": asdict(generator.config)} | {
+        card = {"format": FORMAT, "variant": variant_of(generator), "config": asdict(generator.config)} | {
             "weights_sha256": sha256_of_file(partial / WEIGHTS),
             **facts,
         }
@@ -40,7 +41,7 @@ def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) ->
 def load_card(folder: Path) -> dict[str, Any]:
     """Return a generator's JSON card."""
     card = read_json(folder / CARD)
-    if not isinstance(card, dict) or card.get("format") != 1:
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise OtherVersionError(f"{folder / CARD}: not the card of a generator that this version can build")
     return card
 
@@ -79,20 +80,11 @@ def latents(count: int, latent_size: int, seed: int, first: int = 0) -> Tensor:
     return torch.stack([torch.randn(latent_size, generator=stream) for stream in streams])
 
 
-def labels(shares_K: Tensor, count: int, seed: int, first: int = 0) -> Tensor:
-    """Return the classes of images first .. first + count - 1 of a seed, N, drawn by their shares.
-
-    Like its latent, the class of image i depends on (seed, i) alone.
-    """
-    streams = (random_stream(seed, "label", first + index) for index in range(count))
-    return torch.cat([torch.multinomial(shares_K, 1, generator=stream) for stream in streams])
-
-
 @torch.inference_mode()
 def generate(generator: Generator, count: int, seed: int, label: int | None = None, first: int = 0) -> Iterator[Tensor]:
     """Yield images first .. first + count - 1, C x H x W uint8; image i depends on the weights, the seed and i alone.
 
-    With `label`, all are of that class; else a generator with classes shows each as often as its training did.
+    With `label`, all are of that class of a generator with classes; else each is as frequent as in training.
     Every batch is full, and image i always has the same neighbours: another batch may be computed by another
     convolution algorithm and round otherwise.
     """
@@ -100,10 +92,8 @@ def generate(generator: Generator, count: int, seed: int, label: int | None = No
     batch = max(min(GENERATION_BATCH, GENERATION_PIXELS // generator.config.image_size_px**2), 1)
     for start in range(first - first % batch, first + count, batch):
         z_BZ = latents(batch, generator.config.latent_size, seed, start).to(device)
-        if isinstance(generator, SeamlessGenerator) and generator.config.classes:
-            labels_B = labels(generator.class_shares_K.cpu(), batch, seed, start)
-            labels_B = labels_B if label is None else torch.full_like(labels_B, label)
-            images = to_uint8(generator.full_image(z_BZ, labels_B.to(device)))
+        if isinstance(generator, SeamlessGenerator):
+            images = to_uint8(generator.full_image(z_BZ, generator.kinds_of(z_BZ, label)))
         else:
             images = to_uint8(generator.full_image(z_BZ))
         yield from images[max(first - start, 0) : first + count - start].cpu()

@@ -23,6 +23,7 @@ from components.errors import UserError
 from components.files import atomic_folder, check_replaceable
 from components.generators import CARD, generate, save_generator
 from components.images import write_png
+from components.kinds import Kinds, find_kinds
 from components.manifest import manifest_digest
 from components.parameters import NonNegativeInt, PositiveInt, digest, parameters
 from components.processes import joined, launched
@@ -92,14 +93,15 @@ def run(
     if len(x_NCHW) < params.batch_size:
         raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
     labels = _labels(params, packages)
-    training = _new_training(params, x_NCHW.shape[1], labels, processes)
+    kinds = find_kinds(x_NCHW, labels)
+    training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     data_sha256 = manifest_digest(packages)
-    code = code_digest("model", "components/train.py", "components/variants.py", "components/dataset.py")
+    code = code_digest("model", *(f"components/{name}.py" for name in ("train", "variants", "dataset", "kinds")))
     kept = Checkpoints(checkpoints, digest([asdict(params), data_sha256, code]), processes.leads)
     facts = {"data_sha256": data_sha256, "parameters": asdict(params), "training_images": len(x_NCHW)}
     facts["classes"] = labels.names if labels else []
     with joined(processes):
-        points = _train(params, training, _Images.on_device(x_NCHW, labels), kept, processes, log)
+        points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
         if processes.leads:
             save_generator(generator, training.generator, facts)
             _write_report(report, points, kept.samples)
@@ -131,20 +133,20 @@ def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, flo
 
 @dataclass(frozen=True)
 class _Images:
-    """The training images and their labels, on the device that trains."""
+    """The training images and their kinds, on the device that trains."""
 
     x_NCHW: Tensor
-    labels_N: Tensor | None
+    kinds_N: Tensor
 
     @classmethod
-    def on_device(cls, x_NCHW: Tensor, labels: Labels | None) -> "_Images":
+    def on_device(cls, x_NCHW: Tensor, kinds: Kinds) -> "_Images":
         device = training_device()
-        return cls(x_NCHW.to(device), labels.numbers_N.to(device) if labels else None)
+        return cls(x_NCHW.to(device), kinds.numbers_N.to(device))
 
-    def batch(self, size: int, stream: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Return different images, uint8, and their labels."""
+    def batch(self, size: int, stream: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return different images, uint8, and their kinds."""
         chosen_B = torch.randperm(len(self.x_NCHW), generator=stream)[:size].to(self.x_NCHW.device)
-        return self.x_NCHW[chosen_B], None if self.labels_N is None else self.labels_N[chosen_B]
+        return self.x_NCHW[chosen_B], self.kinds_N[chosen_B]
 
 
 def _labels(params: TrainParameters, packages: Path) -> Labels | None:
@@ -152,14 +154,15 @@ def _labels(params: TrainParameters, packages: Path) -> Labels | None:
     return load_labels(packages, "train") if wanted else None
 
 
-def _new_training(params: TrainParameters, channels: int, labels: Labels | None, processes: Processes) -> Training:
+def _new_training(params: TrainParameters, channels: int, kinds: Kinds, processes: Processes) -> Training:
     task = Task(
         image_size_px=params.image_size_px,
         channels=channels,
         step=params.step,
         seed=params.seed,
         total_steps=math.ceil(params.total_images / params.batch_size),
-        class_shares=labels.shares if labels else [],
+        kind_shares=kinds.shares,
+        class_of_kind=kinds.classes,
         processes=processes,
     )
     try:
@@ -187,8 +190,8 @@ def _train(
     since_point: list[dict[str, Tensor]] = []
     for step in range(done_steps + 1, total_steps + 1):
         stream = random_stream(params.seed, "step", step)
-        x_BCHW, labels_B = images.batch(params.batch_size, stream)
-        since_point.append(training.step(x_BCHW, step, stream, labels_B))
+        x_BCHW, kinds_B = images.batch(params.batch_size, stream)
+        since_point.append(training.step(x_BCHW, step, stream, kinds_B))
         if step % point_steps == 0 or step == total_steps:
             points.append(_loss_point(since_point, step * params.batch_size))
             since_point.clear()

@@ -76,8 +76,10 @@ class Task:
     step: StepKind
     seed: int
     total_steps: int
-    class_shares: list[float]
-    """How often each class occurs in the training images; empty without labels."""
+    kind_shares: list[float]
+    """How often each kind occurs in the training images."""
+    class_of_kind: list[int]
+    """The number of the class of each kind; all 0 without labels."""
     processes: Processes = ALONE
 
 
@@ -97,9 +99,9 @@ class Training(Protocol):
         """The generator to publish."""
 
     def step(
-        self, x_BCHW: Tensor, index: int, stream: torch.Generator, labels_B: Tensor | None = None
+        self, x_BCHW: Tensor, index: int, stream: torch.Generator, kinds_B: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Update every network once from real images, uint8, and their labels; return the losses.
+        """Update every network once from real images, uint8, and their kinds; return the losses.
 
         `index` counts steps from 1; every random number comes from `stream`.
         """
@@ -115,10 +117,12 @@ def new_paper(settings: PaperSettings, task: Task) -> PaperTraining:
 def new_seamless(settings: SeamlessSettings, task: Task) -> SeamlessTraining:
     """Return the seamless model as it is before its first step."""
     recipe = _picked(SeamlessRecipe, asdict(settings) | {"total_steps": task.total_steps})
-    config = _seamless_config(settings, task.image_size_px, task.channels, len(task.class_shares))
+    kinds, classes = len(task.kind_shares), len(set(task.class_of_kind))
+    config = _seamless_config(settings, task.image_size_px, task.channels, kinds, classes if classes > 1 else 0)
     bfloat16 = uses_bfloat16(settings.precision)
     training = SeamlessTraining(config, recipe, task.seed, task.step, bfloat16=bfloat16, processes=task.processes)
-    training.trained.class_shares_K.copy_(torch.tensor(task.class_shares))
+    training.trained.kind_shares_K.copy_(torch.tensor(task.kind_shares))
+    training.trained.class_of_kind_K.copy_(torch.tensor(task.class_of_kind))
     return training
 
 
@@ -127,7 +131,7 @@ def check_shapes(variant: Variant, image_size_px: int, paper: PaperSettings, sea
     if variant == "paper":
         _paper_config(paper, image_size_px, channels=3)
     else:
-        _seamless_config(seamless, image_size_px, channels=3, classes=0)
+        _seamless_config(seamless, image_size_px, channels=3, kinds=1, classes=0)
     if image_size_px < LEAST_JUDGED_PX:
         raise ValueError(f"image_size_px: seams are judged from {LEAST_JUDGED_PX} px on, got {image_size_px}")
 
@@ -136,8 +140,10 @@ def _paper_config(settings: PaperSettings, image_size_px: int, channels: int) ->
     return _picked(PaperConfig, asdict(settings) | {"image_size_px": image_size_px, "channels": channels})
 
 
-def _seamless_config(settings: SeamlessSettings, image_size_px: int, channels: int, classes: int) -> SeamlessConfig:
-    given = {"image_size_px": image_size_px, "channels": channels, "classes": classes}
+def _seamless_config(
+    settings: SeamlessSettings, image_size_px: int, channels: int, kinds: int, classes: int
+) -> SeamlessConfig:
+    given = {"image_size_px": image_size_px, "channels": channels, "kinds": kinds, "classes": classes}
     return _picked(SeamlessConfig, asdict(settings) | given)
 
 

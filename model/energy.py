@@ -6,7 +6,7 @@ distributions are the same. Taken over pairs of different samples it has gradien
 images, and on how rough they are cell by cell: packages lie upright and in the middle, so pixels tell where things lie,
 and pairs how packages differ.
 
-Dimensions: B batch, C channels, H W pixels, N values of a sample, K classes.
+Dimensions: B batch, C channels, H W pixels, N values of a sample, K kinds.
 """
 
 from collections.abc import Callable
@@ -53,22 +53,20 @@ def roughness(x_BCHW: Tensor) -> Tensor:
     return torch.log(functional.avg_pool2d(steps, CELL_PX) + SMOOTH)
 
 
-def image_energy(fake_BCHW: Tensor, real_BCHW: Tensor, labels_B: Tensor | None, classes: int) -> Tensor:
+def image_energy(fake_BCHW: Tensor, real_BCHW: Tensor, kinds_B: Tensor, kinds: int) -> Tensor:
     """Return the energy distance of shrunk images in [-1, 1] at both sizes, and of their roughness, a scalar.
 
-    With labels, which the two batches share, the joint distribution of images and labels is compared.
+    The joint distribution of images and their kinds is compared; the two batches have the same kinds.
     """
 
     def distance(seen: Callable[[Tensor], Tensor]) -> Tensor:
-        return energy_distance(*(_samples(seen(x_BCHW), labels_B, classes) for x_BCHW in (fake_BCHW, real_BCHW)))
+        return energy_distance(*(_samples(seen(x_BCHW), kinds_B, kinds) for x_BCHW in (fake_BCHW, real_BCHW)))
 
     layout = distance(lambda x_BCHW: functional.avg_pool2d(x_BCHW, COARSER))
     return distance(lambda x_BCHW: x_BCHW) + layout + ROUGHNESS_WEIGHT * distance(roughness)
 
 
-def _samples(x_BCHW: Tensor, labels_B: Tensor | None, classes: int) -> Tensor:
-    """Return an image's values, over the root of their number so that sizes compare, and its label as K values."""
+def _samples(x_BCHW: Tensor, kinds_B: Tensor, kinds: int) -> Tensor:
+    """Return an image's values, over the root of their number so that sizes compare, and its kind as K values."""
     values_BN: Tensor = x_BCHW.flatten(1) / float(x_BCHW[0].numel()) ** 0.5
-    if labels_B is None:
-        return values_BN
-    return torch.cat([values_BN, functional.one_hot(labels_B, classes).to(values_BN)], dim=1)
+    return torch.cat([values_BN, functional.one_hot(kinds_B, kinds).to(values_BN)], dim=1)

@@ -2,17 +2,17 @@
 
 The trunk turns the latent z into feature maps of a few cells a side, and those into a coarse image of the whole field,
 once. Whatever mixes positions or images lives there: batch normalisation, and learned maps of the field, which are how
-G knows where a cell lies. The latent is first moved to the learned code of one of a few kinds (a mixture of Gaussians,
-Gurumurthy et al. 2017, arXiv:1706.02071): a fab's packages are a few products, and what lies between two of them is
-none. Packages are mirror images of themselves but for marks, traces and light, so a coarse image is the sum of a part
-that is its own mirror image and of one that is free. A tile is its crop of the coarse image, enlarged, plus the detail
-that is rendered from its crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a halo of
-neighbours, and padding only at the image's true border: every convolution sees what it would see in the whole image, so
-tiles of any grid join without a seam, and memory follows the tile, not the image. Images of up to 128 px need no
-detail: they are the coarse image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation),
-so that the whole field agrees on what kind of package it shows.
+G knows where a cell lies. The latent is first moved to the learned code of one of a few kinds, which are clusters of
+the training images: a fab's packages are a few products, and what lies between two of them is none. Packages are mirror
+images of themselves but for marks, traces and light, so a coarse image is the sum of a part that is its own mirror
+image and of one that is free. A tile is its crop of the coarse image, enlarged, plus the detail that is rendered from
+its crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a halo of neighbours, and padding
+only at the image's true border: every convolution sees what it would see in the whole image, so tiles of any grid join
+without a seam, and memory follows the tile, not the image. Images of up to 128 px need no detail: they are the coarse
+image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation), so that the whole field
+agrees on what kind of package it shows.
 
-Dimensions: B batch, C image channels, F features, H W pixels or cells, Z latent and style, K classes.
+Dimensions: B batch, C image channels, F features, H W pixels or cells, Z latent and style, K kinds.
 """
 
 import math
@@ -31,8 +31,6 @@ SIZES_PX = (64, 4096)
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
 MOST_WINDOW_PX = 128
-KINDS = 16
-"""Of latents, each as likely: several may come to be of one product, and so more frequent ones take more of them."""
 KIND_SPREAD = 0.25
 """Standard deviation of latents around the code of their kind, whose values start at N(0, 1)."""
 OUTPUT_GAIN = 0.3
@@ -54,8 +52,10 @@ class SeamlessConfig:
     full_discriminator_width: int
     """The same for FD. It must be lean: it alone sees full-resolution images."""
     feature_cap: int
+    kinds: int = 1
+    """Into how many the training images are divided."""
     classes: int = 0
-    """How many class labels condition the networks; 0 for none."""
+    """How many class labels condition the judges, and G by its kinds, each of which is of one class; 0 for none."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that no trunk can be doubled to, and widths that build nothing."""
@@ -71,6 +71,8 @@ class SeamlessConfig:
             raise ValueError(f"feature_cap: expected at least the widths, got {self.feature_cap}")
         if self.classes < 0 or self.classes == 1:
             raise ValueError(f"classes: expected none or at least two, got {self.classes}")
+        if self.kinds < max(self.classes, 1):
+            raise ValueError(f"kinds: expected one at least, and one a class, got {self.kinds}")
 
     @property
     def trunk_cells(self) -> int:
@@ -104,7 +106,10 @@ class Trunk(NamedTuple):
 class SeamlessGenerator(nn.Module):
     """G(z): images of the whole field, or any tile of it."""
 
-    class_shares_K: Tensor
+    kind_shares_K: Tensor
+    """How often training images are of each kind."""
+    class_of_kind_K: Tensor
+    """The number of the class of each kind's images, 0 without classes."""
 
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
@@ -113,9 +118,9 @@ class SeamlessGenerator(nn.Module):
         sides = [FIRST_CELLS << level for level in range(int(math.log2(config.image_size_px // FIRST_CELLS)))]
         widths = [config.generator_features(side) for side in sides]
         split = sides.index(config.trunk_cells)
-        self.register_buffer("class_shares_K", torch.full((config.classes,), 1 / max(config.classes, 1)))
-        self.class_codes = nn.Embedding(config.classes, size) if config.classes else None
-        self.kind_codes = nn.Embedding(min(KINDS, size), size)
+        self.register_buffer("kind_shares_K", torch.full((config.kinds,), 1 / config.kinds))
+        self.register_buffer("class_of_kind_K", torch.arange(config.kinds) % max(config.classes, 1))
+        self.kind_codes = nn.Embedding(config.kinds, size)
         gain = 2**0.5
         self.mapping = nn.Sequential(
             ScaledLinear(size, size, gain), nn.LeakyReLU(SLOPE), ScaledLinear(size, size, gain), nn.LeakyReLU(SLOPE)
@@ -131,15 +136,13 @@ class SeamlessGenerator(nn.Module):
         detailed = config.image_size_px > config.coarse_px
         self.to_detail = doubling(widths[-1], config.channels, DETAIL_GAIN, bias=True) if detailed else None
 
-    def trunk(self, z_BZ: Tensor, labels_B: Tensor | None = None) -> Trunk:
+    def trunk(self, z_BZ: Tensor, kinds_B: Tensor | None = None) -> Trunk:
         """Return the features (B x F, `trunk_cells` a side), styles and coarse images of latents N(0, 1).
 
-        `labels_B` are numbers of classes; a generator with classes needs them, and raises ValueError without.
+        `kinds_B` are numbers of kinds; by default those that the latents choose.
         """
-        if self.class_codes is not None and labels_B is None:
-            raise ValueError(f"labels_B: this generator has {self.config.classes} classes and needs a label an image")
-        z_BZ = self.around_kinds(z_BZ * torch.rsqrt(z_BZ.square().mean(dim=1, keepdim=True) + 1e-8))
-        style_BZ = self.mapping(z_BZ if self.class_codes is None else z_BZ + self.class_codes(labels_B))
+        z_BZ = self.around_kinds(z_BZ, self.kinds_of(z_BZ) if kinds_B is None else kinds_B)
+        style_BZ = self.mapping(z_BZ)
         x = self.first(z_BZ).unflatten(1, (-1, FIRST_CELLS, FIRST_CELLS))
         x = functional.relu(self.normalise(x)).contiguous(memory_format=torch.channels_last)
         for level in self.trunk_levels:
@@ -147,11 +150,21 @@ class SeamlessGenerator(nn.Module):
         free_BCHW, mirrored_BCHW = self.to_coarse(x).chunk(2, dim=1)
         return Trunk(x, style_BZ, free_BCHW + _mirrored(mirrored_BCHW))
 
-    def around_kinds(self, z_BZ: Tensor) -> Tensor:
-        """Return latents around the codes of their kinds; the kind is the largest of a latent's first values."""
-        kinds_B = z_BZ[:, : self.kind_codes.num_embeddings].argmax(dim=1)
+    def kinds_of(self, z_BZ: Tensor, label: int | None = None) -> Tensor:
+        """Return the kinds that latents choose, B, each as often as in training; with `label`, among those of a class.
+
+        The kind is that in whose share the quantile of a latent's first value lies.
+        """
+        shares_K = self.kind_shares_K
+        if label is not None:
+            shares_K = shares_K * (self.class_of_kind_K == label)
+        bounds_K = shares_K.cumsum(dim=0)
+        return torch.searchsorted(bounds_K, torch.special.ndtr(z_BZ[:, 0].contiguous()) * bounds_K[-1])
+
+    def around_kinds(self, z_BZ: Tensor, kinds_B: Tensor) -> Tensor:
+        """Return latents around the codes of their kinds; the first value, which chooses kinds, is not used again."""
         codes_BZ: Tensor = self.kind_codes(kinds_B)
-        return codes_BZ + KIND_SPREAD * z_BZ
+        return codes_BZ + KIND_SPREAD * functional.pad(z_BZ[:, 1:], (1, 0))
 
     def window(self, trunk: Trunk, window: Window) -> Tensor:
         """Return a window of the whole image, B x C x side x side: float in and a little beyond [-1, 1].
@@ -194,9 +207,9 @@ class SeamlessGenerator(nn.Module):
         self._check_grid(grid)
         return phi([self.tile(trunk, *divmod(region, grid), grid) for region in range(grid * grid)], grid)
 
-    def full_image(self, z_BZ: Tensor, labels_B: Tensor | None = None) -> Tensor:
-        """Return images of latents N(0, 1): B x C x H x W, float in and a little beyond [-1, 1]."""
-        return self.render(self.trunk(z_BZ, labels_B))
+    def full_image(self, z_BZ: Tensor, kinds_B: Tensor | None = None) -> Tensor:
+        """Return images of latents, as `trunk` takes them: B x C x H x W, float in and a little beyond [-1, 1]."""
+        return self.render(self.trunk(z_BZ, kinds_B))
 
     forward = full_image
 

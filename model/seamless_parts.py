@@ -18,12 +18,14 @@ View = Window | None
 
 @dataclass(frozen=True)
 class Draws:
-    """Every random number of a step, and the labels of its images, real and generated alike."""
+    """Every random number of a step, and the kinds and labels of its images, real and generated alike."""
 
     z_BZ: Tensor
     windows: tuple[Window, ...]
     noise_seeds: list[int]
+    kinds_B: Tensor
     labels_B: Tensor | None
+    """Of the classes that the kinds are of; None without classes."""
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -33,7 +35,7 @@ class Draws:
     def part(self, chosen: slice) -> "Draws":
         """Return the draws of some of the images."""
         labels_B = None if self.labels_B is None else self.labels_B[chosen]
-        return Draws(self.z_BZ[chosen], self.windows, self.noise_seeds[chosen], labels_B)
+        return Draws(self.z_BZ[chosen], self.windows, self.noise_seeds[chosen], self.kinds_B[chosen], labels_B)
 
 
 @dataclass(frozen=True)

@@ -93,19 +93,19 @@ class SeamlessTraining:
         return self.averaged
 
     def step(
-        self, x_BCHW: Tensor, index: int, stream: torch.Generator, labels_B: Tensor | None = None
+        self, x_BCHW: Tensor, index: int, stream: torch.Generator, kinds_B: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Update D, FD and G once; return their losses, and the energy distance.
 
-        `x_BCHW` are real images, uint8, and `labels_B` the numbers of their classes where the networks have classes;
+        `x_BCHW` are real images, uint8, and `kinds_B` the numbers of their kinds, by default all of the first one;
         `index` counts the steps from 1, and every random number comes from `stream`. Several processes get the same
         batch, of which each takes its share.
         """
-        draws = self._draw(x_BCHW, stream, labels_B)
+        draws = self._draw(x_BCHW, stream, kinds_B)
         self._set_rates(index)
         slopes = index % self.recipe.slope_every_steps == 0
         with self._precision():
-            trunk = self.trained.trunk(draws.z_BZ, draws.labels_B)
+            trunk = self.trained.trunk(draws.z_BZ, draws.kinds_B)
         if self.step_kind == "joint" or (self.processes.count == 1 and self.images_at_once >= len(x_BCHW)):
             losses = self._joint_step(x_BCHW, draws, trunk, slopes)
         else:
@@ -113,13 +113,16 @@ class SeamlessTraining:
         self._average(index)
         return losses
 
-    def _draw(self, x_BCHW: Tensor, stream: torch.Generator, labels_B: Tensor | None) -> Draws:
+    def _draw(self, x_BCHW: Tensor, stream: torch.Generator, kinds_B: Tensor | None) -> Draws:
         batch, config = len(x_BCHW), self.trained.config
+        if kinds_B is None:
+            kinds_B = torch.zeros(batch, dtype=torch.int64, device=x_BCHW.device)
         return Draws(
             z_BZ=torch.randn(batch, config.latent_size, generator=stream).to(x_BCHW.device),
             windows=draw_windows(config, stream),
             noise_seeds=torch.randint(2**62, (batch,), generator=stream).tolist(),
-            labels_B=labels_B,
+            kinds_B=kinds_B,
+            labels_B=self.trained.class_of_kind_K[kinds_B] if config.classes else None,
         )
 
     def _set_rates(self, index: int) -> None:
@@ -209,7 +212,7 @@ class SeamlessTraining:
     def _energy(self, parts: list[Part], draws: Draws) -> Tensor:
         real_BCHW = torch.cat([part.coarse_BCHW for part in parts])
         fake_BCHW = torch.cat([part.trunk.coarse_BCHW for part in parts]).to(real_BCHW)
-        return image_energy(fake_BCHW, real_BCHW, draws.labels_B, self.trained.config.classes)
+        return image_energy(fake_BCHW, real_BCHW, draws.kinds_B, self.trained.config.kinds)
 
     def _precision(self) -> torch.autocast:
         device = next(self.trained.parameters()).device

@@ -65,11 +65,11 @@ class Training:
         self.optimizers = {name: adam.build(network) for name, network in self.networks.items()}
 
     def step(
-        self, x_BCHW: Tensor, index: int, stream: torch.Generator, labels_B: Tensor | None = None
+        self, x_BCHW: Tensor, index: int, stream: torch.Generator, kinds_B: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Update every network once from real images, uint8, with latents drawn from `stream`.
 
-        `index` counts the steps of a training; each step of this model is alike, and takes no labels.
+        `index` counts the steps of a training; each step of this model is alike, and knows no kinds.
         """
         z_BZ = torch.randn(len(x_BCHW), self.generator.config.latent_size, generator=stream)
         return self.update(to_float(x_BCHW), z_BZ.to(x_BCHW.device))

@@ -26,8 +26,8 @@ def trained(config: SeamlessConfig, processes: Processes, steps: int) -> tuple[l
     for index in range(1, steps + 1):
         stream = random_stream("shared", index)
         x_BCHW = torch.randint(256, (BATCH, 3, 64, 64), generator=stream, dtype=torch.uint8)
-        labels_B = torch.randint(config.classes, (BATCH,), generator=stream) if config.classes else None
-        losses.append(torch.stack(list(training.step(x_BCHW, index, stream, labels_B).values())))
+        kinds_B = torch.randint(config.kinds, (BATCH,), generator=stream)
+        losses.append(torch.stack(list(training.step(x_BCHW, index, stream, kinds_B).values())))
     tensors = (tensor for network in training.networks.values() for tensor in network.state_dict().values())
     return losses, torch.cat([tensor.flatten().to(torch.get_default_dtype()) for tensor in tensors])
 
@@ -37,8 +37,7 @@ def main() -> None:
     torch.set_default_dtype(torch.float64)
     distributed.init_process_group("gloo")
     together = Processes(distributed.get_rank(), distributed.get_world_size())
-    for classes in (0, 3):
-        config = replace(CONFIG, classes=classes)
+    for config in (CONFIG, replace(CONFIG, kinds=4, classes=3)):
         expected_losses, expected_F = trained(config, ALONE, RECIPE.total_steps)
         losses, found_F = trained(config, together, RECIPE.total_steps)
         torch.testing.assert_close(losses, expected_losses, rtol=1e-9, atol=1e-12)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from components import train
 from components.errors import OtherVersionError, UserError
 from components.files import read_json, sha256_of_file, write_json
-from components.generators import generate, labels, load_card, load_generator
+from components.generators import generate, load_card, load_generator
 from components.parameters import parse
 from components.tensors import save_tensors
 from components.train import TrainParameters
@@ -180,13 +180,11 @@ def test_labels_become_classes_that_can_be_asked_for(packages: Path, tmp_path: P
     trained(labelled, tmp_path, variant="seamless", seamless=LABELLED)
     made, card = load_generator(tmp_path / "generator"), load_card(tmp_path / "generator")
     assert card["classes"] == ["good", "missing_ball"]
-    shares_K = made.get_buffer("class_shares_K")
-    assert shares_K[0] == pytest.approx(2 / 3, abs=0.1)
-    mixed, good, missing = (torch.stack(list(generate(made, 16, 1, label))) for label in (None, 0, 1))
+    shares_K, class_of_kind_K = made.get_buffer("kind_shares_K"), made.get_buffer("class_of_kind_K")
+    assert set(class_of_kind_K.tolist()) == {0, 1}
+    assert float(shares_K[class_of_kind_K == 0].sum()) == pytest.approx(2 / 3, abs=0.1)
+    good, missing = (torch.stack(list(generate(made, 16, 1, label))) for label in (0, 1))
     assert not torch.equal(good, missing)
-    numbers_N = labels(shares_K, 16, 1)
-    assert set(numbers_N.tolist()) == {0, 1}
-    assert torch.equal(mixed[numbers_N == 1], missing[numbers_N == 1])
 
 
 @pytest.mark.parametrize("found", [["good", None], ["good"]])
@@ -200,7 +198,7 @@ def test_what_another_version_made_is_told_apart_and_refused_in_one_line(package
     trained(packages, tmp_path, variant="seamless")
     folder = tmp_path / "generator"
     whole = load_card(folder)
-    newer = [("format", 2, "not the card of a generator"), ("variant", "newer", "'newer' is not one")]
+    newer = [("format", 3, "not the card of a generator"), ("variant", "newer", "'newer' is not one")]
     for key, value, message in newer:
         write_json(folder / "generator.json", whole | {key: value})
         with pytest.raises(OtherVersionError, match=message):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from model.energy import shrunk
 from model.regions import Window
@@ -25,7 +26,7 @@ CONFIG = SeamlessConfig(
     full_discriminator_width=2,
     feature_cap=8,
 )
-LABELLED = replace(CONFIG, classes=3)
+LABELLED = replace(CONFIG, kinds=4, classes=3)
 RECIPE = SeamlessRecipe(total_steps=10, slope_every_steps=2)
 
 
@@ -50,8 +51,8 @@ def photographs(batch: int = 4) -> Tensor:
     return torch.randint(256, shape, generator=random_stream("photographs"), dtype=torch.uint8)
 
 
-def labels_of(config: SeamlessConfig) -> Tensor | None:
-    return torch.tensor([0, 1, 2, 1]) if config.classes else None
+def kinds_of(config: SeamlessConfig) -> Tensor:
+    return torch.tensor([0, 1, 3, 1]) % config.kinds
 
 
 def training(
@@ -85,16 +86,23 @@ def gradients_of_each_update(trained: SeamlessTraining) -> dict[str, Tensor]:
     return seen
 
 
-def test_latents_are_drawn_to_the_code_of_one_of_the_kinds_each_as_likely() -> None:
-    generator = SeamlessGenerator(replace(CONFIG, latent_size=64))
-    z = torch.randn(4000, 64, generator=torch.Generator().manual_seed(0))
-    z = z / z.square().mean(dim=1, keepdim=True).sqrt()
-    codes = generator.kind_codes.weight
-    nearest = torch.cdist(generator.around_kinds(z), codes).argmin(dim=1)
-    assert torch.equal(nearest, z[:, : len(codes)].argmax(dim=1))
-    shares = nearest.bincount(minlength=len(codes)) / len(z)
-    assert shares.min() > 0.7 / len(codes)
-    assert shares.max() < 1.3 / len(codes)
+def test_latents_choose_kinds_as_frequent_as_in_training_and_lie_around_their_codes() -> None:
+    made = SeamlessGenerator(replace(CONFIG, latent_size=64, kinds=3))
+    made.kind_shares_K.copy_(torch.tensor([0.5, 0.2, 0.3]))
+    z = torch.randn(4000, 64, generator=random_stream("kinds"))
+    kinds = made.kinds_of(z)
+    torch.testing.assert_close(kinds.bincount() / len(z), made.kind_shares_K, atol=0.02, rtol=0)
+    assert torch.equal(torch.cdist(made.around_kinds(z, kinds), made.kind_codes.weight).argmin(dim=1), kinds)
+    assert torch.equal(made.around_kinds(z, kinds)[:, 0], made.kind_codes.weight[kinds, 0])
+
+
+def test_latents_of_a_class_choose_among_its_kinds() -> None:
+    made = generator(LABELLED)
+    assert made.class_of_kind_K.tolist() == [0, 1, 2, 0]
+    made.kind_shares_K.copy_(torch.tensor([0.1, 0.2, 0.4, 0.3]))
+    z = torch.randn(4000, CONFIG.latent_size, generator=random_stream("kinds"))
+    shares = made.kinds_of(z, label=0).bincount(minlength=4) / len(z)
+    torch.testing.assert_close(shares, torch.tensor([0.25, 0.0, 0.0, 0.75]), atol=0.02, rtol=0)
 
 
 @torch.no_grad()
@@ -127,7 +135,7 @@ def test_same_latent_gives_the_same_image_whatever_else_is_in_the_batch() -> Non
         assert (made.full_image(latents())[1:2] - made.full_image(latents()[1:2])).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("config", [CONFIG, LABELLED], ids=["unlabelled", "labelled"])
+@pytest.mark.parametrize("config", [CONFIG, LABELLED], ids=["one kind", "kinds of classes"])
 @pytest.mark.parametrize("index", [1, 2])
 @pytest.mark.parametrize("images_at_once", [1, 3])
 def test_region_wise_gradients_are_the_joint_ones(
@@ -137,7 +145,7 @@ def test_region_wise_gradients_are_the_joint_ones(
     region_wise = training("region_wise", images_at_once, config)
     expected, seen = gradients_of_each_update(joint), gradients_of_each_update(region_wise)
     losses = [
-        trained.step(photographs(), index, random_stream("step"), labels_of(config)) for trained in (joint, region_wise)
+        trained.step(photographs(), index, random_stream("step"), kinds_of(config)) for trained in (joint, region_wise)
     ]
     torch.testing.assert_close(losses[1], losses[0])
     assert seen.keys() == expected.keys() == {key for key in weights(joint) if not key.startswith("EMA")}
@@ -202,32 +210,29 @@ def test_bfloat16_step_is_close_to_the_float32_one() -> None:
 
 
 def test_where_a_window_is_said_to_lie_changes_the_verdict_after_training() -> None:
-    """Real windows show a bright top left quarter: D learns to believe them there and nowhere else."""
-    x = torch.zeros(4, 3, 128, 128, dtype=torch.uint8)
-    x[..., :64, :64] = 255
-    recipe = SeamlessRecipe(total_steps=200, learning_rate=3e-4, judge_learning_rate=2e-3)
-    config = replace(CONFIG, image_size_px=128, discriminator_width=8)
-    trained = SeamlessTraining(config, recipe, 3, "joint")
-    for index in range(1, 81):
-        trained.step(x, index, random_stream("step", index))
-    bright = torch.ones(1, 3, 64, 64)
+    """Real windows are bright at the top left and dark at the bottom right, generated ones the other way round."""
+    torch.manual_seed(0)
+    judge = RegionJudge(replace(CONFIG, image_size_px=128))
+    optimizer = RECIPE.adam(judge, 2e-3)
+    bright, dark = torch.ones(4, 3, 64, 64), -torch.ones(4, 3, 64, 64)
+    here, there = Window(0, 0, 64), Window(64, 64, 64)
+    for _ in range(50):
+        loss = softplus(judge(dark, here) - judge(bright, here)) + softplus(judge(bright, there) - judge(dark, there))
+        optimizer.zero_grad()
+        loss.mean().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
     with torch.no_grad():
-        here, elsewhere = (trained.region_judge(bright, Window(*place, 64)) for place in ((0, 0), (64, 64)))
-    assert here > elsewhere + 0.5
+        assert (judge(bright, here) > judge(bright, there) + 0.5).all()
+        assert (judge(dark, there) > judge(dark, here) + 0.5).all()
 
 
-def test_labels_change_what_is_made_and_what_is_judged() -> None:
+def test_kinds_change_what_is_made_and_labels_what_is_judged() -> None:
     torch.manual_seed(0)
     made, judge = generator(LABELLED), FullJudge(LABELLED)
     with torch.no_grad():
-        first, second = (made.trunk(latents(1), torch.tensor([label])).coarse_BCHW for label in (0, 2))
+        first, second = (made.trunk(latents(1), torch.tensor([kind])).coarse_BCHW for kind in (0, 3))
         assert (first - second).abs().mean() > 0.01
         assert judge(first, torch.tensor([0])) != judge(first, torch.tensor([2]))
-
-
-def test_a_generator_with_classes_asks_for_labels() -> None:
-    with pytest.raises(ValueError, match="needs a label an image"):
-        generator(LABELLED).full_image(latents())
 
 
 @pytest.mark.parametrize(("size_px", "side_px", "cell_px"), [(128, 64, 2), (1024, 128, 16)])
@@ -278,6 +283,7 @@ def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
         ("latent_size", 0),
         ("feature_cap", 1),
         ("classes", 1),
+        ("kinds", 0),
     ],
 )
 def test_impossible_shapes_are_refused(field: str, value: int) -> None:

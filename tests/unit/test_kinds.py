@@ -1,0 +1,45 @@
+"""Kinds are clusters of what images look like, each of one class, and there are no more than images can fill."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.dataset import Labels
+from components.kinds import KINDS, LEAST_IMAGES, find_kinds
+from model.streams import random_stream
+
+PER_PRODUCT = 2 * LEAST_IMAGES
+
+
+def products(size_px: int = 64) -> Tensor:
+    """Return images of three products in turn: dark, bright, and one that is dark on the left only; with noise."""
+    x = torch.zeros(3, 3, size_px, size_px)
+    x[1] = 200
+    x[2, ..., size_px // 2 :] = 200
+    noise = torch.randint(40, (3 * PER_PRODUCT, *x.shape[1:]), generator=random_stream("noise"))
+    return (x.repeat(PER_PRODUCT, 1, 1, 1) + noise).to(torch.uint8)
+
+
+def test_kinds_are_of_one_product_each_and_the_same_every_time() -> None:
+    kinds = find_kinds(products(), None)
+    assert len(kinds.shares) == 3 * PER_PRODUCT // LEAST_IMAGES == len(kinds.classes)
+    assert sum(kinds.shares) == pytest.approx(1)
+    assert min(kinds.shares) > 0
+    of_products = [set(kinds.numbers_N[product::3].tolist()) for product in range(3)]
+    assert sum(map(len, of_products)) == len(set.union(*of_products)) == len(kinds.shares)
+    assert torch.equal(find_kinds(products(), None).numbers_N, kinds.numbers_N)
+
+
+def test_every_class_has_kinds_of_its_own_however_rare_it_is() -> None:
+    numbers_N = torch.zeros(3 * PER_PRODUCT, dtype=torch.int64)
+    numbers_N[-2:] = 1
+    kinds = find_kinds(products(), Labels(["good", "missing_ball"], numbers_N))
+    assert kinds.classes == [0, 0, 0, 0, 0, 1]
+    assert torch.equal(torch.tensor(kinds.classes)[kinds.numbers_N], numbers_N)
+
+
+def test_few_or_equal_images_make_few_kinds_and_many_make_no_more_than_are_meant() -> None:
+    assert find_kinds(products()[:5], None).shares == [1.0]
+    assert find_kinds(products()[:1].expand(40, -1, -1, -1), None).shares == [1.0]
+    many = torch.randint(256, (LEAST_IMAGES * (KINDS + 2), 1, 32, 32), generator=random_stream("many"))
+    assert len(find_kinds(many.to(torch.uint8), None).shares) == KINDS
