@@ -166,7 +166,7 @@ def _seamless(case: Case, _: torch.device) -> Contestant:
         image_size_px=size_px,
         channels=CHANNELS,
         latent_size=64,
-        generator_width=max(16 * 128 // size_px, 8),
+        generator_width=max(32 * 128 // size_px, 8),
         discriminator_width=32 if size_px <= SMALL_PX else 8,
         full_discriminator_width=32 if size_px <= SMALL_PX else 8,
         feature_cap=64 if size_px <= SMALL_PX else 128,

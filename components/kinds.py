@@ -19,8 +19,8 @@ from torch import Tensor
 from components.dataset import Labels
 from model.energy import shrunk
 
-KINDS = 16
-LEAST_IMAGES = 8
+KINDS = 32
+LEAST_IMAGES = 10
 """There are no more kinds than leave each so many images, on average."""
 SEEN_PX = 32
 STARTS = 10

@@ -34,7 +34,7 @@ def test_every_class_has_kinds_of_its_own_however_rare_it_is() -> None:
     numbers_N = torch.zeros(3 * PER_PRODUCT, dtype=torch.int64)
     numbers_N[-2:] = 1
     kinds = find_kinds(products(), Labels(["good", "missing_ball"], numbers_N))
-    assert kinds.classes == [0, 0, 0, 0, 0, 1]
+    assert kinds.classes == [0] * 5 + [1]
     assert torch.equal(torch.tensor(kinds.classes)[kinds.numbers_N], numbers_N)
 
 
