@@ -97,7 +97,9 @@ def run(
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     data_sha256 = manifest_digest(packages)
     code = code_digest("model", *(f"components/{name}.py" for name in ("train", "variants", "dataset", "kinds")))
-    kept = Checkpoints(checkpoints, digest([asdict(params), data_sha256, code]), processes.leads)
+    # Of the kinds too: rounding elsewhere might make others of the same images.
+    run_digest = digest([asdict(params), data_sha256, code, kinds.numbers_N.tolist()])
+    kept = Checkpoints(checkpoints, run_digest, processes.leads)
     facts = {"data_sha256": data_sha256, "parameters": asdict(params), "training_images": len(x_NCHW)}
     facts["classes"] = labels.names if labels else []
     with joined(processes):

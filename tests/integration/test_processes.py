@@ -26,7 +26,7 @@ WEIGHTS = Path("generator/generator.safetensors")
 RESULTS = (WEIGHTS, Path("report/losses.csv"), Path("report/samples/000000400.png"))
 END_S = 240
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-CALM = {"learning_rate": 5e-4, "judge_learning_rate": 1e-4, "beta1": 0.5}
+CALM = {"learning_rate": 2e-4, "judge_learning_rate": 1e-4, "beta1": 0.5}
 """Rates at which a difference of rounding does not grow into another training within 50 steps."""
 FIFTY_STEPS = {
     "variant": "seamless",
