@@ -65,7 +65,7 @@ def load_generator(folder: Path) -> Generator:
 
 
 def untrained_generator(like: Generator, seed: int) -> Generator:
-    """Return a generator of the same kind and shapes as it is before its first training step."""
+    """Return a generator of the same variant and shapes as it is before its first training step."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return type(like)(like.config).eval()  # type: ignore[arg-type]

@@ -20,8 +20,11 @@ from components.dataset import Labels
 from model.energy import shrunk
 
 KINDS = 32
+"""Of all images; each class has its share of them, and one at least."""
 LEAST_IMAGES = 10
 """There are no more kinds than leave each so many images, on average."""
+FEWEST_IMAGES = 3
+"""A smaller cluster is no kind: G would learn these images one by one."""
 SEEN_PX = 32
 STARTS = 10
 """Of k-means; the best is kept."""
@@ -33,7 +36,7 @@ class Kinds:
 
     numbers_N: Tensor
     """Of the images, int64, counted from 0."""
-    classes: list[int]
+    class_of_kind: list[int]
     """The number of the class of each kind; all 0 without labels."""
 
     @property
@@ -42,26 +45,31 @@ class Kinds:
         return [int(count) / len(self.numbers_N) for count in self.numbers_N.bincount()]
 
 
+def one_kind(images: int) -> Kinds:
+    """Return what a variant that knows no kinds is told."""
+    return Kinds(torch.zeros(images, dtype=torch.int64), [0])
+
+
 def find_kinds(x_NCHW: Tensor, labels: Labels | None) -> Kinds:
-    """Return the kinds of images, uint8: the same for the same images."""
+    """Return the kinds of images, uint8: the same for the same images on the same kind of machine."""
     seen_NP = torch.cat([shrunk(x_1CHW.float(), SEEN_PX).flatten(1) for x_1CHW in x_NCHW.split(1)])  # type: ignore[no-untyped-call]
-    if labels is None:
-        numbers_N = _clusters(seen_NP, KINDS)
-        return Kinds(numbers_N, [0] * (int(numbers_N.max()) + 1))
-    numbers_N, classes = torch.empty_like(labels.numbers_N), list[int]()
+    labels = labels or Labels([""], torch.zeros(len(x_NCHW), dtype=torch.int64))
+    numbers_N, class_of_kind = torch.empty_like(labels.numbers_N), list[int]()
     for label, share in enumerate(labels.shares):
         of_class_N = labels.numbers_N == label
-        found_N = _clusters(seen_NP[of_class_N], round(KINDS * share))
-        numbers_N[of_class_N] = found_N + len(classes)
-        classes += [label] * (int(found_N.max()) + 1)
-    return Kinds(numbers_N, classes)
+        found_N = _clusters(seen_NP[of_class_N].double(), round(KINDS * share))
+        numbers_N[of_class_N] = found_N + len(class_of_kind)
+        class_of_kind += [label] * (int(found_N.max()) + 1)
+    return Kinds(numbers_N, class_of_kind)
 
 
 def _clusters(seen_NP: Tensor, most: int) -> Tensor:
     """Return the number of each image's cluster, N, by k-means (Lloyd 1982, doi:10.1109/TIT.1982.1056489)."""
-    count = max(min(most, len(seen_NP) // LEAST_IMAGES), 1)
+    clusters = KMeans(max(min(most, len(seen_NP) // LEAST_IMAGES), 1), n_init=STARTS, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different images than clusters: some stay empty
-        found_N = KMeans(count, n_init=STARTS, random_state=0).fit_predict(seen_NP.numpy())
-    _, numbers_N = np.unique(found_N, return_inverse=True)
+        distances_NK = clusters.fit_transform(seen_NP.numpy())
+    filled_K = np.bincount(clusters.labels_, minlength=clusters.n_clusters) >= min(FEWEST_IMAGES, len(seen_NP))
+    distances_NK[:, ~filled_K] = np.inf
+    _, numbers_N = np.unique(distances_NK.argmin(axis=1), return_inverse=True)
     return torch.from_numpy(numbers_N)

@@ -23,7 +23,7 @@ from components.errors import UserError
 from components.files import atomic_folder, check_replaceable
 from components.generators import CARD, generate, save_generator
 from components.images import write_png
-from components.kinds import Kinds, find_kinds
+from components.kinds import Kinds, find_kinds, one_kind
 from components.manifest import manifest_digest
 from components.parameters import NonNegativeInt, PositiveInt, digest, parameters
 from components.processes import joined, launched
@@ -93,7 +93,7 @@ def run(
     if len(x_NCHW) < params.batch_size:
         raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
     labels = _labels(params, packages)
-    kinds = find_kinds(x_NCHW, labels)
+    kinds = find_kinds(x_NCHW, labels) if params.variant == "seamless" else one_kind(len(x_NCHW))
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     data_sha256 = manifest_digest(packages)
     code = code_digest("model", *(f"components/{name}.py" for name in ("train", "variants", "dataset", "kinds")))
@@ -164,7 +164,7 @@ def _new_training(params: TrainParameters, channels: int, kinds: Kinds, processe
         seed=params.seed,
         total_steps=math.ceil(params.total_images / params.batch_size),
         kind_shares=kinds.shares,
-        class_of_kind=kinds.classes,
+        class_of_kind=kinds.class_of_kind,
         processes=processes,
     )
     try:

@@ -1,10 +1,10 @@
 """The energy distance between generated and real images, as a loss for G.
 
 D^2 = 2 E|a - b| - E|a - a'| - E|b - b'| (Szekely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018) is 0 only where both
-distributions are the same. Taken over pairs of different samples it has gradients without bias, whatever the batch
-(Bellemare et al. 2017, arXiv:1705.10743, who use it on a critic's features). Here it is taken on the pixels of shrunk
-images, and on how rough they are cell by cell: packages lie upright and in the middle, so pixels tell where things lie,
-and pairs how packages differ.
+distributions are the same. Taken over pairs of different samples of independent batches it has gradients without bias,
+whatever their size (Bellemare et al. 2017, arXiv:1705.10743, who use it on a critic's features). Here it is taken on
+the pixels of shrunk images, and on how rough they are cell by cell: packages lie upright and in the middle, so pixels
+tell where things lie, and pairs how packages differ.
 
 Dimensions: B batch, C channels, H W pixels, N values of a sample, K kinds.
 """

@@ -28,6 +28,8 @@ from model.regions import Window, phi
 from model.seamless_layers import HALO, SLOPE, Inner, ScaledLinear, TileLevel, TrunkLevel, doubling
 
 SIZES_PX = (64, 4096)
+LEAST = {"latent_size": 2, "generator_width": 1, "discriminator_width": 1, "full_discriminator_width": 1}
+"""Of a latent, the first value chooses the kind, and the others what is made of it."""
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
 MOST_WINDOW_PX = 128
@@ -64,9 +66,9 @@ class SeamlessConfig:
             raise ValueError(f"image_size_px: expected a power of two from {least} to {most}, got {size_px}")
         if self.channels not in (1, 3):
             raise ValueError(f"channels: expected 1 (grey) or 3 (colour), got {self.channels}")
-        for name in ("latent_size", "generator_width", "discriminator_width", "full_discriminator_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected a positive int, got {getattr(self, name)}")
+        for name, fewest in LEAST.items():
+            if getattr(self, name) < fewest:
+                raise ValueError(f"{name}: expected {fewest} or more, got {getattr(self, name)}")
         if self.feature_cap < max(self.generator_width, self.discriminator_width, self.full_discriminator_width):
             raise ValueError(f"feature_cap: expected at least the widths, got {self.feature_cap}")
         if self.classes < 0 or self.classes == 1:
@@ -153,11 +155,14 @@ class SeamlessGenerator(nn.Module):
     def kinds_of(self, z_BZ: Tensor, label: int | None = None) -> Tensor:
         """Return the kinds that latents choose, B, each as often as in training; with `label`, among those of a class.
 
-        The kind is that in whose share the quantile of a latent's first value lies.
+        The kind is that in whose share, of all or of the class, the quantile of a latent's first value lies. Raises
+        ValueError for a class that is not there.
         """
         shares_K = self.kind_shares_K
         if label is not None:
             shares_K = shares_K * (self.class_of_kind_K == label)
+            if not shares_K.any():
+                raise ValueError(f"label: {label} is none of the {self.config.classes} classes")
         bounds_K = shares_K.cumsum(dim=0)
         return torch.searchsorted(bounds_K, torch.special.ndtr(z_BZ[:, 0].contiguous()) * bounds_K[-1])
 

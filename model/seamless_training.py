@@ -97,7 +97,7 @@ class SeamlessTraining:
     ) -> dict[str, Tensor]:
         """Update D, FD and G once; return their losses, and the energy distance.
 
-        `x_BCHW` are real images, uint8, and `kinds_B` the numbers of their kinds, by default all of the first one;
+        `x_BCHW` are real images, uint8, and `kinds_B` the numbers of their kinds, needed where there are several;
         `index` counts the steps from 1, and every random number comes from `stream`. Several processes get the same
         batch, of which each takes its share.
         """
@@ -116,6 +116,8 @@ class SeamlessTraining:
     def _draw(self, x_BCHW: Tensor, stream: torch.Generator, kinds_B: Tensor | None) -> Draws:
         batch, config = len(x_BCHW), self.trained.config
         if kinds_B is None:
+            if config.kinds > 1:
+                raise ValueError(f"kinds_B: with {config.kinds} kinds, every image needs the number of its own")
             kinds_B = torch.zeros(batch, dtype=torch.int64, device=x_BCHW.device)
         return Draws(
             z_BZ=torch.randn(batch, config.latent_size, generator=stream).to(x_BCHW.device),

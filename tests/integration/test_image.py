@@ -31,7 +31,7 @@ MODULES = (
         "pandas",
         "scipy.stats",
     ),
-    *("mlflow", "mlflow.server", "mlflow.pyfunc", "skops.io", "psycopg2", "flask_wtf", "sklearn.metrics"),
+    *("mlflow", "mlflow.server", "mlflow.pyfunc", "skops.io", "psycopg2", "flask_wtf", "sklearn.cluster"),
     *(
         "kfp.dsl.executor_main",
         "kubernetes.client",

@@ -16,10 +16,12 @@ from safetensors.torch import load_file
 from components import train
 from components.errors import OtherVersionError, UserError
 from components.files import read_json, sha256_of_file, write_json
-from components.generators import generate, load_card, load_generator
+from components.generators import FORMAT, generate, latents, load_card, load_generator
 from components.parameters import parse
 from components.tensors import save_tensors
 from components.train import TrainParameters
+from model.pixels import to_uint8
+from model.seamless import SeamlessGenerator
 from tests.conftest import PARAMETERS, section
 
 pytestmark = pytest.mark.integration
@@ -179,12 +181,18 @@ def test_labels_become_classes_that_can_be_asked_for(packages: Path, tmp_path: P
     labelled = relabelled(packages, tmp_path, ["good", "missing_ball", "good"])
     trained(labelled, tmp_path, variant="seamless", seamless=LABELLED)
     made, card = load_generator(tmp_path / "generator"), load_card(tmp_path / "generator")
+    assert isinstance(made, SeamlessGenerator)
     assert card["classes"] == ["good", "missing_ball"]
-    shares_K, class_of_kind_K = made.get_buffer("kind_shares_K"), made.get_buffer("class_of_kind_K")
+    shares_K, class_of_kind_K = made.kind_shares_K, made.class_of_kind_K
     assert set(class_of_kind_K.tolist()) == {0, 1}
     assert float(shares_K[class_of_kind_K == 0].sum()) == pytest.approx(2 / 3, abs=0.1)
-    good, missing = (torch.stack(list(generate(made, 16, 1, label))) for label in (0, 1))
-    assert not torch.equal(good, missing)
+    z_NZ = latents(16, made.config.latent_size, 1)
+    for label in (0, 1):
+        kinds_N = made.kinds_of(z_NZ, label)
+        assert set(class_of_kind_K[kinds_N].tolist()) == {label}
+        images = torch.stack(list(generate(made, 16, 1, label)))
+        with torch.inference_mode():
+            assert torch.equal(images, to_uint8(made.full_image(z_NZ, kinds_N)))
 
 
 @pytest.mark.parametrize("found", [["good", None], ["good"]])
@@ -198,7 +206,7 @@ def test_what_another_version_made_is_told_apart_and_refused_in_one_line(package
     trained(packages, tmp_path, variant="seamless")
     folder = tmp_path / "generator"
     whole = load_card(folder)
-    newer = [("format", 3, "not the card of a generator"), ("variant", "newer", "'newer' is not one")]
+    newer = [("format", FORMAT + 1, "not the card of a generator"), ("variant", "newer", "'newer' is not one")]
     for key, value, message in newer:
         write_json(folder / "generator.json", whole | {key: value})
         with pytest.raises(OtherVersionError, match=message):

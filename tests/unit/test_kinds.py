@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from components.dataset import Labels
-from components.kinds import KINDS, LEAST_IMAGES, find_kinds
+from components.kinds import FEWEST_IMAGES, KINDS, LEAST_IMAGES, find_kinds
 from model.streams import random_stream
 
 PER_PRODUCT = 2 * LEAST_IMAGES
@@ -22,7 +22,7 @@ def products(size_px: int = 64) -> Tensor:
 
 def test_kinds_are_of_one_product_each_and_the_same_every_time() -> None:
     kinds = find_kinds(products(), None)
-    assert len(kinds.shares) == 3 * PER_PRODUCT // LEAST_IMAGES == len(kinds.classes)
+    assert len(kinds.shares) == 3 * PER_PRODUCT // LEAST_IMAGES == len(kinds.class_of_kind)
     assert sum(kinds.shares) == pytest.approx(1)
     assert min(kinds.shares) > 0
     of_products = [set(kinds.numbers_N[product::3].tolist()) for product in range(3)]
@@ -34,8 +34,9 @@ def test_every_class_has_kinds_of_its_own_however_rare_it_is() -> None:
     numbers_N = torch.zeros(3 * PER_PRODUCT, dtype=torch.int64)
     numbers_N[-2:] = 1
     kinds = find_kinds(products(), Labels(["good", "missing_ball"], numbers_N))
-    assert kinds.classes == [0] * 5 + [1]
-    assert torch.equal(torch.tensor(kinds.classes)[kinds.numbers_N], numbers_N)
+    assert kinds.class_of_kind == [0] * (len(kinds.shares) - 1) + [1]
+    assert len(kinds.shares) > 2
+    assert torch.equal(torch.tensor(kinds.class_of_kind)[kinds.numbers_N], numbers_N)
 
 
 def test_few_or_equal_images_make_few_kinds_and_many_make_no_more_than_are_meant() -> None:
@@ -43,3 +44,10 @@ def test_few_or_equal_images_make_few_kinds_and_many_make_no_more_than_are_meant
     assert find_kinds(products()[:1].expand(40, -1, -1, -1), None).shares == [1.0]
     many = torch.randint(256, (LEAST_IMAGES * (KINDS + 2), 1, 32, 32), generator=random_stream("many"))
     assert len(find_kinds(many.to(torch.uint8), None).shares) == KINDS
+
+
+def test_a_few_odd_images_are_no_kind_of_their_own() -> None:
+    odd = torch.stack([torch.full((3, 64, 64), value, dtype=torch.uint8) for value in (255, 120)])
+    kinds = find_kinds(torch.cat([products(), odd]), None)
+    assert int(kinds.numbers_N.bincount().min()) >= FEWEST_IMAGES
+    assert len(find_kinds(odd, None).shares) == 1

@@ -226,6 +226,27 @@ def test_where_a_window_is_said_to_lie_changes_the_verdict_after_training() -> N
         assert (judge(dark, there) > judge(dark, here) + 0.5).all()
 
 
+@pytest.mark.parametrize("bright", [0, 1])
+def test_what_is_made_of_a_kind_is_like_the_real_images_of_that_kind(bright: int) -> None:
+    """Whichever of two kinds is the bright one: G would tell them apart by chance if it were not told."""
+    config = replace(CONFIG, image_size_px=64, kinds=2)
+    trained = SeamlessTraining(config, SeamlessRecipe(total_steps=60, learning_rate=5e-3), 3, "joint")
+    kinds = torch.arange(8) % 2
+    x = (255 * (kinds == bright))[:, None, None, None].expand(-1, 3, 64, 64).to(torch.uint8)
+    for index in range(1, 61):
+        trained.step(x, index, random_stream("step", index), kinds)
+    with torch.no_grad():
+        means = trained.generator.full_image(torch.randn(8, 8, generator=random_stream("z")), kinds).mean((1, 2, 3))
+    assert means[kinds == bright].min() > means[kinds != bright].max() + 0.5
+
+
+def test_several_kinds_have_to_be_told_and_a_class_must_be_there() -> None:
+    with pytest.raises(ValueError, match="with 4 kinds, every image needs"):
+        training(config=LABELLED).step(photographs(), 1, random_stream("step"))
+    with pytest.raises(ValueError, match="3 is none of the 3 classes"):
+        generator(LABELLED).kinds_of(latents(), label=3)
+
+
 def test_kinds_change_what_is_made_and_labels_what_is_judged() -> None:
     torch.manual_seed(0)
     made, judge = generator(LABELLED), FullJudge(LABELLED)
@@ -280,7 +301,8 @@ def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
         ("image_size_px", 32),
         ("image_size_px", 8192),
         ("channels", 2),
-        ("latent_size", 0),
+        ("latent_size", 1),
+        ("discriminator_width", 0),
         ("feature_cap", 1),
         ("classes", 1),
         ("kinds", 0),
