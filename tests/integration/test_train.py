@@ -22,6 +22,7 @@ from components.tensors import save_tensors
 from components.train import TrainParameters
 from model.pixels import to_uint8
 from model.seamless import SeamlessGenerator
+from model.streams import random_stream
 from tests.conftest import PARAMETERS, section
 
 pytestmark = pytest.mark.integration
@@ -162,6 +163,14 @@ def test_a_batch_of_one_is_refused_where_images_are_compared() -> None:
     with pytest.raises(UserError, match=r"train: batch_size: seamless compares images"):
         parameters(variant="seamless", batch_size=1)
     assert parameters(variant="paper", batch_size=1).batch_size == 1
+
+
+def test_a_batch_holds_different_images_each_with_its_own_kind() -> None:
+    numbers_N = torch.arange(12)
+    images = train._Images(numbers_N.to(torch.uint8)[:, None, None, None], numbers_N % 5)
+    x_BCHW, kinds_B = images.batch(8, random_stream("batch"))
+    assert len(set(x_BCHW.flatten().tolist())) == 8
+    assert torch.equal(x_BCHW.flatten() % 5, kinds_B.to(torch.uint8))
 
 
 def relabelled(packages: Path, folder: Path, labels: list[str | None]) -> Path:
