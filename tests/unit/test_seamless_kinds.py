@@ -1,0 +1,62 @@
+"""Kinds of the seamless model: latents choose them, G makes of each what its real images are, judges know classes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from model.seamless import SeamlessGenerator
+from model.seamless_judges import FullJudge
+from model.seamless_recipe import SeamlessRecipe
+from model.seamless_training import SeamlessTraining
+from model.streams import random_stream
+from tests.unit.test_seamless import CONFIG, LABELLED, generator, latents, photographs, training
+
+
+def test_latents_choose_kinds_as_frequent_as_in_training_and_lie_around_their_codes() -> None:
+    made = SeamlessGenerator(replace(CONFIG, latent_size=64, kinds=3))
+    made.kind_shares_K.copy_(torch.tensor([0.5, 0.2, 0.3]))
+    z = torch.randn(4000, 64, generator=random_stream("kinds"))
+    kinds = made.kinds_of(z)
+    torch.testing.assert_close(kinds.bincount() / len(z), made.kind_shares_K, atol=0.02, rtol=0)
+    assert torch.equal(torch.cdist(made.around_kinds(z, kinds), made.kind_codes.weight).argmin(dim=1), kinds)
+    assert torch.equal(made.around_kinds(z, kinds)[:, 0], made.kind_codes.weight[kinds, 0])
+
+
+def test_latents_of_a_class_choose_among_its_kinds() -> None:
+    made = generator(LABELLED)
+    assert made.class_of_kind_K.tolist() == [0, 1, 2, 0]
+    made.kind_shares_K.copy_(torch.tensor([0.1, 0.2, 0.4, 0.3]))
+    z = torch.randn(4000, CONFIG.latent_size, generator=random_stream("kinds"))
+    shares = made.kinds_of(z, label=0).bincount(minlength=4) / len(z)
+    torch.testing.assert_close(shares, torch.tensor([0.25, 0.0, 0.0, 0.75]), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("bright", [0, 1])
+def test_what_is_made_of_a_kind_is_like_the_real_images_of_that_kind(bright: int) -> None:
+    """Whichever of two kinds is the bright one: G would tell them apart by chance if it were not told."""
+    config = replace(CONFIG, image_size_px=64, kinds=2)
+    trained = SeamlessTraining(config, SeamlessRecipe(total_steps=60, learning_rate=5e-3), 3, "joint")
+    kinds = torch.arange(8) % 2
+    x = (255 * (kinds == bright))[:, None, None, None].expand(-1, 3, 64, 64).to(torch.uint8)
+    for index in range(1, 61):
+        trained.step(x, index, random_stream("step", index), kinds)
+    with torch.no_grad():
+        means = trained.generator.full_image(torch.randn(8, 8, generator=random_stream("z")), kinds).mean((1, 2, 3))
+    assert means[kinds == bright].min() > means[kinds != bright].max() + 0.5
+
+
+def test_several_kinds_have_to_be_told_and_a_class_must_be_there() -> None:
+    with pytest.raises(ValueError, match="with 4 kinds, every image needs"):
+        training(config=LABELLED).step(photographs(), 1, random_stream("step"))
+    with pytest.raises(ValueError, match="3 is none of the 3 classes"):
+        generator(LABELLED).kinds_of(latents(), label=3)
+
+
+def test_kinds_change_what_is_made_and_labels_what_is_judged() -> None:
+    torch.manual_seed(0)
+    made, judge = generator(LABELLED), FullJudge(LABELLED)
+    with torch.no_grad():
+        first, second = (made.trunk(latents(1), torch.tensor([kind])).coarse_BCHW for kind in (0, 3))
+        assert (first - second).abs().mean() > 0.01
+        assert judge(first, torch.tensor([0])) != judge(first, torch.tensor([2]))
