@@ -22,7 +22,7 @@ from model.streams import random_stream
 
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
-FORMAT = 2
+FORMAT = 3
 GENERATION_BATCH = 16
 GENERATION_PIXELS = 16 * 256 * 256
 

@@ -1,12 +1,20 @@
-"""The energy distance between generated and real images, as a loss for G.
+"""The energy score of pairs of generated images, as a loss for G.
 
-D^2 = 2 E|a - b| - E|a - a'| - E|b - b'| (Szekely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018) is 0 only where both
-distributions are the same. Taken over pairs of different samples of independent batches it has gradients without bias,
-whatever their size (Bellemare et al. 2017, arXiv:1705.10743, who use it on a critic's features). Here it is taken on
-the pixels of shrunk images, and on how rough they are cell by cell: packages lie upright and in the middle, so pixels
-tell where things lie, and pairs how packages differ.
+Take two generated images y, y' and a real one x, all of one kind. Over pairs and real images, the mean of
 
-Dimensions: B batch, C channels, H W pixels, N values of a sample, K kinds.
+    |y - x| + |y' - x| - |y - y'|
+
+is least where G's distribution of that kind is the real one: the score is strictly proper (Gneiting and Raftery 2007,
+doi:10.1198/016214506000001437, section 4.2), and but for the real images' own mean distance it is the energy distance
+(Szekely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018). The first two terms draw images to real ones, and the third
+drives them apart as far as real ones are; without it all images of a kind would be one. A single real image of a kind
+is enough, so a batch may hold many kinds, and what each image adds has a gradient without bias.
+
+Packages lie upright and in the middle, so pixels tell where things lie. The score is taken cell by cell (a patched
+energy score: Pacchiardi et al. 2024, arXiv:2112.08217, section 3.2), since over a whole image all distances are alike
+and tell little but how much differs, not what. It is also taken of the shrunk image, and of how rough the image is.
+
+Dimensions: B batch, C channels, H W pixels.
 """
 
 from collections.abc import Callable
@@ -15,24 +23,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-COARSER = 4
-"""The distance is taken at two sizes, this factor apart: colour and layout weigh as much as detail."""
 CELL_PX = 8
-ROUGHNESS_WEIGHT = 0.8
+COARSER = 4
+"""The score is taken at two sizes, this factor apart: colour and layout weigh as much as detail."""
+ROUGHNESS_WEIGHT = 1.5
 SMOOTH = 0.05
 """Steps between neighbours well below this, of images in [-1, 1], are as good as none: 6 of 255 grey levels."""
-
-
-def energy_distance(a_BN: Tensor, b_BN: Tensor) -> Tensor:
-    """Return the energy distance of two sets of samples, a scalar; it may be below 0 by chance.
-
-    Raises ValueError for a set of one, which has no pairs.
-    """
-    if min(len(a_BN), len(b_BN)) < 2:
-        raise ValueError("an energy distance needs at least two samples on each side")
-    across: Tensor = torch.cdist(a_BN, b_BN, compute_mode="donot_use_mm_for_euclid_dist").mean()
-    within: Tensor = torch.pdist(a_BN).mean() + torch.pdist(b_BN).mean()
-    return 2 * across - within
+TINY = 1e-8
+"""Added to squares: the root has no slope at 0."""
 
 
 def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:
@@ -41,35 +39,38 @@ def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:
     return functional.avg_pool2d(x_BCHW, factor) if factor > 1 else x_BCHW
 
 
+def energy_score(fake_BCHW: Tensor, twin_BCHW: Tensor, real_BCHW: Tensor, cell: tuple[int, int]) -> Tensor:
+    """Return the energy score, cell by cell of so many rows and columns, a scalar: the mean of cells and images."""
+    to_real = _distance(fake_BCHW, real_BCHW, cell) + _distance(twin_BCHW, real_BCHW, cell)
+    return to_real - _distance(fake_BCHW, twin_BCHW, cell)
+
+
+def _distance(a_BCHW: Tensor, b_BCHW: Tensor, cell: tuple[int, int]) -> Tensor:
+    """Return the mean distance of cells: the root of the mean square of their values' differences."""
+    square_B1HW = (a_BCHW - b_BCHW).square().mean(dim=1, keepdim=True)
+    return functional.avg_pool2d(square_B1HW, cell).add(TINY).sqrt().mean()
+
+
 def roughness(x_BCHW: Tensor) -> Tensor:
-    """Return how rough images in [-1, 1] are, B x 2C x H/8 x W/8: the log of the mean step to the next pixel in a cell.
+    """Return how rough images in [-1, 1] are from left to right: the log of their steps, B x C x H/8 x W-1.
 
-    Steps across and down are told apart. Between its balls and traces a package is flat, and noise there is small
-    beside what packages differ by: distances of pixels hardly see it. In the logarithm it counts by the factor by
-    which a cell is too rough.
+    A step is that to the next pixel, the mean of 8 rows of it. Between its balls and traces a package is flat, and
+    noise there is small beside what packages differ by: distances of pixels hardly see it. In the logarithm it counts
+    by the factor by which a step is too large.
     """
-    across, down = x_BCHW.diff(dim=-1).abs(), x_BCHW.diff(dim=-2).abs()
-    steps = torch.cat([functional.pad(across, (0, 1)), functional.pad(down, (0, 0, 0, 1))], dim=1)
-    return torch.log(functional.avg_pool2d(steps, CELL_PX) + SMOOTH)
+    return torch.log(functional.avg_pool2d(x_BCHW.diff(dim=-1).abs(), (CELL_PX, 1)) + SMOOTH)
 
 
-def image_energy(fake_BCHW: Tensor, real_BCHW: Tensor, kinds_B: Tensor, kinds: int) -> Tensor:
-    """Return the energy distance of shrunk images in [-1, 1] at both sizes, and of their roughness, a scalar.
+def image_energy(fake_BCHW: Tensor, twin_BCHW: Tensor, real_BCHW: Tensor) -> Tensor:
+    """Return the energy score of generated images and their twins against real ones, all in [-1, 1], a scalar.
 
-    The joint distribution of images and their kinds is compared. The two batches have the same kinds, image by image,
-    so that what differs between two draws of kinds is no noise. The price is a bias: pairs of one kind are more
-    frequent across batches than within, which pulls images a little towards the middle of their kind, and the least
-    that can be reached lies below 0.
+    The twin of an image is made from another latent of the same kind, which is that of the real image.
     """
 
-    def distance(seen: Callable[[Tensor], Tensor]) -> Tensor:
-        return energy_distance(*(_samples(seen(x_BCHW), kinds_B, kinds) for x_BCHW in (fake_BCHW, real_BCHW)))
+    def score(seen: Callable[[Tensor], Tensor], cell: tuple[int, int]) -> Tensor:
+        return energy_score(seen(fake_BCHW), seen(twin_BCHW), seen(real_BCHW), cell)
 
-    layout = distance(lambda x_BCHW: functional.avg_pool2d(x_BCHW, COARSER))
-    return distance(lambda x_BCHW: x_BCHW) + layout + ROUGHNESS_WEIGHT * distance(roughness)
-
-
-def _samples(x_BCHW: Tensor, kinds_B: Tensor, kinds: int) -> Tensor:
-    """Return an image's values, over the root of their number so that sizes compare, and its kind as K values."""
-    values_BN: Tensor = x_BCHW.flatten(1) / float(x_BCHW[0].numel()) ** 0.5
-    return torch.cat([values_BN, functional.one_hot(kinds_B, kinds).to(values_BN)], dim=1)
+    square, strip = (CELL_PX, CELL_PX), (1, CELL_PX)
+    pixels = score(lambda x_BCHW: x_BCHW, square) + score(lambda x_BCHW: functional.avg_pool2d(x_BCHW, COARSER), square)
+    rough = score(roughness, strip) + score(lambda x_BCHW: roughness(x_BCHW.mT), strip)
+    return pixels + ROUGHNESS_WEIGHT / 2 * rough

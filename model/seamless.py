@@ -3,14 +3,13 @@
 The trunk turns the latent z into feature maps of a few cells a side, and those into a coarse image of the whole field,
 once. Whatever mixes positions or images lives there: batch normalisation, and learned maps of the field, which are how
 G knows where a cell lies. The latent is first moved to the learned code of one of a few kinds, which are clusters of
-the training images: a fab's packages are a few products, and what lies between two of them is none. Packages are mirror
-images of themselves but for marks, traces and light, so a coarse image is the sum of a part that is its own mirror
-image and of one that is free. A tile is its crop of the coarse image, enlarged, plus the detail that is rendered from
-its crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a halo of neighbours, and padding
-only at the image's true border: every convolution sees what it would see in the whole image, so tiles of any grid join
-without a seam, and memory follows the tile, not the image. Images of up to 128 px need no detail: they are the coarse
-image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365, self-modulation), so that the whole field
-agrees on what kind of package it shows.
+the training images: a fab's packages are a few products, and what lies between two of them is none. What differs from
+ball to ball is noise of each cell's own, a function of z too. A tile is its crop of the coarse image, enlarged, plus
+the detail that is rendered from its crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a
+halo of neighbours, and padding only at the image's true border: every convolution sees what it would see in the whole
+image, so tiles of any grid join without a seam, and memory follows the tile, not the image. Images of up to 128 px need
+no detail: they are the coarse image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365,
+self-modulation), so that the whole field agrees on what kind of package it shows.
 
 Dimensions: B batch, C image channels, F features, H W pixels or cells, Z latent and style, K kinds.
 """
@@ -33,8 +32,9 @@ LEAST = {"latent_size": 2, "generator_width": 1, "discriminator_width": 1, "full
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
 MOST_WINDOW_PX = 128
-KIND_SPREAD = 0.25
-"""Standard deviation of latents around the code of their kind, whose values start at N(0, 1)."""
+KIND_SPREAD = 0.1
+"""Standard deviation of latents around the code of their kind, whose values start at N(0, 1). It steers the whole of a
+package at once; packages of a kind differ more by what is local, for which there is noise."""
 OUTPUT_GAIN = 0.3
 DETAIL_GAIN = 0.03
 """Detail starts near nothing: the coarse image is what G learns first."""
@@ -133,7 +133,7 @@ class SeamlessGenerator(nn.Module):
             TrunkLevel(wide, narrow, 2 * side, size)
             for side, (wide, narrow) in zip(sides, pairwise(widths[: split + 1]), strict=False)
         )
-        self.to_coarse = doubling(widths[split], 2 * config.channels, OUTPUT_GAIN, bias=True)
+        self.to_coarse = doubling(widths[split], config.channels, OUTPUT_GAIN, bias=True)
         self.tile_levels = nn.ModuleList(TileLevel(wide, narrow, size) for wide, narrow in pairwise(widths[split:]))
         detailed = config.image_size_px > config.coarse_px
         self.to_detail = doubling(widths[-1], config.channels, DETAIL_GAIN, bias=True) if detailed else None
@@ -143,14 +143,13 @@ class SeamlessGenerator(nn.Module):
 
         `kinds_B` are numbers of kinds; by default those that the latents choose.
         """
-        z_BZ = self.around_kinds(z_BZ, self.kinds_of(z_BZ) if kinds_B is None else kinds_B)
-        style_BZ = self.mapping(z_BZ)
-        x = self.first(z_BZ).unflatten(1, (-1, FIRST_CELLS, FIRST_CELLS))
+        of_kind_BZ = self.around_kinds(z_BZ, self.kinds_of(z_BZ) if kinds_B is None else kinds_B)
+        style_BZ = self.mapping(of_kind_BZ)
+        x = self.first(of_kind_BZ).unflatten(1, (-1, FIRST_CELLS, FIRST_CELLS))
         x = functional.relu(self.normalise(x)).contiguous(memory_format=torch.channels_last)
         for level in self.trunk_levels:
-            x = level(x, style_BZ)
-        free_BCHW, mirrored_BCHW = self.to_coarse(x).chunk(2, dim=1)
-        return Trunk(x, style_BZ, free_BCHW + _mirrored(mirrored_BCHW))
+            x = level(x, style_BZ, z_BZ)
+        return Trunk(x, style_BZ, self.to_coarse(x))
 
     def kinds_of(self, z_BZ: Tensor, label: int | None = None) -> Tensor:
         """Return the kinds that latents choose, B, each as often as in training; with `label`, among those of a class.
@@ -191,10 +190,15 @@ class SeamlessGenerator(nn.Module):
         return coarse_BCHW + inner.cropped(inner.cropped(self.to_detail(x)))
 
     def _enlarged(self, coarse_BCHW: Tensor, inner: Inner) -> Tensor:
-        """Return a crop of the coarse image at the image's resolution, without the halo at its inner sides."""
-        factor = self.config.image_size_px // self.config.coarse_px
-        enlarged_BCHW = functional.interpolate(coarse_BCHW, scale_factor=factor, mode="bilinear", align_corners=False)
-        return inner.cropped(enlarged_BCHW, factor * HALO)
+        """Return a crop of the coarse image at the image's resolution, without the halo at its inner sides.
+
+        Doubled again and again by weights 3/4 and 1/4, it approaches a quadratic spline (Chaikin 1974,
+        doi:10.1016/0146-664X(74)90028-8): enlarged at once, every coarse pixel would show as an edge.
+        """
+        for _ in range(int(math.log2(self.config.image_size_px // self.config.coarse_px))):
+            doubled_BCHW = functional.interpolate(coarse_BCHW, scale_factor=2, mode="bilinear", align_corners=False)
+            coarse_BCHW = inner.cropped(doubled_BCHW)
+        return inner.cropped(coarse_BCHW)
 
     def tile(self, trunk: Trunk, row: int, column: int, grid: int) -> Tensor:
         """Return one tile of a grid x grid rendering: B x C x H/grid x W/grid, as `window` does.
@@ -221,12 +225,6 @@ class SeamlessGenerator(nn.Module):
     def _check_grid(self, grid: int) -> None:
         if grid < 1 or self.config.trunk_cells % grid:
             raise ValueError(f"grid: expected a divisor of {self.config.trunk_cells}, got {grid}")
-
-
-def _mirrored(x_BCHW: Tensor) -> Tensor:
-    """Return the mean of images and their mirror images, left to right and upside down."""
-    x_BCHW = (x_BCHW + x_BCHW.flip(-1)) / 2
-    return (x_BCHW + x_BCHW.flip(-2)) / 2
 
 
 def _with_halo(top: int, left: int, side: int, cells: int) -> tuple[slice, slice]:

@@ -3,6 +3,7 @@
 Dimensions: B batch, F features, H W pixels or cells, I O input and output features, Z style.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,9 @@ STYLE_GAIN = 0.5
 PLACE_GAIN = 2.0
 """The map of the field is learned this much faster than other weights: most of a package is where things lie."""
 PLACE_STD = 0.2
+NOISES = 4
+"""Values of noise a cell."""
+NOISE_STD = 0.2
 PLACED_CELLS = 16
 """Levels of up to so many cells a side have a map; a finer one would learn little but noise from few images."""
 
@@ -80,6 +84,33 @@ class PlaceMap(nn.Module):
         return torch.addcmul(x_BFHW, self.map, presence_BF11)
 
 
+class CellNoise(nn.Module):
+    """x + noise of every cell's own: packages differ from ball to ball, each moved and lit a little by itself.
+
+    The noise is a function of z, so that the same latent is the same image: sqrt(2) cos(w z + p) with fixed random w
+    and p, random Fourier features (Rahimi and Recht 2007, "Random features for large-scale kernel machines"). Over
+    z ~ N(0, I) each has mean 0 and variance 1, and those of two cells are not correlated. What becomes of it is learned
+    (noise inputs: Karras et al. 2019, arXiv:1812.04948, section 3.2).
+    """
+
+    waves_NZ: Tensor
+    phases_N: Tensor
+
+    def __init__(self, features: int, cells: int, latent_size: int) -> None:
+        super().__init__()
+        self.shape = NOISES, cells, cells
+        self.register_buffer("waves_NZ", torch.randn(math.prod(self.shape), latent_size))
+        self.register_buffer("phases_N", 2 * math.pi * torch.rand(math.prod(self.shape)))
+        self.strength = nn.Conv2d(NOISES, features, 1, bias=False)
+        nn.init.normal_(self.strength.weight, 0.0, NOISE_STD)
+
+    def forward(self, x_BFHW: Tensor, z_BZ: Tensor) -> Tensor:
+        """Return B x F x H x W."""
+        noise_BN = 2**0.5 * torch.cos(functional.linear(z_BZ, self.waves_NZ, self.phases_N))
+        added_BFHW: Tensor = self.strength(noise_BN.view(-1, *self.shape))
+        return x_BFHW + added_BFHW
+
+
 class TrunkLevel(nn.Module):
     """Twice the cells: what z says of them, and while they are coarse what the map says, normalised over the batch."""
 
@@ -87,15 +118,16 @@ class TrunkLevel(nn.Module):
         super().__init__()
         self.enlarge = doubling(inputs, outputs, gain=1.0, bias=False)
         self.place = PlaceMap(outputs, cells, style_size) if cells <= PLACED_CELLS else None
+        self.noise = CellNoise(outputs, cells, style_size)
         self.normalise = nn.BatchNorm2d(outputs)
         self.modulate = Modulation(style_size, outputs)
 
-    def forward(self, x_BIHW: Tensor, style_BZ: Tensor) -> Tensor:
+    def forward(self, x_BIHW: Tensor, style_BZ: Tensor, z_BZ: Tensor) -> Tensor:
         """Return B x O x 2H x 2W."""
         x = self.enlarge(x_BIHW)
         if self.place is not None:
             x = self.place(x, style_BZ)
-        return functional.relu(self.modulate(self.normalise(x), style_BZ))
+        return functional.relu(self.modulate(self.normalise(self.noise(x, z_BZ)), style_BZ))
 
 
 class TileLevel(nn.Module):

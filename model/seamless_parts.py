@@ -5,7 +5,6 @@ Dimensions: B batch, C channels, H W pixels, Z latent.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from model.pixels import to_float
@@ -20,7 +19,8 @@ View = Window | None
 class Draws:
     """Every random number of a step, and the kinds and labels of its images, real and generated alike."""
 
-    z_BZ: Tensor
+    z_2BZ: Tensor
+    """Latents of the generated images and of their twins, which are of the same kinds and which no judge sees."""
     windows: tuple[Window, ...]
     noise_seeds: list[int]
     kinds_B: Tensor
@@ -35,7 +35,7 @@ class Draws:
     def part(self, chosen: slice) -> "Draws":
         """Return the draws of some of the images."""
         labels_B = None if self.labels_B is None else self.labels_B[chosen]
-        return Draws(self.z_BZ[chosen], self.windows, self.noise_seeds[chosen], self.kinds_B[chosen], labels_B)
+        return Draws(self.z_2BZ[:, chosen], self.windows, self.noise_seeds[chosen], self.kinds_B[chosen], labels_B)
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Part:
     """The same shrunk, float."""
     draws: Draws
     trunk: Trunk
+    twins: Trunk
+    """What it says of their twins' latents."""
     share: float
     """Of the step's images."""
-    own: bool
-    """Whether this process judges them; of others' images it knows what the energy distance needs."""
 
     def real(self, view: View) -> Tensor:
         """Return a view of the real images, in [-1, 1]."""
@@ -68,11 +68,14 @@ class Judged:
     loss: Tensor
 
 
-def cut_off(trunk: Trunk, chosen: slice, own: bool) -> Trunk:
-    """Return what the trunk says of some images as leaves, which gather the gradients of a process's own images."""
-    return Trunk(*(values[chosen].detach().requires_grad_(own) for values in trunk))
+@dataclass(frozen=True)
+class Made:
+    """What G has of one view of a few images."""
 
+    adversarial: Tensor
+    energy: Tensor
+    """The energy score."""
 
-def gathered(leaf: Tensor) -> Tensor:
-    """Return the gradient that a leaf has gathered, zeros if none."""
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+    def loss(self, energy_weight: float) -> Tensor:
+        """Return what G learns from."""
+        return self.adversarial + energy_weight * self.energy

@@ -3,27 +3,28 @@
 Judges see views of an image: FD its coarse image, D windows of it at its own resolution. G minimises, over its images
 y, real images x and their views,
 
-    E[softplus(FD(x) - FD(y)) + softplus(D(x) - D(y))] + w * energy distance(y, x)
+    E[softplus(FD(x) - FD(y)) + softplus(D(x) - D(y)) + w * energy score(y, y', x)]
 
-and the judges the first term with its sign turned, plus R1. The pairing of a real with a generated image is the
-relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734. The energy distance of coarse images (model/energy.py)
-tells G from the first step on where things lie and how packages differ from each other, which the judges take long to
-learn. Of detail, no more is ever made than the windows show: a step takes the same time and memory at any image size
-(layout once, detail by windows: Chai et al. 2022, arXiv:2204.07156).
+and the judges the first two terms with their signs turned, plus R1. The pairing of a real with a generated image is the
+relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734. The energy score (model/energy.py), of y and of its
+twin y', which is of the same kind, tells G from the first step on where things lie and how packages differ from each
+other, which the judges take long to learn. Of detail, no more is ever made than the windows show: a step takes the same
+time and memory at any image size (layout once, detail by windows: Chai et al. 2022, arXiv:2204.07156).
 
 `joint` keeps the whole step's graph. `region_wise` goes a few images and one view at a time: the loss is a sum over
 views, so each is made, judged and backpropagated by itself (model/region_wise.py has the argument). Only the trunk, of
 a few cells, sees the whole batch at once, so both give the same gradients.
 
-Several processes divide the images of a region-wise step (model/processes.py). Each runs the trunk for all images, so
-each has the whole energy distance, and everything else for its own. What reaches the trunk from a process's own images
-goes back through it with zeros for the others', and since that is linear, the sum over the processes is the gradient of
-the whole batch, batch normalisation included.
+Several processes divide the images of a region-wise step (model/processes.py). Each runs the trunk for all images, and
+everything else for its own. What reaches the trunk from a process's own images goes back through it with zeros for the
+others', and since that is linear, the sum over the processes is the gradient of the whole batch, batch normalisation
+included.
 
 Dimensions: B batch, C channels, H W pixels, F features, Z latent.
 """
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -35,7 +36,7 @@ from model.pixels import to_float
 from model.processes import ALONE, Processes
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
 from model.seamless_judges import FullJudge, RegionJudge, draw_windows
-from model.seamless_parts import Draws, Judged, Part, View, cut_off, gathered
+from model.seamless_parts import Draws, Judged, Made, Part, View
 from model.seamless_recipe import SeamlessRecipe
 from model.streams import random_stream
 from model.training import StepKind, frozen, updated
@@ -95,7 +96,7 @@ class SeamlessTraining:
     def step(
         self, x_BCHW: Tensor, index: int, stream: torch.Generator, kinds_B: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Update D, FD and G once; return their losses, and the energy distance.
+        """Update D, FD and G once; return their losses, and the energy score.
 
         `x_BCHW` are real images, uint8, and `kinds_B` the numbers of their kinds, needed where there are several;
         `index` counts the steps from 1, and every random number comes from `stream`. Several processes get the same
@@ -105,7 +106,7 @@ class SeamlessTraining:
         self._set_rates(index)
         slopes = index % self.recipe.slope_every_steps == 0
         with self._precision():
-            trunk = self.trained.trunk(draws.z_BZ, draws.kinds_B)
+            trunk = self.trained.trunk(draws.z_2BZ.flatten(0, 1), draws.kinds_B.repeat(2))
         if self.step_kind == "joint" or (self.processes.count == 1 and self.images_at_once >= len(x_BCHW)):
             losses = self._joint_step(x_BCHW, draws, trunk, slopes)
         else:
@@ -120,7 +121,7 @@ class SeamlessTraining:
                 raise ValueError(f"kinds_B: with {config.kinds} kinds, every image needs the number of its own")
             kinds_B = torch.zeros(batch, dtype=torch.int64, device=x_BCHW.device)
         return Draws(
-            z_BZ=torch.randn(batch, config.latent_size, generator=stream).to(x_BCHW.device),
+            z_2BZ=torch.randn(2, batch, config.latent_size, generator=stream).to(x_BCHW.device),
             windows=draw_windows(config, stream),
             noise_seeds=torch.randint(2**62, (batch,), generator=stream).tolist(),
             kinds_B=kinds_B,
@@ -134,45 +135,49 @@ class SeamlessTraining:
             optimizer.param_groups[0]["lr"] = rate * base
 
     def _joint_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
-        whole = Part(x_BCHW, self._coarse(x_BCHW), draws, trunk, share=1.0, own=True)
+        whole = self._part(x_BCHW, draws, trunk, slice(0, len(x_BCHW)))
         with updated(self.optimizers["D"], self.optimizers["FD"]):
             judged = [self._judged(whole, view, slopes) for view in draws.views]
             _backward(torch.stack([one.loss for one in judged]).sum())
         with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
-            fooled = [self._fooled(whole, one) for one in judged]
-            energy = self._energy([whole], draws)
-            _backward(torch.stack(fooled).sum() + self.recipe.energy_weight * energy)
-        return _losses(judged, fooled) | {"energy": energy.detach()}
+            made = [self._made(whole, one) for one in judged]
+            _backward(torch.stack([one.loss(self.recipe.energy_weight) for one in made]).sum())
+        return _losses(judged, made)
 
     def _region_wise_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
-        parts = self._parts(x_BCHW, draws, trunk)
-        own = [part for part in parts if part.own]
+        leaves = Trunk(*(values.detach().requires_grad_() for values in trunk))
+        parts = [self._part(x_BCHW, draws, leaves, some) for some in self._own(len(x_BCHW))]
         with updated(self.optimizers["D"], self.optimizers["FD"]):
-            judged = [[_learnt(self._judged(part, view, slopes)) for view in draws.views] for part in own]
+            judged = [[_learnt(self._judged(part, view, slopes)) for view in draws.views] for part in parts]
             self.processes.add_up_gradients(self.region_judge, self.full_judge)
         with frozen(self.region_judge, self.full_judge), updated(self.optimizers["G"]):
-            fooled = [
-                _backward(self._fooled(part, one)) for part, of_part in zip(own, judged, strict=True) for one in of_part
-            ]
-            energy = self._energy(parts, draws)
-            _backward(self.recipe.energy_weight * energy)
-            gradients = zip(*(map(gathered, part.trunk) for part in parts), strict=True)
-            torch.autograd.backward(trunk, [torch.cat(of_parts) for of_parts in gradients])
+            made = list[Made]()
+            for part, of_part in zip(parts, judged, strict=True):
+                for one in of_part:
+                    made.append(self._made(part, one))
+                    _backward(made[-1].loss(self.recipe.energy_weight))
+            reached = [(values, leaf.grad) for values, leaf in zip(trunk, leaves, strict=True) if leaf.grad is not None]
+            torch.autograd.backward([values for values, _ in reached], [gradient for _, gradient in reached])
             self.processes.add_up_gradients(self.trained)
-        losses = _losses([one for of_part in judged for one in of_part], fooled)
-        return self.processes.add_up(losses) | {"energy": energy.detach()}
+        return self.processes.add_up(_losses([one for of_part in judged for one in of_part], made))
 
-    def _parts(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk) -> list[Part]:
-        batch, size = len(x_BCHW), self.images_at_once
-        parts = []
-        for rank in range(self.processes.count):
-            its, own = self.processes.share(batch, rank), rank == self.processes.rank
-            for first in range(its.start, its.stop, size):
-                some = slice(first, min(first + size, its.stop))
-                images, leaves = x_BCHW[some], cut_off(trunk, some, own)
-                share = (some.stop - some.start) / batch
-                parts.append(Part(images, self._coarse(images), draws.part(some), leaves, share, own))
-        return parts
+    def _own(self, batch: int) -> Iterator[slice]:
+        """Yield which images of a batch this process works through, a few at a time."""
+        its = self.processes.share(batch, self.processes.rank)
+        for first in range(its.start, its.stop, self.images_at_once):
+            yield slice(first, min(first + self.images_at_once, its.stop))
+
+    def _part(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, some: slice) -> Part:
+        """Return some of a batch's images, with what the trunk says of them: it has their twins after all of them."""
+        batch, images = len(x_BCHW), x_BCHW[some]
+        return Part(
+            images,
+            self._coarse(images),
+            draws.part(some),
+            Trunk(*(values[some] for values in trunk)),
+            Trunk(*(values[batch:][some] for values in trunk)),
+            share=len(images) / batch,
+        )
 
     def _coarse(self, x_BCHW: Tensor) -> Tensor:
         """Return real images, uint8, as coarse ones, made one after the other: they may be large."""
@@ -184,7 +189,7 @@ class SeamlessTraining:
         """Return a judge's loss on one view."""
         x_BCHW, weight = part.real(view), _weight(part, view)
         with torch.no_grad():
-            fake_BCHW = self._fake(part, view).detach()
+            fake_BCHW = self._shown(part, part.trunk, view).detach()
         real_B = self._logits(x_BCHW, part, view)
         loss = softplus(self._logits(fake_BCHW, part, view) - real_B).mean()
         if slopes:
@@ -193,15 +198,23 @@ class SeamlessTraining:
             loss = loss + self.recipe.slope_weight / 2 * self.recipe.slope_every_steps * slope
         return Judged(view, real_B.detach(), weight * loss)
 
-    def _fooled(self, part: Part, judged: Judged) -> Tensor:
-        """Return G's adversarial loss on one view."""
-        fake_B = self._logits(self._fake(part, judged.view), part, judged.view)
-        return _weight(part, judged.view) * softplus(judged.real_B - fake_B).mean()
+    def _made(self, part: Part, judged: Judged) -> Made:
+        """Return G's losses on one view.
 
-    def _fake(self, part: Part, view: View) -> Tensor:
+        Where images are no more than their coarse ones, windows add nothing to the energy score.
+        """
+        view, weight = judged.view, _weight(part, judged.view)
+        fake_BCHW = self._shown(part, part.trunk, view)
+        adversarial = weight * softplus(judged.real_B - self._logits(fake_BCHW, part, view)).mean()
+        if view is not None and self.trained.to_detail is None:
+            return Made(adversarial, torch.zeros_like(adversarial))
+        twins_BCHW = self._shown(part, part.twins, view)
+        return Made(adversarial, weight * image_energy(fake_BCHW, twins_BCHW, part.real(view)))
+
+    def _shown(self, part: Part, trunk: Trunk, view: View) -> Tensor:
         with self._precision():
-            fake_BCHW = part.trunk.coarse_BCHW if view is None else self.trained.window(part.trunk, view)
-        return fake_BCHW.to(part.coarse_BCHW)
+            shown_BCHW = trunk.coarse_BCHW if view is None else self.trained.window(trunk, view)
+        return shown_BCHW.to(part.coarse_BCHW)
 
     def _logits(self, x_BCHW: Tensor, part: Part, view: View) -> Tensor:
         x_BCHW, labels_B = x_BCHW.contiguous(memory_format=torch.channels_last), part.draws.labels_B
@@ -210,11 +223,6 @@ class SeamlessTraining:
                 self.full_judge(x_BCHW, labels_B) if view is None else self.region_judge(x_BCHW, view, labels_B)
             )
         return verdict_B.to(part.coarse_BCHW)
-
-    def _energy(self, parts: list[Part], draws: Draws) -> Tensor:
-        real_BCHW = torch.cat([part.coarse_BCHW for part in parts])
-        fake_BCHW = torch.cat([part.trunk.coarse_BCHW for part in parts]).to(real_BCHW)
-        return image_energy(fake_BCHW, real_BCHW, draws.kinds_B, self.trained.config.kinds)
 
     def _precision(self) -> torch.autocast:
         device = next(self.trained.parameters()).device
@@ -234,13 +242,17 @@ def _weight(part: Part, view: View) -> float:
     return part.share / (1 if view is None else len(part.draws.windows))
 
 
-def _losses(judged: list[Judged], fooled: list[Tensor]) -> dict[str, Tensor]:
-    """Return each network's loss, summed over its views."""
+def _losses(judged: list[Judged], made: list[Made]) -> dict[str, Tensor]:
+    """Return each network's loss, summed over its views, and the energy score."""
     of_judges = {
         name: torch.stack([one.loss.detach() for one in judged if (one.view is None) == (name == "FD")]).sum()
         for name in ("D", "FD")
     }
-    return of_judges | {"G": torch.stack(fooled).sum().detach()}
+    of_G = {
+        "G": torch.stack([one.adversarial.detach() for one in made]).sum(),
+        "energy": torch.stack([one.energy.detach() for one in made]).sum(),
+    }
+    return of_judges | of_G
 
 
 def _learnt(judged: Judged) -> Judged:

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
-from torch.nn.functional import softplus
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, softplus
 
 from model.energy import shrunk
 from model.regions import Window
 from model.seamless import SeamlessConfig, SeamlessGenerator
 from model.seamless_judges import FullJudge, RegionJudge, draw_windows
+from model.seamless_layers import NOISES, CellNoise
 from model.seamless_recipe import SeamlessRecipe
 from model.seamless_training import SeamlessTraining
 from model.streams import random_stream
@@ -87,15 +88,25 @@ def gradients_of_each_update(trained: SeamlessTraining) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def test_one_part_of_a_coarse_image_is_its_own_mirror_image_and_the_other_is_free() -> None:
-    network = generator()
-    whole_BCHW = network.trunk(latents()).coarse_BCHW
-    assert not torch.allclose(whole_BCHW, whole_BCHW.flip(-1), atol=0.1)
-    network.to_coarse.weight[:, : CONFIG.channels].zero_()
-    mirrored_BCHW = network.trunk(latents()).coarse_BCHW
-    assert mirrored_BCHW.std() > 0.01
-    torch.testing.assert_close(mirrored_BCHW, mirrored_BCHW.flip(-1))
-    torch.testing.assert_close(mirrored_BCHW, mirrored_BCHW.flip(-2))
+def test_noise_of_two_cells_differs_as_two_random_numbers_do() -> None:
+    noise = CellNoise(features=1, cells=4, latent_size=64)
+    with torch.no_grad():
+        noise.strength.weight.fill_(1 / NOISES**0.5)
+        made_BN = noise(torch.zeros(4000, 1, 4, 4), torch.randn(4000, 64, generator=random_stream("z"))).flatten(1)
+    torch.testing.assert_close(made_BN.mean(dim=0), torch.zeros(16), atol=0.1, rtol=0)
+    torch.testing.assert_close(made_BN.T.cov(), torch.eye(16), atol=0.1, rtol=0)
+
+
+def test_coarse_images_are_enlarged_without_edges() -> None:
+    """Where slopes meet, one coarse pixel after the other would show."""
+    made = generator(replace(CONFIG, image_size_px=1024))
+    assert made.to_detail is not None
+    nn.init.zeros_(made.to_detail.weight)
+    with torch.no_grad():
+        trunk = made.trunk(latents())
+        bends = made.render(trunk).diff(n=2, dim=-1).abs().max()
+        once = interpolate(trunk.coarse_BCHW, scale_factor=8, mode="bilinear").diff(n=2, dim=-1).abs().max()
+    assert 0 < bends < 0.3 * once
 
 
 @pytest.mark.parametrize("grid", [1, 2, 4, 8])
