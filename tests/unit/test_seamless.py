@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, softplus
 
 from model.energy import shrunk
+from model.pixels import to_float
 from model.regions import Window
 from model.seamless import SeamlessConfig, SeamlessGenerator
 from model.seamless_judges import FullJudge, RegionJudge, draw_windows
@@ -254,6 +255,19 @@ def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
         trunk = made.trunk(latents())
         added = (shrunk(made.render(trunk), 128) - trunk.coarse_BCHW).abs().mean()
     assert 0 < added < trunk.coarse_BCHW.std()
+
+
+def test_detail_is_learned_from_windows_though_no_judge_knows_it() -> None:
+    """Stripes of one pixel, which the coarse image does not show."""
+    recipe = SeamlessRecipe(total_steps=60, learning_rate=1e-2, judge_learning_rate=1e-12)
+    trained = SeamlessTraining(CONFIG, recipe, 1, "joint")
+    x = torch.full((4, 3, 256, 256), 100, dtype=torch.uint8)
+    x[..., ::2] = 150
+    for index in range(1, 61):
+        trained.step(x, index, random_stream("step", index))
+    with torch.no_grad():
+        made = trained.generator.full_image(latents())
+    assert (made - to_float(x[:3])).abs().mean() < 0.2 * to_float(x).std()
 
 
 @pytest.mark.parametrize(
