@@ -19,13 +19,14 @@ from components.images import Pixels, write_png
 from components.judging import Measures, RealSeen, Seen, held_out_sha256, look, look_at_real, measure
 from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, parameters
 from components.progress import Progress
-from components.sheets import image_grid, side_by_side
+from components.sheets import image_grid, side_by_side, with_corners
 from components.variants import Generator
 from components.verdict import FILE_NAME as VERDICT
 from components.verdict import Verdict, write_verdict
 from model.streams import random_stream
 
 SHEET_IMAGES = 36
+SHEET_COLUMNS = 6
 
 
 @parameters
@@ -53,7 +54,8 @@ class EvaluateParameters:
 def run(params: EvaluateParameters, packages: Path, generator: Path, report: Path) -> dict[str, float]:
     """Measure the `generator` folder against the `packages` folder; fill `report`; return the measures.
 
-    `report` gets `verdict.json` and `samples_beside_real.png`. Raises UserError for too few held-out images.
+    `report` gets `verdict.json` and `samples_beside_real.png`, with corners at full resolution of images that are shown
+    smaller than they are. Raises UserError for too few held-out images.
     """
     check_replaceable(report, VERDICT)
     card = load_card(generator)
@@ -111,4 +113,6 @@ def _sheet(trained: Generator, held_out: Packages, params: EvaluateParameters) -
         "generated": generate(trained, min(SHEET_IMAGES, params.generated_images), params.seed),
         "real, held out": held_out.chosen(chosen.tolist()),
     }
-    return side_by_side({caption: image_grid(torch.stack(list(images))) for caption, images in shown.items()})
+    return side_by_side(
+        {caption: image_grid(with_corners(images, SHEET_COLUMNS), SHEET_COLUMNS) for caption, images in shown.items()}
+    )

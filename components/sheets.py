@@ -4,9 +4,10 @@ Dimensions: N images, C channels, H W pixels.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -14,16 +15,16 @@ from torch.nn.functional import interpolate
 from components.images import Pixels
 
 GAP_PX = 4
-SHOWN_PX = 128
+SHOWN_PX = (128, 256)
+"""Smaller images are enlarged to the first by a whole factor, larger ones shrunk to the second."""
 PAPER_WHITE = 255
 CAPTION_PX = 28
 
 
-def image_grid(x_NCHW: Tensor, columns: int | None = None) -> Pixels:
-    """Return uint8 images side by side on white, H' x W' or H' x W' x 3, small ones enlarged to be seen."""
-    columns = columns or math.ceil(math.sqrt(len(x_NCHW)))
-    zoom = max(SHOWN_PX // x_NCHW.shape[-1], 1)
-    shown_NHWC = interpolate(x_NCHW, scale_factor=zoom, mode="nearest").permute(0, 2, 3, 1).numpy()
+def image_grid(images: Iterable[Tensor], columns: int | None = None) -> Pixels:
+    """Return images, C x H x W uint8, side by side on white, H' x W' or H' x W' x 3, at a size to look at."""
+    shown_NHWC = torch.stack([_shown(x_CHW) for x_CHW in images]).permute(0, 2, 3, 1).numpy()
+    columns = columns or math.ceil(math.sqrt(len(shown_NHWC)))
     side_px, channels = shown_NHWC.shape[1], shown_NHWC.shape[3]
     pitch_px, rows = side_px + GAP_PX, math.ceil(len(shown_NHWC) / columns)
     grid = np.full((rows * pitch_px + GAP_PX, columns * pitch_px + GAP_PX, channels), PAPER_WHITE, np.uint8)
@@ -31,6 +32,23 @@ def image_grid(x_NCHW: Tensor, columns: int | None = None) -> Pixels:
         top, left = (GAP_PX + pitch_px * place for place in divmod(index, columns))
         grid[top : top + side_px, left : left + side_px] = image
     return grid.squeeze(2) if channels == 1 else grid
+
+
+def _shown(x_CHW: Tensor) -> Tensor:
+    least_px, most_px = SHOWN_PX
+    if x_CHW.shape[-1] > most_px:
+        return interpolate(x_CHW[None].float(), size=(most_px, most_px), mode="area")[0].round().to(torch.uint8)
+    return interpolate(x_CHW[None], scale_factor=max(least_px // x_CHW.shape[-1], 1), mode="nearest")[0]
+
+
+def with_corners(images: Iterable[Tensor], count: int) -> Iterator[Tensor]:
+    """Yield images, and then, if a grid shrinks them, upper left corners of the first `count` as they are."""
+    corners = list[Tensor]()
+    for x_CHW in images:
+        yield x_CHW
+        if x_CHW.shape[-1] > SHOWN_PX[1] and len(corners) < count:
+            corners.append(x_CHW[:, : SHOWN_PX[1], : SHOWN_PX[1]].clone())
+    yield from corners
 
 
 def side_by_side(pictures: Mapping[str, Pixels]) -> Pixels:

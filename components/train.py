@@ -233,9 +233,9 @@ def _note(points: list[LossPoint]) -> str:
 
 def _save_samples(folder: Path, training: Training, images: int) -> None:
     generator = training.generator.eval()
-    samples = torch.stack(list(generate(generator, SAMPLES_IN_GRID, seed=0)))
+    samples = image_grid(generate(generator, SAMPLES_IN_GRID, seed=0))
     generator.train()
-    write_png(folder / f"{images:09d}.png", image_grid(samples))
+    write_png(folder / f"{images:09d}.png", samples)
 
 
 def _write_report(report: Path, points: list[LossPoint], samples: Path) -> None:
