@@ -11,8 +11,9 @@ drives them apart as far as real ones are; without it all images of a kind would
 is enough, so a batch may hold many kinds, and what each image adds has a gradient without bias.
 
 Packages lie upright and in the middle, so pixels tell where things lie. The score is taken cell by cell (a patched
-energy score: Pacchiardi et al. 2024, arXiv:2112.08217, section 3.2), since over a whole image all distances are alike
-and tell little but how much differs, not what. It is also taken of the shrunk image, and of how rough the image is.
+energy score: Pacchiardi et al. 2024, arXiv:2112.08217), since over a whole image all distances are alike and tell
+little but how much differs, not where. It is also taken of the shrunk image, and of how rough the image is. How cells
+go together beyond a shrunk cell is left to the judges.
 
 Dimensions: B batch, C channels, H W pixels.
 """
