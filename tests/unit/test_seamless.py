@@ -90,6 +90,7 @@ def gradients_of_each_update(trained: SeamlessTraining) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def test_noise_of_two_cells_differs_as_two_random_numbers_do() -> None:
+    torch.manual_seed(0)
     noise = CellNoise(features=1, cells=4, latent_size=64)
     with torch.no_grad():
         noise.strength.weight.fill_(1 / NOISES**0.5)
