@@ -69,10 +69,10 @@ class TrainParameters:
     seamless: SeamlessSettings
 
     def __post_init__(self) -> None:
-        """Refuse a batch without pairs where images are compared with each other, and shapes that no network has."""
+        """Refuse a batch of one where batches are normalised as a whole, and shapes that no network has."""
         check_shapes(self.variant, self.image_size_px, self.paper, self.seamless)
         if self.variant == "seamless" and self.batch_size < 2:
-            raise ValueError("batch_size: seamless compares images with each other and needs at least 2")
+            raise ValueError("batch_size: seamless normalises over a batch and needs at least 2")
 
 
 def run(

@@ -5,15 +5,15 @@ Take two generated images y, y' and a real one x, all of one kind. Over pairs an
     |y - x| + |y' - x| - |y - y'|
 
 is least where G's distribution of that kind is the real one: the score is strictly proper (Gneiting and Raftery 2007,
-doi:10.1198/016214506000001437, section 4.2), and but for the real images' own mean distance it is the energy distance
-(Szekely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018). The first two terms draw images to real ones, and the third
-drives them apart as far as real ones are; without it all images of a kind would be one. A single real image of a kind
-is enough, so a batch may hold many kinds, and what each image adds has a gradient without bias.
+doi:10.1198/016214506000001437), and but for the real images' own mean distance it is the energy distance (Szekely and
+Rizzo 2013, doi:10.1016/j.jspi.2013.03.018). The first two terms draw images to real ones, and the third drives them
+apart as far as real ones are; without it all images of a kind would be one. A single real image of a kind is enough, so
+a batch may hold many kinds, and but for what batch normalisation shares between images the gradient has no bias.
 
 Packages lie upright and in the middle, so pixels tell where things lie. The score is taken cell by cell (a patched
 energy score: Pacchiardi et al. 2024, arXiv:2112.08217), since over a whole image all distances are alike and tell
-little but how much differs, not where. It is also taken of the shrunk image, and of how rough the image is. How cells
-go together beyond a shrunk cell is left to the judges.
+little but how much differs, not where. It is also taken of the shrunk image, and of how rough the image is. So it is
+strictly proper for a cell's values; how cells go together beyond a shrunk cell is left to the judges.
 
 Dimensions: B batch, C channels, H W pixels.
 """
@@ -55,9 +55,9 @@ def _distance(a_BCHW: Tensor, b_BCHW: Tensor, cell: tuple[int, int]) -> Tensor:
 def roughness(x_BCHW: Tensor) -> Tensor:
     """Return how rough images in [-1, 1] are from left to right: the log of their steps, B x C x H/8 x W-1.
 
-    A step is that to the next pixel, the mean of 8 rows of it. Between its balls and traces a package is flat, and
-    noise there is small beside what packages differ by: distances of pixels hardly see it. In the logarithm it counts
-    by the factor by which a step is too large.
+    A step is that to the next pixel, the mean of 8 rows of it; the score leaves out the last ones, which fill no strip.
+    Between its balls and traces a package is flat, and noise there is small beside what packages differ by: distances
+    of pixels hardly see it. In the logarithm it counts by the factor by which a step is too large.
     """
     return torch.log(functional.avg_pool2d(x_BCHW.diff(dim=-1).abs(), (CELL_PX, 1)) + SMOOTH)
 

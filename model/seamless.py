@@ -28,7 +28,7 @@ from model.seamless_layers import HALO, SLOPE, Inner, ScaledLinear, TileLevel, T
 
 SIZES_PX = (64, 4096)
 LEAST = {"latent_size": 2, "generator_width": 1, "discriminator_width": 1, "full_discriminator_width": 1}
-"""Of a latent, the first value chooses the kind, and the others what is made of it."""
+"""Of a latent, the first value chooses the kind, the others what is made of it, and all of them the noise."""
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
 MOST_WINDOW_PX = 128
@@ -166,7 +166,7 @@ class SeamlessGenerator(nn.Module):
         return torch.searchsorted(bounds_K, torch.special.ndtr(z_BZ[:, 0].contiguous()) * bounds_K[-1])
 
     def around_kinds(self, z_BZ: Tensor, kinds_B: Tensor) -> Tensor:
-        """Return latents around the codes of their kinds; the first value, which chooses kinds, is not used again."""
+        """Return latents around the codes of their kinds, without the first value, which chooses kinds."""
         codes_BZ: Tensor = self.kind_codes(kinds_B)
         return codes_BZ + KIND_SPREAD * functional.pad(z_BZ[:, 1:], (1, 0))
 

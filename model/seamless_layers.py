@@ -88,9 +88,9 @@ class CellNoise(nn.Module):
     """x + noise of every cell's own: packages differ from ball to ball, each moved and lit a little by itself.
 
     The noise is a function of z, so that the same latent is the same image: sqrt(2) cos(w z + p) with fixed random w
-    and p, random Fourier features (Rahimi and Recht 2007, "Random features for large-scale kernel machines"). Over
-    z ~ N(0, I) each has mean 0 and variance 1, and those of two cells are not correlated. What becomes of it is learned
-    (noise inputs: Karras et al. 2019, arXiv:1812.04948, section 3.2).
+    and p, random Fourier features (Rahimi and Recht 2007, "Random features for large-scale kernel machines"). For z of
+    some dozens of values, N(0, I), each has mean 0 and variance 1, and no two are correlated. What becomes of it is
+    learned (noise inputs: Karras et al. 2019, arXiv:1812.04948, section 3.2).
     """
 
     waves_NZ: Tensor

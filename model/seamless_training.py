@@ -59,7 +59,9 @@ class SeamlessTraining:
         bfloat16: bool = False,
         processes: Processes = ALONE,
     ) -> None:
-        """Build the networks; region-wise, a step holds one view of at most `images_at_once` images.
+        """Build the networks; region-wise, a step holds one view of at most `images_at_once` images and their twins.
+
+        A batch of no more images than that is one part, and keeps all its views.
 
         With `bfloat16`, convolutions run in that precision and weights stay in float32 (torch's autocast).
         Raises ValueError for a joint step of several processes.
