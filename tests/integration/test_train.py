@@ -159,7 +159,7 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(packages: Path, tmp_pat
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_a_batch_of_one_is_refused_where_images_are_compared() -> None:
+def test_a_batch_of_one_is_refused_where_batches_are_normalised() -> None:
     with pytest.raises(UserError, match=r"train: batch_size: seamless normalises over a batch"):
         parameters(variant="seamless", batch_size=1)
     assert parameters(variant="paper", batch_size=1).batch_size == 1
