@@ -5,11 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import interpolate, softplus
+from torch import Tensor
+from torch.nn.functional import softplus
 
-from model.energy import shrunk
-from model.pixels import to_float
 from model.regions import Window
 from model.seamless import SeamlessConfig, SeamlessGenerator
 from model.seamless_judges import FullJudge, RegionJudge, draw_windows
@@ -88,7 +86,6 @@ def gradients_of_each_update(trained: SeamlessTraining) -> dict[str, Tensor]:
     return seen
 
 
-@torch.no_grad()
 def test_noise_of_two_cells_differs_as_two_random_numbers_do() -> None:
     torch.manual_seed(0)
     noise = CellNoise(features=1, cells=4, latent_size=64)
@@ -97,18 +94,6 @@ def test_noise_of_two_cells_differs_as_two_random_numbers_do() -> None:
         made_BN = noise(torch.zeros(4000, 1, 4, 4), torch.randn(4000, 64, generator=random_stream("z"))).flatten(1)
     torch.testing.assert_close(made_BN.mean(dim=0), torch.zeros(16), atol=0.1, rtol=0)
     torch.testing.assert_close(made_BN.T.cov(), torch.eye(16), atol=0.1, rtol=0)
-
-
-def test_coarse_images_are_enlarged_without_edges() -> None:
-    """Where slopes meet, one coarse pixel after the other would show."""
-    made = generator(replace(CONFIG, image_size_px=1024))
-    assert made.to_detail is not None
-    nn.init.zeros_(made.to_detail.weight)
-    with torch.no_grad():
-        trunk = made.trunk(latents())
-        bends = made.render(trunk).diff(n=2, dim=-1).abs().max()
-        once = interpolate(trunk.coarse_BCHW, scale_factor=8, mode="bilinear").diff(n=2, dim=-1).abs().max()
-    assert 0 < bends < 0.3 * once
 
 
 @pytest.mark.parametrize("grid", [1, 2, 4, 8])
@@ -248,27 +233,6 @@ def test_windows_of_half_cells_or_beyond_the_image_are_refused(window: Window) -
     made = generator()
     with pytest.raises(ValueError, match="whole cells of 4 px"):
         made.window(made.trunk(latents()), window)
-
-
-def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
-    made = generator(replace(CONFIG, image_size_px=512))
-    with torch.no_grad():
-        trunk = made.trunk(latents())
-        added = (shrunk(made.render(trunk), 128) - trunk.coarse_BCHW).abs().mean()
-    assert 0 < added < trunk.coarse_BCHW.std()
-
-
-def test_detail_is_learned_from_windows_though_no_judge_knows_it() -> None:
-    """Stripes of one pixel, which the coarse image does not show."""
-    recipe = SeamlessRecipe(total_steps=60, learning_rate=1e-2, judge_learning_rate=1e-12)
-    trained = SeamlessTraining(CONFIG, recipe, 1, "joint")
-    x = torch.full((4, 3, 256, 256), 100, dtype=torch.uint8)
-    x[..., ::2] = 150
-    for index in range(1, 61):
-        trained.step(x, index, random_stream("step", index))
-    with torch.no_grad():
-        made = trained.generator.full_image(latents())
-    assert (made - to_float(x[:3])).abs().mean() < 0.2 * to_float(x).std()
 
 
 @pytest.mark.parametrize(

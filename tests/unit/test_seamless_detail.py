@@ -1,0 +1,47 @@
+"""Images larger than their coarse ones: how those are enlarged, and where the detail comes from."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+
+from model.energy import shrunk
+from model.pixels import to_float
+from model.seamless_recipe import SeamlessRecipe
+from model.seamless_training import SeamlessTraining
+from model.streams import random_stream
+from tests.unit.test_seamless import CONFIG, generator, latents
+
+
+def test_coarse_images_are_enlarged_without_edges() -> None:
+    """Where slopes meet, one coarse pixel after the other would show."""
+    made = generator(replace(CONFIG, image_size_px=1024))
+    assert made.to_detail is not None
+    nn.init.zeros_(made.to_detail.weight)
+    with torch.no_grad():
+        trunk = made.trunk(latents())
+        bends = made.render(trunk).diff(n=2, dim=-1).abs().max()
+        once = interpolate(trunk.coarse_BCHW, scale_factor=8, mode="bilinear").diff(n=2, dim=-1).abs().max()
+    assert 0 < bends < 0.3 * once
+
+
+def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
+    made = generator(replace(CONFIG, image_size_px=512))
+    with torch.no_grad():
+        trunk = made.trunk(latents())
+        added = (shrunk(made.render(trunk), 128) - trunk.coarse_BCHW).abs().mean()
+    assert 0 < added < trunk.coarse_BCHW.std()
+
+
+def test_detail_is_learned_from_windows_though_no_judge_knows_it() -> None:
+    """Stripes of one pixel, which the coarse image does not show."""
+    recipe = SeamlessRecipe(total_steps=60, learning_rate=1e-2, judge_learning_rate=1e-12)
+    trained = SeamlessTraining(CONFIG, recipe, 1, "joint")
+    x = torch.full((4, 3, 256, 256), 100, dtype=torch.uint8)
+    x[..., ::2] = 150
+    for index in range(1, 61):
+        trained.step(x, index, random_stream("step", index))
+    with torch.no_grad():
+        made = trained.generator.full_image(latents())
+    assert (made - to_float(x[:3])).abs().mean() < 0.2 * to_float(x).std()
