@@ -183,7 +183,8 @@ def learn(run: Run) -> dict[str, object]:
 def _learned(run: Run, images: Images, device: torch.device) -> dict[str, object]:
     before = reset_peak(device)
     steps = _steps_that_fit(run, device)
-    contestant = _contestant(run, steps, device, tuple(images.kinds.shares))
+    kind_shares = tuple(images.kinds.shares)
+    contestant = _contestant(run, steps, device, kind_shares)
     started_s = _clock_s(device)
     for index in range(1, steps + 1):
         stream = random_stream(run.seed, "batch", index)
@@ -196,7 +197,7 @@ def _learned(run: Run, images: Images, device: torch.device) -> dict[str, object
         "images": steps * run.batch,
         "seconds": round(seconds, 1),
         "images_per_s": round(steps * run.batch / seconds, 2),
-        **_measured(run, contestant, device),
+        **_measured(run, contestant, _contestant(run, 1, device, kind_shares), device),
     }
 
 
@@ -220,18 +221,17 @@ def _contestant(run: Run, steps: int, device: torch.device, kind_shares: tuple[f
     return build(replace(_case(run, steps), kind_shares=kind_shares), device)
 
 
-def _measured(run: Run, contestant: Contestant, device: torch.device) -> dict[str, float]:
-    made_NCHW = _samples(run, contestant, device)
-    untrained_NCHW = _samples(run, _contestant(run, 1, device), device)
+def _measured(run: Run, contestant: Contestant, untrained: Contestant, device: torch.device) -> dict[str, float]:
+    made_NCHW, untrained_NCHW = (_samples(run, one, device) for one in (contestant, untrained))
     name = f"{run.variant}_{run.image_size_px}_{run.seed}.png"
     write_png(run.sheets / name, image_grid(made_NCHW[:SHEET_IMAGES]))
     real = open_packages(run.packages, run.image_size_px)
     progress = Progress(f"table: {run.variant}", len(real.listed) + 2 * run.generated_images, "images")
     seen = look_at_real(real, run.seed, progress)
-    generated, untrained = (
+    of_made, of_untrained = (
         look(x_NCHW, random_stream(run.seed, "patches"), progress) for x_NCHW in (made_NCHW, untrained_NCHW)
     )
-    measures = measure(generated, untrained, seen, run.seed)
+    measures = measure(of_made, of_untrained, seen, run.seed)
     return {name: round(value, 4) for name, value in asdict(measures).items()}
 
 

@@ -8,6 +8,7 @@ COLUMNS = {
     "frechet_random": "frechet_random",
     "frechet_random_patches": "patches",
     "diversity": "diversity",
+    "diversity_nearest": "nearest",
     "ser1": "SER1",
     "ser2": "SER2",
     "images": "images",

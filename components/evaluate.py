@@ -17,9 +17,9 @@ from components.files import atomic_folder, check_replaceable
 from components.generators import generate, load_card, load_generator, untrained_generator
 from components.images import Pixels, write_png
 from components.judging import Measures, RealSeen, Seen, held_out_sha256, look, look_at_real, measure
-from components.parameters import NonNegativeInt, PositiveFloat, PositiveInt, parameters
+from components.parameters import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, parameters
 from components.progress import Progress
-from components.sheets import image_grid, side_by_side, with_corners
+from components.sheets import image_grid, of_full_rows, side_by_side, with_corners
 from components.variants import Generator
 from components.verdict import FILE_NAME as VERDICT
 from components.verdict import Verdict, write_verdict
@@ -38,6 +38,8 @@ class EvaluateParameters:
     seed: NonNegativeInt
     max_share_of_untrained: PositiveFloat
     """The verdict asks frechet_random to be at most this share of the untrained generator's."""
+    min_diversity: NonNegativeFloat
+    """The verdict asks diversity and diversity_nearest not to be below this (1 is as in real images)."""
     min_ser: PositiveFloat
     """The verdict asks for seam excess ratios not below this (1 is as in real images) ..."""
     max_ser: PositiveFloat
@@ -101,6 +103,9 @@ def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
             f"frechet_random {measures.frechet_random:.4g} is {share:.2f} of the untrained generator's "
             f"{measures.frechet_random_untrained:.4g}; at most {params.max_share_of_untrained} is asked for"
         )
+    for name, diversity in (("diversity", measures.diversity), ("diversity_nearest", measures.diversity_nearest)):
+        if diversity < params.min_diversity:
+            objections.append(f"{name} {diversity:.3f} is below {params.min_diversity}: images are too much alike")
     for name, ser in (("ser1", measures.ser1), ("ser2", measures.ser2)):
         if not params.min_ser <= ser <= params.max_ser:
             objections.append(f"{name} {ser:.3f} is outside {params.min_ser} .. {params.max_ser}")
@@ -108,9 +113,11 @@ def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
 
 
 def _sheet(trained: Generator, held_out: Packages, params: EvaluateParameters) -> Pixels:
-    chosen = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:SHEET_IMAGES]
+    """Return rows of generated images beside as many of real ones."""
+    count = of_full_rows(min(SHEET_IMAGES, len(held_out.listed), params.generated_images), SHEET_COLUMNS)
+    chosen = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:count]
     shown: dict[str, Iterable[Tensor]] = {
-        "generated": generate(trained, min(SHEET_IMAGES, params.generated_images), params.seed),
+        "generated": generate(trained, count, params.seed),
         "real, held out": held_out.chosen(chosen.tolist()),
     }
     return side_by_side(

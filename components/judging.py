@@ -16,10 +16,12 @@ from torch import Tensor
 from components.dataset import Packages, open_packages
 from components.errors import UserError
 from components.progress import Progress
+from model.energy import shrunk
 from model.measures import (
     border_steps,
     frechet_distance,
     mean_pairwise_distance,
+    nearest_distance,
     random_features,
     random_patches,
     seam_interval,
@@ -31,6 +33,7 @@ from model.streams import random_stream
 LEAST_HELD_OUT = 2
 PATCH_PX = 32
 PATCHES_PER_IMAGE = 4
+SHRUNK_PX = 32
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Measures:
     """Patches of two random halves of all real images."""
     diversity: float
     """Mean pairwise feature distance of the generated images over that of the held-out ones."""
+    diversity_nearest: float
+    """Mean distance of an image, shrunk to 32 px, to the one most like it, over that of as many held-out ones."""
     ser1: float
     """Seam excess ratio of the steps across the inner borders; 1 is as in the held-out images."""
     ser2: float
@@ -68,10 +73,12 @@ class Seen:
     """Features of patches."""
     steps_NO2: Tensor
     """`border_steps`."""
+    shrunk_NP: Tensor
+    """Images shrunk to `SHRUNK_PX`: in random features, faint differences between images of a kind hardly show."""
 
     def chosen(self, places_N: Tensor) -> "Seen":
         """Return what was kept of some of the images; `places_N` are their places, or say of each whether it counts."""
-        return Seen(self.features_NF[places_N], self.patches_NPF[places_N], self.steps_NO2[places_N])
+        return Seen(*(kept[places_N] for kept in (self.features_NF, self.patches_NPF, self.steps_NO2, self.shrunk_NP)))
 
     def frechet_random(self, other: "Seen") -> float:
         """Return the Frechet distance of whole images to others."""
@@ -102,12 +109,14 @@ def look(images: Iterable[Tensor], stream: torch.Generator, progress: Progress) 
     return Seen(*(torch.cat(kept) for kept in zip(*seen, strict=True)))
 
 
-def _look_at(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _look_at(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     patches_PCHW = random_patches(x_1CHW, PATCH_PX, PATCHES_PER_IMAGE, stream)
     try:
-        return random_features(x_1CHW), random_features(patches_PCHW)[None], border_steps(x_1CHW, GRID)
+        steps_1O2 = border_steps(x_1CHW, GRID)
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
+    shrunk_1P = shrunk(x_1CHW.float(), SHRUNK_PX).flatten(1)
+    return random_features(x_1CHW), random_features(patches_PCHW)[None], steps_1O2, shrunk_1P
 
 
 def look_at_real(packages: Packages, seed: int, progress: Progress) -> RealSeen:
@@ -129,6 +138,8 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
     of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
+    count = min(len(generated.shrunk_NP), len(real.held_out.shrunk_NP))
+    nearest_generated, nearest_real = (nearest_distance(seen.shrunk_NP[:count]) for seen in (generated, real.held_out))
     return Measures(
         frechet_random=generated.frechet_random(real.held_out),
         frechet_random_floor=first.frechet_random(second),
@@ -136,6 +147,7 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
         frechet_random_patches=generated.frechet_random_patches(real.held_out),
         frechet_random_patches_floor=first.frechet_random_patches(second),
         diversity=of_generated / of_real,
+        diversity_nearest=nearest_generated / nearest_real,
         ser1=seams.ser1,
         ser2=seams.ser2,
         ser_real_low=low,

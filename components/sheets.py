@@ -41,6 +41,11 @@ def _shown(x_CHW: Tensor) -> Tensor:
     return interpolate(x_CHW[None], scale_factor=max(least_px // x_CHW.shape[-1], 1), mode="nearest")[0]
 
 
+def of_full_rows(count: int, columns: int) -> int:
+    """Return how many images, of `count`, fill whole rows, so that what follows begins a row; one row may be short."""
+    return count - count % columns if count > columns else count
+
+
 def with_corners(images: Iterable[Tensor], count: int) -> Iterator[Tensor]:
     """Yield images, and then, if a grid shrinks them, upper left corners of the first `count` as they are."""
     corners = list[Tensor]()

@@ -157,6 +157,15 @@ def mean_pairwise_distance(features_NF: Tensor) -> float:
     return float(torch.pdist(features_NF).mean())
 
 
+def nearest_distance(samples_NF: Tensor) -> float:
+    """Return the mean Euclidean distance of each sample to the one nearest to it, which falls with their number.
+
+    It tells whether samples repeat each other, which the mean over all pairs hardly does when they form groups.
+    """
+    distances_NN = torch.cdist(samples_NF, samples_NF).fill_diagonal_(torch.inf)
+    return float(distances_NN.amin(dim=1).mean())
+
+
 def random_patches(x_NCHW: Tensor, side_px: int, per_image: int, stream: torch.Generator) -> Tensor:
     """Return square patches at random places, at native resolution: (N * per_image) x C x side x side.
 

@@ -28,7 +28,7 @@ from model.seamless_layers import HALO, SLOPE, Inner, ScaledLinear, TileLevel, T
 
 SIZES_PX = (64, 4096)
 LEAST = {"latent_size": 2, "generator_width": 1, "discriminator_width": 1, "full_discriminator_width": 1}
-"""Of a latent, the first value chooses the kind, the others what is made of it, and all of them the noise."""
+"""Of a latent, the first value chooses the kind, and the others what is made of it, noise included."""
 FIRST_CELLS = 4
 MOST_TRUNK_CELLS = 64
 MOST_WINDOW_PX = 128
@@ -141,14 +141,17 @@ class SeamlessGenerator(nn.Module):
     def trunk(self, z_BZ: Tensor, kinds_B: Tensor | None = None) -> Trunk:
         """Return the features (B x F, `trunk_cells` a side), styles and coarse images of latents N(0, 1).
 
-        `kinds_B` are numbers of kinds; by default those that the latents choose.
+        `kinds_B` are numbers of kinds; by default those that the latents choose. That is all their first
+        value says.
         """
-        of_kind_BZ = self.around_kinds(z_BZ, self.kinds_of(z_BZ) if kinds_B is None else kinds_B)
+        kinds_B = self.kinds_of(z_BZ) if kinds_B is None else kinds_B
+        rest_BZ = functional.pad(z_BZ[:, 1:], (1, 0))
+        of_kind_BZ = self.kind_codes(kinds_B) + KIND_SPREAD * rest_BZ
         style_BZ = self.mapping(of_kind_BZ)
         x = self.first(of_kind_BZ).unflatten(1, (-1, FIRST_CELLS, FIRST_CELLS))
         x = functional.relu(self.normalise(x)).contiguous(memory_format=torch.channels_last)
         for level in self.trunk_levels:
-            x = level(x, style_BZ, z_BZ)
+            x = level(x, style_BZ, rest_BZ)
         return Trunk(x, style_BZ, self.to_coarse(x))
 
     def kinds_of(self, z_BZ: Tensor, label: int | None = None) -> Tensor:
@@ -164,11 +167,6 @@ class SeamlessGenerator(nn.Module):
                 raise ValueError(f"label: {label} is none of the {self.config.classes} classes")
         bounds_K = shares_K.cumsum(dim=0)
         return torch.searchsorted(bounds_K, torch.special.ndtr(z_BZ[:, 0].contiguous()) * bounds_K[-1])
-
-    def around_kinds(self, z_BZ: Tensor, kinds_B: Tensor) -> Tensor:
-        """Return latents around the codes of their kinds, without the first value, which chooses kinds."""
-        codes_BZ: Tensor = self.kind_codes(kinds_B)
-        return codes_BZ + KIND_SPREAD * functional.pad(z_BZ[:, 1:], (1, 0))
 
     def window(self, trunk: Trunk, window: Window) -> Tensor:
         """Return a window of the whole image, B x C x side x side: float in and a little beyond [-1, 1].

@@ -106,7 +106,8 @@ class CellNoise(nn.Module):
 
     def forward(self, x_BFHW: Tensor, z_BZ: Tensor) -> Tensor:
         """Return B x F x H x W."""
-        noise_BN = 2**0.5 * torch.cos(functional.linear(z_BZ, self.waves_NZ, self.phases_N))
+        with torch.autocast(z_BZ.device.type, enabled=False):  # bfloat16 would round the phases
+            noise_BN = 2**0.5 * torch.cos(functional.linear(z_BZ, self.waves_NZ, self.phases_N))
         added_BFHW: Tensor = self.strength(noise_BN.view(-1, *self.shape))
         return x_BFHW + added_BFHW
 

@@ -23,6 +23,7 @@ class Draws:
     """Latents of the generated images and of their twins, which are of the same kinds and which no judge sees."""
     windows: tuple[Window, ...]
     noise_seeds: list[int]
+    """One an image."""
     kinds_B: Tensor
     labels_B: Tensor | None
     """Of the classes that the kinds are of; None without classes."""
@@ -31,11 +32,6 @@ class Draws:
     def views(self) -> tuple[View, ...]:
         """What the judges are shown: the coarse image, and the windows."""
         return None, *self.windows
-
-    def part(self, chosen: slice) -> "Draws":
-        """Return the draws of some of the images."""
-        labels_B = None if self.labels_B is None else self.labels_B[chosen]
-        return Draws(self.z_2BZ[:, chosen], self.windows, self.noise_seeds[chosen], self.kinds_B[chosen], labels_B)
 
 
 @dataclass(frozen=True)
@@ -46,10 +42,11 @@ class Part:
     """Real images, uint8."""
     coarse_BCHW: Tensor
     """The same shrunk, float."""
-    draws: Draws
+    noise_seeds: list[int]
+    labels_B: Tensor | None
     trunk: Trunk
     twins: Trunk
-    """What it says of their twins' latents."""
+    """What it says of their twins' latents, without a graph."""
     share: float
     """Of the step's images."""
 

@@ -18,7 +18,7 @@ class SeamlessRecipe:
     judge_learning_rate: float = 5e-4
     beta1: float = 0.5
     beta2: float = 0.99
-    energy_weight: float = 25.0
+    energy_weight: float = 50.0
     slope_weight: float = 0.1
     """Gamma of R1 (Mescheder et al. 2018, arXiv:1801.04406): gamma / 2 E|grad D(x)|^2 on real images."""
     slope_every_steps: int = 8

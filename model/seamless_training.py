@@ -35,7 +35,7 @@ from model.energy import image_energy, shrunk
 from model.pixels import to_float
 from model.processes import ALONE, Processes
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
-from model.seamless_judges import FullJudge, RegionJudge, draw_windows
+from model.seamless_judges import WINDOWS, FullJudge, RegionJudge, draw_windows
 from model.seamless_parts import Draws, Judged, Made, Part, View
 from model.seamless_recipe import SeamlessRecipe
 from model.streams import random_stream
@@ -59,9 +59,7 @@ class SeamlessTraining:
         bfloat16: bool = False,
         processes: Processes = ALONE,
     ) -> None:
-        """Build the networks; region-wise, a step holds one view of at most `images_at_once` images and their twins.
-
-        A batch of no more images than that is one part, and keeps all its views.
+        """Build the networks; region-wise, a step holds one view of at most `images_at_once` images.
 
         With `bfloat16`, convolutions run in that precision and weights stay in float32 (torch's autocast).
         Raises ValueError for a joint step of several processes.
@@ -107,12 +105,13 @@ class SeamlessTraining:
         draws = self._draw(x_BCHW, stream, kinds_B)
         self._set_rates(index)
         slopes = index % self.recipe.slope_every_steps == 0
+        z_BZ, twin_z_BZ = draws.z_2BZ
         with self._precision():
-            trunk = self.trained.trunk(draws.z_2BZ.flatten(0, 1), draws.kinds_B.repeat(2))
-        if self.step_kind == "joint" or (self.processes.count == 1 and self.images_at_once >= len(x_BCHW)):
-            losses = self._joint_step(x_BCHW, draws, trunk, slopes)
-        else:
-            losses = self._region_wise_step(x_BCHW, draws, trunk, slopes)
+            trunk = self.trained.trunk(z_BZ, draws.kinds_B)
+            with torch.no_grad():
+                twins = self.trained.trunk(twin_z_BZ, draws.kinds_B)
+        step = self._joint_step if self.step_kind == "joint" else self._region_wise_step
+        losses = step(x_BCHW, draws, trunk, twins, slopes)
         self._average(index)
         return losses
 
@@ -136,8 +135,8 @@ class SeamlessTraining:
             base = recipe.learning_rate if name == "G" else recipe.judge_learning_rate
             optimizer.param_groups[0]["lr"] = rate * base
 
-    def _joint_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
-        whole = self._part(x_BCHW, draws, trunk, slice(0, len(x_BCHW)))
+    def _joint_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, twins: Trunk, slopes: bool) -> dict[str, Tensor]:
+        whole = self._part(x_BCHW, draws, trunk, twins, slice(0, len(x_BCHW)))
         with updated(self.optimizers["D"], self.optimizers["FD"]):
             judged = [self._judged(whole, view, slopes) for view in draws.views]
             _backward(torch.stack([one.loss for one in judged]).sum())
@@ -146,9 +145,11 @@ class SeamlessTraining:
             _backward(torch.stack([one.loss(self.recipe.energy_weight) for one in made]).sum())
         return _losses(judged, made)
 
-    def _region_wise_step(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, slopes: bool) -> dict[str, Tensor]:
+    def _region_wise_step(
+        self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, twins: Trunk, slopes: bool
+    ) -> dict[str, Tensor]:
         leaves = Trunk(*(values.detach().requires_grad_() for values in trunk))
-        parts = [self._part(x_BCHW, draws, leaves, some) for some in self._own(len(x_BCHW))]
+        parts = [self._part(x_BCHW, draws, leaves, twins, some) for some in self._own(len(x_BCHW))]
         with updated(self.optimizers["D"], self.optimizers["FD"]):
             judged = [[_learnt(self._judged(part, view, slopes)) for view in draws.views] for part in parts]
             self.processes.add_up_gradients(self.region_judge, self.full_judge)
@@ -169,16 +170,17 @@ class SeamlessTraining:
         for first in range(its.start, its.stop, self.images_at_once):
             yield slice(first, min(first + self.images_at_once, its.stop))
 
-    def _part(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, some: slice) -> Part:
-        """Return some of a batch's images, with what the trunk says of them: it has their twins after all of them."""
-        batch, images = len(x_BCHW), x_BCHW[some]
+    def _part(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, twins: Trunk, some: slice) -> Part:
+        """Return some of a batch's images, with what the trunk says of them and of their twins."""
+        images = x_BCHW[some]
         return Part(
-            images,
-            self._coarse(images),
-            draws.part(some),
-            Trunk(*(values[some] for values in trunk)),
-            Trunk(*(values[batch:][some] for values in trunk)),
-            share=len(images) / batch,
+            x_BCHW=images,
+            coarse_BCHW=self._coarse(images),
+            noise_seeds=draws.noise_seeds[some],
+            labels_B=None if draws.labels_B is None else draws.labels_B[some],
+            trunk=Trunk(*(values[some] for values in trunk)),
+            twins=Trunk(*(values[some] for values in twins)),
+            share=len(images) / len(x_BCHW),
         )
 
     def _coarse(self, x_BCHW: Tensor) -> Tensor:
@@ -195,7 +197,7 @@ class SeamlessTraining:
         real_B = self._logits(x_BCHW, part, view)
         loss = softplus(self._logits(fake_BCHW, part, view) - real_B).mean()
         if slopes:
-            noisy_B = self._logits(_noisy(x_BCHW, part.draws.noise_seeds, view), part, view)
+            noisy_B = self._logits(_noisy(x_BCHW, part.noise_seeds, view), part, view)
             slope = ((noisy_B - real_B) / NOISE).square().mean()
             loss = loss + self.recipe.slope_weight / 2 * self.recipe.slope_every_steps * slope
         return Judged(view, real_B.detach(), weight * loss)
@@ -210,7 +212,8 @@ class SeamlessTraining:
         adversarial = weight * softplus(judged.real_B - self._logits(fake_BCHW, part, view)).mean()
         if view is not None and self.trained.to_detail is None:
             return Made(adversarial, torch.zeros_like(adversarial))
-        twins_BCHW = self._shown(part, part.twins, view)
+        with torch.no_grad():
+            twins_BCHW = self._shown(part, part.twins, view)
         return Made(adversarial, weight * image_energy(fake_BCHW, twins_BCHW, part.real(view)))
 
     def _shown(self, part: Part, trunk: Trunk, view: View) -> Tensor:
@@ -219,7 +222,7 @@ class SeamlessTraining:
         return shown_BCHW.to(part.coarse_BCHW)
 
     def _logits(self, x_BCHW: Tensor, part: Part, view: View) -> Tensor:
-        x_BCHW, labels_B = x_BCHW.contiguous(memory_format=torch.channels_last), part.draws.labels_B
+        x_BCHW, labels_B = x_BCHW.contiguous(memory_format=torch.channels_last), part.labels_B
         with self._precision():
             verdict_B: Tensor = (
                 self.full_judge(x_BCHW, labels_B) if view is None else self.region_judge(x_BCHW, view, labels_B)
@@ -241,7 +244,7 @@ class SeamlessTraining:
 
 def _weight(part: Part, view: View) -> float:
     """Return how much the view of some images counts: as much for D's windows together as for FD's one view."""
-    return part.share / (1 if view is None else len(part.draws.windows))
+    return part.share / (1 if view is None else WINDOWS)
 
 
 def _losses(judged: list[Judged], made: list[Made]) -> dict[str, Tensor]:

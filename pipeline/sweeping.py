@@ -15,7 +15,16 @@ from components.train import check_processes
 from pipeline import pod
 from pipeline.page import STYLE
 
-MEASURES = ("frechet_random", "frechet_random_floor", "frechet_random_patches", "diversity", "ser1", "ser2", "passed")
+MEASURES = (
+    "frechet_random",
+    "frechet_random_floor",
+    "frechet_random_patches",
+    "diversity",
+    "diversity_nearest",
+    "ser1",
+    "ser2",
+    "passed",
+)
 
 
 @pod.plainly

@@ -33,6 +33,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
         total_images: int = train_defaults["total_images"],
         seed: int = train_defaults["seed"],
         max_share_of_untrained: float = evaluate_defaults["max_share_of_untrained"],
+        min_diversity: float = evaluate_defaults["min_diversity"],
         min_ser: float = evaluate_defaults["min_ser"],
         max_ser: float = evaluate_defaults["max_ser"],
         model_name: str = params["publish"]["model_name"],
@@ -50,6 +51,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
             total_images: The budget: how many real images training shows in all.
             seed: Another seed trains another generator.
             max_share_of_untrained: Verdict: frechet_random is at most this share of the untrained generator's.
+            min_diversity: Verdict: images differ at least this much, of what real images do.
             min_ser: Verdict: seam excess ratios are at least this; 1 is as in real images.
             max_ser: Verdict: seam excess ratios are at most this.
             model_name: Name of the registered model in MLflow.
@@ -68,6 +70,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
                 total_images=total_images,
                 seed=seed,
                 max_share_of_untrained=max_share_of_untrained,
+                min_diversity=min_diversity,
                 min_ser=min_ser,
                 max_ser=max_ser,
                 model_name=model_name,

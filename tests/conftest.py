@@ -95,6 +95,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "generated_images": 16,
         "seed": 1,
         "max_share_of_untrained": 2.0,
+        "min_diversity": 0.0,
         "min_ser": 0.001,
         "max_ser": 1000.0,
     },

@@ -134,12 +134,16 @@ def test_a_verdict_about_other_images_is_refused(fab: Fab, tmp_path: Path) -> No
     assert "its verdict is about other images" in said
 
 
-def test_a_verdict_that_says_no_makes_a_candidate_only(fab: Fab) -> None:
-    metrics = fab.train_and_publish(evaluate={"max_share_of_untrained": 1e-6})
+@pytest.mark.parametrize(
+    ("asked", "measure"),
+    [({"max_share_of_untrained": 1e-6}, "frechet_random"), ({"min_diversity": 100.0}, "diversity_nearest")],
+)
+def test_a_verdict_that_says_no_makes_a_candidate_only(fab: Fab, asked: dict[str, float], measure: str) -> None:
+    metrics = fab.train_and_publish(evaluate=asked)
     assert metrics["is_champion"] == 0
     assert fab.alias("candidate") == 1
     assert "champion" not in fab.client.get_registered_model("bga-generator").aliases
-    assert "frechet_random" in fab.client.get_model_version("bga-generator", "1").tags["verdict"]
+    assert measure in fab.client.get_model_version("bga-generator", "1").tags["verdict"]
 
 
 def test_a_pipeline_is_one_run_with_its_steps_inside(fab: Fab) -> None:

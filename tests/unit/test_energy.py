@@ -59,10 +59,10 @@ def test_roughness_is_the_log_of_each_step_over_the_rows_of_a_cell() -> None:
     x = torch.zeros(1, 1, 2 * CELL_PX, 2 * CELL_PX)
     x[..., :2, 1:] = 0.5  # two rows of the upper cells step once, after the first pixel
     rough = roughness(x)
-    assert rough.shape == (1, 1, 2, 2 * CELL_PX - 1)
+    assert rough.shape == (1, 1, 2, 2 * CELL_PX)
     assert float(rough[0, 0, 0, 0]) == pytest.approx(math.log(0.5 * 2 / CELL_PX + SMOOTH))
-    torch.testing.assert_close(rough[0, 0, 0, 1:], torch.full((2 * CELL_PX - 2,), math.log(SMOOTH)))
-    torch.testing.assert_close(rough[0, 0, 1], torch.full((2 * CELL_PX - 1,), math.log(SMOOTH)))
+    torch.testing.assert_close(rough[0, 0, 0, 1:], torch.full((2 * CELL_PX - 1,), math.log(SMOOTH)))
+    torch.testing.assert_close(rough[0, 0, 1], torch.full((2 * CELL_PX,), math.log(SMOOTH)))
 
 
 def test_faint_noise_on_flat_ground_is_seen_though_distances_of_pixels_hardly_see_it() -> None:
@@ -72,6 +72,29 @@ def test_faint_noise_on_flat_ground_is_seen_though_distances_of_pixels_hardly_se
     of_pixels = [energy_score(*pair, real, CELL) for pair in ((fake, twin), (noisy, noisy_twin))]
     of_images = [image_energy(*pair, real) for pair in ((fake, twin), (noisy, noisy_twin))]
     assert float(of_images[1] - of_images[0]) > 20 * float(of_pixels[1] - of_pixels[0]) > 0
+
+
+def test_roughness_of_the_last_columns_counts_as_that_of_the_first() -> None:
+    """Steps of 128 pixels are 127: without the last pixel's, the last strip would be left out of the score."""
+    first = torch.zeros(1, 1, 128, 128)
+    first[..., 0] = 1.0
+    of_edges = [score_of_strips(edge, torch.zeros_like(edge)) for edge in (first, first.flip(-1))]
+    assert of_edges[0] > 0
+    assert of_edges[1] == pytest.approx(of_edges[0])
+
+
+def score_of_strips(y: Tensor, x: Tensor) -> float:
+    return float(energy_score(roughness(y), roughness(y), roughness(x), (1, CELL_PX)))
+
+
+def test_on_average_the_gradient_through_the_images_alone_is_half_of_the_whole() -> None:
+    stream = torch.Generator().manual_seed(0)
+    spread = torch.tensor(0.6, requires_grad=True)
+    y, twin, x = torch.randn(3, 5000, 1, CELL_PX, CELL_PX, generator=stream)
+    (whole,) = torch.autograd.grad(energy_score(spread * y, spread * twin, x, CELL), spread)
+    (half,) = torch.autograd.grad(energy_score(spread * y, (spread * twin).detach(), x, CELL), spread)
+    assert float(whole) < -0.1
+    assert float(half) == pytest.approx(float(whole) / 2, rel=0.02)
 
 
 @pytest.mark.parametrize("way", ["across", "down"])

@@ -53,8 +53,18 @@ def test_held_out_images_against_themselves_are_at_no_distance(packages: Path) -
     measures = measure(real.held_out, untrained, real, seed=1)
     assert measures.frechet_random == pytest.approx(0, abs=1e-9)
     assert measures.frechet_random_patches == pytest.approx(0, abs=1e-9)
-    assert (measures.diversity, measures.ser1, measures.ser2) == pytest.approx((1, 1, 1))
+    assert (measures.diversity, measures.diversity_nearest) == pytest.approx((1, 1))
+    assert (measures.ser1, measures.ser2) == pytest.approx((1, 1))
     assert measures.frechet_random_untrained > 10 * measures.frechet_random_floor > 0
+
+
+def test_images_that_repeat_each_other_are_seen_though_they_differ_as_much_on_average(packages: Path) -> None:
+    real = look_at_real(open_packages(packages, 64), 1, progress())
+    held_out = [*open_packages(packages, 64, "held_out").chosen(list(range(len(real.held_out.features_NF))))]
+    repeating = look([image for image in held_out for _ in range(2)], random_stream(1), progress())
+    measures = measure(repeating, real.every, real, seed=1)
+    assert measures.diversity > 0.8
+    assert measures.diversity_nearest < 0.5
 
 
 def test_one_held_out_image_is_refused(packages: Path) -> None:

@@ -9,6 +9,7 @@ from model.measures import (
     border_steps,
     frechet_distance,
     mean_pairwise_distance,
+    nearest_distance,
     random_features,
     random_patches,
     seam_interval,
@@ -133,6 +134,11 @@ def test_interval_is_narrower_for_more_images() -> None:
 def test_pairwise_distance_of_a_triangle_is_the_mean_of_its_sides() -> None:
     triangle = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
     assert mean_pairwise_distance(triangle) == pytest.approx(4)
+
+
+def test_nearest_distance_of_two_pairs_is_that_within_the_pairs() -> None:
+    samples = torch.tensor([[0.0, 0.0], [3.0, 4.0], [100.0, 0.0], [100.0, 1.0]])
+    assert nearest_distance(samples) == pytest.approx((5 + 5 + 1 + 1) / 4)
 
 
 def test_patches_are_pieces_of_their_images() -> None:

@@ -47,7 +47,14 @@ def test_a_page_shows_what_it_is_told_as_text(reports: tuple[Path, Path], tmp_pa
 
 
 def test_a_sweep_is_a_table_of_means_best_first(tmp_path: Path) -> None:
-    measures = {"frechet_random_floor": 0.1, "frechet_random_patches": 1.0, "diversity": 1.0, "ser1": 1.0, "ser2": 1.0}
+    measures = {
+        "frechet_random_floor": 0.1,
+        "frechet_random_patches": 1.0,
+        "diversity": 1.0,
+        "diversity_nearest": 1.0,
+        "ser1": 1.0,
+        "ser2": 1.0,
+    }
     rows = [
         {"variant": variant, "image_size_px": 128.0, "seed": seed, "frechet_random": value, "passed": 1.0} | measures
         for variant, seed, value in [("paper", 1, 3.0), ("seamless", 1, 0.25), ("seamless", 2, 0.75), ("paper", 2, 5.0)]

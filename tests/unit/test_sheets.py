@@ -2,7 +2,7 @@
 
 import torch
 
-from components.sheets import GAP_PX, SHOWN_PX, image_grid, with_corners
+from components.sheets import GAP_PX, SHOWN_PX, image_grid, of_full_rows, with_corners
 
 
 def test_small_images_are_enlarged_and_large_ones_shrunk() -> None:
@@ -22,3 +22,7 @@ def test_corners_of_large_images_follow_as_they_are() -> None:
     assert [tuple(image.shape) for image in shown] == 4 * [(3, 512, 512)] + 2 * [(3, SHOWN_PX[1], SHOWN_PX[1])]
     assert [int(image.max()) for image in shown] == [0, 1, 2, 3, 0, 1]
     assert len(list(with_corners(x[..., :256, :256], 2))) == 4
+
+
+def test_rows_are_full_but_for_a_first_one() -> None:
+    assert [of_full_rows(count, 6) for count in (1, 5, 6, 7, 12, 35, 36)] == [1, 5, 6, 6, 12, 30, 36]
