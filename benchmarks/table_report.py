@@ -20,7 +20,10 @@ WHOLE = ("images", "parameters", "peak_growth_mib")
 
 
 def markdown(lines: list[dict[str, Any]]) -> str:
-    """Return the table, grouped by data and size; `a (b .. c)` is a mean over seeds and its range."""
+    """Return the table, grouped by data and size; `a (b .. c)` is a mean over seeds and its range.
+
+    Empty is what was not measured yet when a line was made.
+    """
     groups: defaultdict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         groups[line["data"], line["image_size_px"], line["variant"]].append(line)
@@ -34,7 +37,7 @@ def markdown(lines: list[dict[str, Any]]) -> str:
 def _cell(runs: list[dict[str, Any]], column: str) -> str:
     values = [run[column] for run in runs if column in run]
     if not values:
-        return "out of memory"
+        return "out of memory" if all(run.get("out_of_memory") for run in runs) else ""
     if column in WHOLE:
         return f"{round(mean(values)):,}"
     spread = f" ({min(values):.3g} .. {max(values):.3g})" if len(values) > 1 else ""

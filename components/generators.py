@@ -25,6 +25,9 @@ CARD = "generator.json"
 FORMAT = 3
 GENERATION_BATCH = 16
 GENERATION_PIXELS = 16 * 256 * 256
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+MOST_UNLIKELY = 1e-9
+"""A quantile so near to 0 or 1 is 6 standard deviations away, and still finite."""
 
 
 def save_generator(folder: Path, generator: Generator, facts: dict[str, Any]) -> None:
@@ -72,12 +75,18 @@ def untrained_generator(like: Generator, seed: int) -> Generator:
 
 
 def latents(count: int, latent_size: int, seed: int, first: int = 0) -> Tensor:
-    """Return the latents first .. first + count - 1 of a seed, N x Z, drawn from N(0, 1) one by one.
+    """Return the latents first .. first + count - 1 of a seed, N x Z, from N(0, 1).
 
-    Latent i depends on (seed, i) alone, so that image i is the same whatever the number of images.
+    Latent i depends on (seed, i) alone, so that image i is the same whatever the number of images. The first values,
+    which choose kinds, are quantiles at an additive recurrence (Niederreiter 1992, doi:10.1137/1.9781611970081): in a
+    run of images each kind has nearly its share, for which random ones take thousands. All else is drawn at random.
     """
-    streams = (random_stream(seed, "latent", first + index) for index in range(count))
-    return torch.stack([torch.randn(latent_size, generator=stream) for stream in streams])
+    indices = range(first, first + count)
+    z_NZ = torch.stack([torch.randn(latent_size, generator=random_stream(seed, "latent", index)) for index in indices])
+    offset = torch.rand((), generator=random_stream(seed, "latent"), dtype=torch.float64)
+    evenly_N = torch.frac(offset + GOLDEN_RATIO * torch.arange(first, first + count, dtype=torch.float64))
+    z_NZ[:, 0] = torch.special.ndtri(evenly_N.clamp(MOST_UNLIKELY, 1 - MOST_UNLIKELY))
+    return z_NZ
 
 
 @torch.inference_mode()
