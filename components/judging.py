@@ -129,7 +129,7 @@ def look_at_real(packages: Packages, seed: int, progress: Progress) -> RealSeen:
 
 
 def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Measures:
-    """Return the measures of generated images; real ones that are flat are a UserError."""
+    """Return the measures of generated images; real ones that are flat, or all equal, are a UserError."""
     order_N = torch.randperm(len(real.every.features_NF), generator=random_stream(seed, "floor"))
     first, second = map(real.every.chosen, order_N.tensor_split(2))
     try:
@@ -140,6 +140,10 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
     of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
     count = min(len(generated.shrunk_NP), len(real.held_out.shrunk_NP))
     nearest_generated, nearest_real = (nearest_distance(seen.shrunk_NP[:count]) for seen in (generated, real.held_out))
+    if not nearest_real:
+        raise UserError(
+            "diversity cannot be judged: the held-out images are pairs of equal ones; keep more of other lots"
+        )
     return Measures(
         frechet_random=generated.frechet_random(real.held_out),
         frechet_random_floor=first.frechet_random(second),

@@ -9,7 +9,7 @@ import torch
 
 from components.dataset import open_packages
 from components.errors import UserError
-from components.judging import look, look_at_real, measure
+from components.judging import RealSeen, look, look_at_real, measure
 from components.progress import Progress
 from model.streams import random_stream
 
@@ -65,6 +65,13 @@ def test_images_that_repeat_each_other_are_seen_though_they_differ_as_much_on_av
     measures = measure(repeating, real.every, real, seed=1)
     assert measures.diversity > 0.8
     assert measures.diversity_nearest < 0.5
+
+
+def test_equal_held_out_images_are_refused(packages: Path) -> None:
+    real = look_at_real(open_packages(packages, 64), 1, progress())
+    equal = RealSeen(real.every, real.held_out.chosen(torch.tensor([0, 0, 0])))
+    with pytest.raises(UserError, match="diversity cannot be judged"):
+        measure(real.held_out, real.every, equal, seed=1)
 
 
 def test_one_held_out_image_is_refused(packages: Path) -> None:
