@@ -2,7 +2,8 @@
 
 Images are looked at one after the other, and let go: at 4096 px, a thousand of them would fill 50 GB.
 
-Dimensions: N images, C channels, H W pixels, F features, P patches an image, O orders of difference (1, 2).
+Dimensions: N images, C channels, H W pixels, F features, P patches an image, T values of a thumbnail, O orders of
+difference (1, 2).
 """
 
 import hashlib
@@ -16,7 +17,6 @@ from torch import Tensor
 from components.dataset import Packages, open_packages
 from components.errors import UserError
 from components.progress import Progress
-from model.energy import shrunk
 from model.measures import (
     border_steps,
     frechet_distance,
@@ -28,12 +28,12 @@ from model.measures import (
     seam_visibility,
 )
 from model.paper import GRID
+from model.pixels import thumbnails
 from model.streams import random_stream
 
 LEAST_HELD_OUT = 2
 PATCH_PX = 32
 PATCHES_PER_IMAGE = 4
-SHRUNK_PX = 32
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Measures:
     diversity: float
     """Mean pairwise feature distance of the generated images over that of the held-out ones."""
     diversity_nearest: float
-    """Mean distance of an image, shrunk to 32 px, to the one most like it, over that of as many held-out ones."""
+    """Mean distance of a thumbnail to the one most like it, over that of as many held-out ones."""
     ser1: float
     """Seam excess ratio of the steps across the inner borders; 1 is as in the held-out images."""
     ser2: float
@@ -73,12 +73,13 @@ class Seen:
     """Features of patches."""
     steps_NO2: Tensor
     """`border_steps`."""
-    shrunk_NP: Tensor
-    """Images shrunk to `SHRUNK_PX`: in random features, faint differences between images of a kind hardly show."""
+    thumbnails_NT: Tensor
+    """They tell images of one kind apart, whose differences hardly show in random features."""
 
     def chosen(self, places_N: Tensor) -> "Seen":
         """Return what was kept of some of the images; `places_N` are their places, or say of each whether it counts."""
-        return Seen(*(kept[places_N] for kept in (self.features_NF, self.patches_NPF, self.steps_NO2, self.shrunk_NP)))
+        kept = self.features_NF, self.patches_NPF, self.steps_NO2, self.thumbnails_NT
+        return Seen(*(values[places_N] for values in kept))
 
     def frechet_random(self, other: "Seen") -> float:
         """Return the Frechet distance of whole images to others."""
@@ -115,8 +116,7 @@ def _look_at(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, T
         steps_1O2 = border_steps(x_1CHW, GRID)
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
-    shrunk_1P = shrunk(x_1CHW.float(), SHRUNK_PX).flatten(1)
-    return random_features(x_1CHW), random_features(patches_PCHW)[None], steps_1O2, shrunk_1P
+    return random_features(x_1CHW), random_features(patches_PCHW)[None], steps_1O2, thumbnails(x_1CHW)
 
 
 def look_at_real(packages: Packages, seed: int, progress: Progress) -> RealSeen:
@@ -138,11 +138,13 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
     of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
-    count = min(len(generated.shrunk_NP), len(real.held_out.shrunk_NP))
-    nearest_generated, nearest_real = (nearest_distance(seen.shrunk_NP[:count]) for seen in (generated, real.held_out))
+    count = min(len(generated.thumbnails_NT), len(real.held_out.thumbnails_NT))
+    nearest_generated, nearest_real = (
+        nearest_distance(seen.thumbnails_NT[:count]) for seen in (generated, real.held_out)
+    )
     if not nearest_real:
         raise UserError(
-            "diversity cannot be judged: the held-out images are pairs of equal ones; keep more of other lots"
+            "diversity cannot be judged: each held-out image has its equal; keep copies out of the photographs"
         )
     return Measures(
         frechet_random=generated.frechet_random(real.held_out),

@@ -1,10 +1,10 @@
 """Kinds: clusters of the training images, for the generator to cover one by one.
 
 What clustering finds conditions a generator as labels would (self-conditioned GANs, Liu et al. 2020, arXiv:2006.10728).
-Packages lie upright and in the middle, so shrunk images tell products, and what light makes of them, apart. With class
+Packages lie upright and in the middle, so thumbnails tell products, and what light makes of them, apart. With class
 labels, each class is divided by itself.
 
-Dimensions: N images, C channels, H W pixels, P values of a shrunk image.
+Dimensions: N images, C channels, H W pixels, P values of a thumbnail.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from components.dataset import Labels
-from model.energy import shrunk
+from model.pixels import thumbnails
 
 KINDS = 32
 """Of all images; each class has its share of them, and one at least."""
@@ -25,7 +25,6 @@ LEAST_IMAGES = 10
 """There are no more kinds than leave each so many images, on average."""
 FEWEST_IMAGES = 3
 """A smaller cluster is no kind: G would learn these images one by one."""
-SEEN_PX = 32
 STARTS = 10
 """Of k-means; the best is kept."""
 
@@ -52,7 +51,7 @@ def one_kind(images: int) -> Kinds:
 
 def find_kinds(x_NCHW: Tensor, labels: Labels | None) -> Kinds:
     """Return the kinds of images, uint8: the same for the same images on the same kind of machine."""
-    seen_NP = torch.cat([shrunk(x_1CHW.float(), SEEN_PX).flatten(1) for x_1CHW in x_NCHW.split(1)])  # type: ignore[no-untyped-call]
+    seen_NP = thumbnails(x_NCHW)
     labels = labels or Labels([""], torch.zeros(len(x_NCHW), dtype=torch.int64))
     numbers_N, class_of_kind = torch.empty_like(labels.numbers_N), list[int]()
     for label, share in enumerate(labels.shares):

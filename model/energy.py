@@ -36,12 +36,6 @@ TINY = 1e-8
 """Added to squares: the root has no slope at 0."""
 
 
-def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:
-    """Return images averaged down to `size_px` a side, which divides theirs."""
-    factor = x_BCHW.shape[-1] // size_px
-    return functional.avg_pool2d(x_BCHW, factor) if factor > 1 else x_BCHW
-
-
 def energy_score(fake_BCHW: Tensor, twin_BCHW: Tensor, real_BCHW: Tensor, cell: tuple[int, int]) -> Tensor:
     """Return the energy score, cell by cell of so many rows and columns, a scalar: the mean of cells and images."""
     to_real = _distance(fake_BCHW, real_BCHW, cell) + _distance(twin_BCHW, real_BCHW, cell)

@@ -141,8 +141,7 @@ class SeamlessGenerator(nn.Module):
     def trunk(self, z_BZ: Tensor, kinds_B: Tensor | None = None) -> Trunk:
         """Return the features (B x F, `trunk_cells` a side), styles and coarse images of latents N(0, 1).
 
-        `kinds_B` are numbers of kinds; by default those that the latents choose. That is all their first
-        value says.
+        `kinds_B` are numbers of kinds; by default those that the latents choose. Their first values say no more.
         """
         kinds_B = self.kinds_of(z_BZ) if kinds_B is None else kinds_B
         rest_BZ = functional.pad(z_BZ[:, 1:], (1, 0))

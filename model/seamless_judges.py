@@ -21,8 +21,6 @@ from model.seamless_layers import SLOPE
 
 JUDGED_CELLS = 16
 COORDINATES = 2
-WINDOWS = 2
-"""Of every image D judges so many."""
 
 
 def draw_windows(config: SeamlessConfig, stream: torch.Generator) -> tuple[Window, Window]:

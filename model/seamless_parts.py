@@ -49,6 +49,8 @@ class Part:
     """What it says of their twins' latents, without a graph."""
     share: float
     """Of the step's images."""
+    windows: int
+    """How many of each image D judges."""
 
     def real(self, view: View) -> Tensor:
         """Return a view of the real images, in [-1, 1]."""

@@ -31,11 +31,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from model.energy import image_energy, shrunk
-from model.pixels import to_float
+from model.energy import image_energy
+from model.pixels import shrunk, to_float
 from model.processes import ALONE, Processes
 from model.seamless import SeamlessConfig, SeamlessGenerator, Trunk
-from model.seamless_judges import WINDOWS, FullJudge, RegionJudge, draw_windows
+from model.seamless_judges import FullJudge, RegionJudge, draw_windows
 from model.seamless_parts import Draws, Judged, Made, Part, View
 from model.seamless_recipe import SeamlessRecipe
 from model.streams import random_stream
@@ -181,6 +181,7 @@ class SeamlessTraining:
             trunk=Trunk(*(values[some] for values in trunk)),
             twins=Trunk(*(values[some] for values in twins)),
             share=len(images) / len(x_BCHW),
+            windows=len(draws.windows),
         )
 
     def _coarse(self, x_BCHW: Tensor) -> Tensor:
@@ -244,7 +245,7 @@ class SeamlessTraining:
 
 def _weight(part: Part, view: View) -> float:
     """Return how much the view of some images counts: as much for D's windows together as for FD's one view."""
-    return part.share / (1 if view is None else WINDOWS)
+    return part.share / (1 if view is None else part.windows)
 
 
 def _losses(judged: list[Judged], made: list[Made]) -> dict[str, Tensor]:

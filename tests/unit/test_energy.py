@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.energy import CELL_PX, SMOOTH, energy_score, image_energy, roughness, shrunk
+from model.energy import CELL_PX, SMOOTH, energy_score, image_energy, roughness
 
 CELL = (CELL_PX, CELL_PX)
 
@@ -46,13 +46,6 @@ def test_equal_images_have_a_gradient() -> None:
     image_energy(y, y, torch.zeros(2, 3, 64, 64)).backward()  # type: ignore[no-untyped-call]
     assert y.grad is not None
     assert bool(y.grad.isfinite().all())
-
-
-def test_large_images_are_averaged_and_small_ones_kept() -> None:
-    x = torch.rand(2, 3, 512, 512)
-    assert shrunk(x, 128).shape == (2, 3, 128, 128)
-    assert shrunk(x, 128)[0, 0, 0, 0] == pytest.approx(float(x[0, 0, :4, :4].mean()))
-    assert torch.equal(shrunk(x, 512), x)
 
 
 def test_roughness_is_the_log_of_each_step_over_the_rows_of_a_cell() -> None:

@@ -96,6 +96,17 @@ def test_noise_of_two_cells_differs_as_two_random_numbers_do() -> None:
     torch.testing.assert_close(made_BN.T.cov(), torch.eye(16), atol=0.1, rtol=0)
 
 
+def test_noise_is_the_same_in_bfloat16_but_for_its_own_rounding() -> None:
+    """Rounded phases would be off by eight times as much."""
+    torch.manual_seed(0)
+    noise, z = CellNoise(features=1, cells=16, latent_size=64), torch.randn(8, 64)
+    with torch.no_grad():
+        exact = noise(torch.zeros(8, 1, 16, 16), z)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = noise(torch.zeros(8, 1, 16, 16), z)
+    assert (rough - exact).square().mean().sqrt() < 0.005 * exact.std()
+
+
 @pytest.mark.parametrize("grid", [1, 2, 4, 8])
 @pytest.mark.parametrize(("size_px", "channels"), [(64, 3), (128, 3), (512, 1)])
 def test_tiles_of_any_grid_join_to_the_whole_image(size_px: int, channels: int, grid: int) -> None:

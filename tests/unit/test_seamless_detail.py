@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from model.energy import shrunk
-from model.pixels import to_float
+from model.energy import image_energy
+from model.pixels import shrunk, to_float
 from model.seamless_recipe import SeamlessRecipe
 from model.seamless_training import SeamlessTraining
 from model.streams import random_stream
-from tests.unit.test_seamless import CONFIG, generator, latents
+from model.training import StepKind
+from tests.unit.test_seamless import CONFIG, generator, latents, photographs, training
 
 
 def test_coarse_images_are_enlarged_without_edges() -> None:
@@ -32,6 +34,20 @@ def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
         trunk = made.trunk(latents())
         added = (shrunk(made.render(trunk), 128) - trunk.coarse_BCHW).abs().mean()
     assert 0 < added < trunk.coarse_BCHW.std()
+
+
+@pytest.mark.parametrize("step_kind", ["joint", "region_wise"])
+def test_twins_carry_no_graph(monkeypatch: pytest.MonkeyPatch, step_kind: StepKind) -> None:
+    """Else detail, whose levels twins pass too, would learn twice as fast as the trunk."""
+    seen = []
+
+    def watched(fake_BCHW: Tensor, twin_BCHW: Tensor, real_BCHW: Tensor) -> Tensor:
+        seen.append((fake_BCHW.requires_grad, twin_BCHW.requires_grad))
+        return image_energy(fake_BCHW, twin_BCHW, real_BCHW)
+
+    monkeypatch.setattr("model.seamless_training.image_energy", watched)
+    training(step_kind, images_at_once=4).step(photographs(), 1, random_stream("step"))
+    assert seen == 3 * [(True, False)]
 
 
 def test_detail_is_learned_from_windows_though_no_judge_knows_it() -> None:
