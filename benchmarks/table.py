@@ -3,8 +3,9 @@
 Every variant learns from the same packages for the same time, in a process of its own that may grow by `--memory-gib`
 and no more; a variant that needs more is "out of memory", as in the paper. On a CPU the time is processor time, so that
 other work on the machine takes nothing from anyone; how many steps fit is measured first, so that learning rates can
-fall towards the last. Every variant computes in float32. The kinds that `seamless` is told are found before. Prints one
-JSON line a run; `--show FILE ...` turns such lines into a table in Markdown.
+fall towards the last. Every variant computes in float32. The kinds that `seamless` is told are found before. The row
+`training_images` is what they themselves are measured at: who learns from them can be sure of no more. Prints one JSON
+line a run; `--show FILE ...` turns such lines into a table in Markdown.
 """
 
 import argparse
@@ -42,6 +43,7 @@ FULL_SIZES_PX = [256, 512, 1024]
 FULL_SECONDS = 7200.0
 SAMPLE_BATCH = 16
 SHEET_IMAGES = 16
+TRAINING_IMAGES = "training_images"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    variants = [TRAINING_IMAGES, *VARIANTS]
+    parser.add_argument("--variants", nargs="+", choices=variants, default=variants)
     parser.add_argument("--sizes", nargs="+", type=int, default=[128], metavar="PX")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--seconds", type=float, default=120, help="of training, each run")
@@ -168,8 +171,10 @@ def learn(run: Run) -> dict[str, object]:
     torch.set_num_threads(run.threads)
     device = pick_device(run.device)
     x_NCHW = load_packages(run.packages, run.image_size_px, "train")
-    images = Images(x_NCHW.to(device), find_kinds(x_NCHW, None))
     known: dict[str, object] = {"device": device_name(device)}
+    if run.variant == TRAINING_IMAGES:
+        return known | _measured(run, x_NCHW)
+    images = Images(x_NCHW.to(device), find_kinds(x_NCHW, None))
     _warm_up(device)
     _limit_memory(run.memory_gib, device)
     try:
@@ -183,8 +188,7 @@ def learn(run: Run) -> dict[str, object]:
 def _learned(run: Run, images: Images, device: torch.device) -> dict[str, object]:
     before = reset_peak(device)
     steps = _steps_that_fit(run, device)
-    kind_shares = tuple(images.kinds.shares)
-    contestant = _contestant(run, steps, device, kind_shares)
+    contestant = _contestant(run, steps, device, tuple(images.kinds.shares))
     started_s = _clock_s(device)
     for index in range(1, steps + 1):
         stream = random_stream(run.seed, "batch", index)
@@ -197,7 +201,7 @@ def _learned(run: Run, images: Images, device: torch.device) -> dict[str, object
         "images": steps * run.batch,
         "seconds": round(seconds, 1),
         "images_per_s": round(steps * run.batch / seconds, 2),
-        **_measured(run, contestant, _contestant(run, 1, device, kind_shares), device),
+        **_measured(run, _samples(run, contestant, device)),
     }
 
 
@@ -221,18 +225,16 @@ def _contestant(run: Run, steps: int, device: torch.device, kind_shares: tuple[f
     return build(replace(_case(run, steps), kind_shares=kind_shares), device)
 
 
-def _measured(run: Run, contestant: Contestant, untrained: Contestant, device: torch.device) -> dict[str, float]:
-    made_NCHW, untrained_NCHW = (_samples(run, one, device) for one in (contestant, untrained))
+def _measured(run: Run, made_NCHW: Tensor) -> dict[str, float]:
     name = f"{run.variant}_{run.image_size_px}_{run.seed}.png"
     write_png(run.sheets / name, image_grid(made_NCHW[:SHEET_IMAGES]))
     real = open_packages(run.packages, run.image_size_px)
-    progress = Progress(f"table: {run.variant}", len(real.listed) + 2 * run.generated_images, "images")
+    progress = Progress(f"table: {run.variant}", len(real.listed) + len(made_NCHW), "images")
     seen = look_at_real(real, run.seed, progress)
-    of_made, of_untrained = (
-        look(x_NCHW, random_stream(run.seed, "patches"), progress) for x_NCHW in (made_NCHW, untrained_NCHW)
-    )
-    measures = measure(of_made, of_untrained, seen, run.seed)
-    return {name: round(value, 4) for name, value in asdict(measures).items()}
+    made = look(made_NCHW, random_stream(run.seed, "patches"), progress)
+    measures = asdict(measure(made, made, seen, run.seed))
+    del measures["frechet_random_untrained"]  # here, variants are compared with each other
+    return {name: round(value, 4) for name, value in measures.items()}
 
 
 def _samples(run: Run, contestant: Contestant, device: torch.device) -> Tensor:

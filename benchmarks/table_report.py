@@ -9,6 +9,7 @@ COLUMNS = {
     "frechet_random_patches": "patches",
     "diversity": "diversity",
     "diversity_nearest": "nearest",
+    "novelty": "novelty",
     "ser1": "SER1",
     "ser2": "SER2",
     "images": "images",
@@ -40,8 +41,8 @@ def _cell(runs: list[dict[str, Any]], column: str) -> str:
         return "out of memory" if all(run.get("out_of_memory") for run in runs) else ""
     if column in WHOLE:
         return f"{round(mean(values)):,}"
-    spread = f" ({min(values):.3g} .. {max(values):.3g})" if len(values) > 1 else ""
-    return f"{mean(values):.3g}{spread}"
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return f"{mean(values):.3g}" + (f" ({low} .. {high})" if low != high else "")
 
 
 def _by_data(lines: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:

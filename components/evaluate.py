@@ -39,7 +39,7 @@ class EvaluateParameters:
     max_share_of_untrained: PositiveFloat
     """The verdict asks frechet_random to be at most this share of the untrained generator's."""
     min_diversity: NonNegativeFloat
-    """The verdict asks diversity and diversity_nearest not to be below this (1 is as in real images)."""
+    """The verdict asks diversity, diversity_nearest and novelty not to be below this (1 is as in real images)."""
     min_ser: PositiveFloat
     """The verdict asks for seam excess ratios not below this (1 is as in real images) ..."""
     max_ser: PositiveFloat
@@ -103,9 +103,14 @@ def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
             f"frechet_random {measures.frechet_random:.4g} is {share:.2f} of the untrained generator's "
             f"{measures.frechet_random_untrained:.4g}; at most {params.max_share_of_untrained} is asked for"
         )
-    for name, diversity in (("diversity", measures.diversity), ("diversity_nearest", measures.diversity_nearest)):
+    alike = "images are too much alike"
+    for name, diversity, fault in (
+        ("diversity", measures.diversity, alike),
+        ("diversity_nearest", measures.diversity_nearest, alike),
+        ("novelty", measures.novelty, "images are too much like those of training"),
+    ):
         if diversity < params.min_diversity:
-            objections.append(f"{name} {diversity:.3f} is below {params.min_diversity}: images are too much alike")
+            objections.append(f"{name} {diversity:.3f} is below {params.min_diversity}: {fault}")
     for name, ser in (("ser1", measures.ser1), ("ser2", measures.ser2)):
         if not params.min_ser <= ser <= params.max_ser:
             objections.append(f"{name} {ser:.3f} is outside {params.min_ser} .. {params.max_ser}")

@@ -54,6 +54,10 @@ class Measures:
     """Mean pairwise feature distance of the generated images over that of the held-out ones."""
     diversity_nearest: float
     """Mean distance of a thumbnail to the one most like it, over that of as many held-out ones."""
+    novelty: float
+    """Mean distance of a thumbnail to the training image most like it, over that of training images among themselves:
+    1 as for another draw from where they come from, 0 for copies (data-copying: Meehan et al. 2020, arXiv:2004.05675).
+    """
     ser1: float
     """Seam excess ratio of the steps across the inner borders; 1 is as in the held-out images."""
     ser2: float
@@ -92,9 +96,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class RealSeen:
-    """What is kept of the real images, and which of them no generator has learned from."""
+    """What is kept of the real images: all, those that a generator may have learned from, and the others."""
 
     every: Seen
+    training: Seen
     held_out: Seen
 
 
@@ -125,11 +130,11 @@ def look_at_real(packages: Packages, seed: int, progress: Progress) -> RealSeen:
     if (count := int(held_out_N.sum())) < LEAST_HELD_OUT:
         raise UserError(f"{packages.folder}: only {count} held-out image(s); raise ingest.held_out_share")
     every = look(packages, random_stream(seed, "patches", "real"), progress)
-    return RealSeen(every, every.chosen(held_out_N))
+    return RealSeen(every, every.chosen(~held_out_N), every.chosen(held_out_N))
 
 
 def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Measures:
-    """Return the measures of generated images; real ones that are flat, or all equal, are a UserError."""
+    """Return the measures of generated images; real ones that are flat, or each have an equal, are a UserError."""
     order_N = torch.randperm(len(real.every.features_NF), generator=random_stream(seed, "floor"))
     first, second = map(real.every.chosen, order_N.tensor_split(2))
     try:
@@ -138,27 +143,28 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
     of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
-    count = min(len(generated.thumbnails_NT), len(real.held_out.thumbnails_NT))
-    nearest_generated, nearest_real = (
-        nearest_distance(seen.thumbnails_NT[:count]) for seen in (generated, real.held_out)
-    )
-    if not nearest_real:
-        raise UserError(
-            "diversity cannot be judged: each held-out image has its equal; keep copies out of the photographs"
-        )
+    made_NT, held_out_NT, training_NT = (seen.thumbnails_NT for seen in (generated, real.held_out, real.training))
+    count = min(len(made_NT), len(held_out_NT))
     return Measures(
         frechet_random=generated.frechet_random(real.held_out),
         frechet_random_floor=first.frechet_random(second),
         frechet_random_untrained=untrained.frechet_random(real.held_out),
         frechet_random_patches=generated.frechet_random_patches(real.held_out),
         frechet_random_patches_floor=first.frechet_random_patches(second),
-        diversity=of_generated / of_real,
-        diversity_nearest=nearest_generated / nearest_real,
+        diversity=_over_real(of_generated, of_real),
+        diversity_nearest=_over_real(nearest_distance(made_NT[:count]), nearest_distance(held_out_NT[:count])),
+        novelty=_over_real(nearest_distance(made_NT, training_NT), nearest_distance(training_NT)),
         ser1=seams.ser1,
         ser2=seams.ser2,
         ser_real_low=low,
         ser_real_high=high,
     )
+
+
+def _over_real(generated: float, real: float) -> float:
+    if not real:
+        raise UserError("diversity cannot be judged: each real image has its equal; keep copies out of the photographs")
+    return generated / real
 
 
 def held_out_sha256(packages: Path, size_px: int) -> str:

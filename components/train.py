@@ -96,7 +96,8 @@ def run(
     kinds = find_kinds(x_NCHW, labels) if params.variant == "seamless" else one_kind(len(x_NCHW))
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     data_sha256 = manifest_digest(packages)
-    code = code_digest("model", *(f"components/{name}.py" for name in ("train", "variants", "dataset", "kinds")))
+    rooms = "train", "variants", "dataset", "kinds", "generators"
+    code = code_digest("model", *(f"components/{room}.py" for room in rooms))
     # Of the kinds too: rounding elsewhere might make others of the same images.
     run_digest = digest([asdict(params), data_sha256, code, kinds.numbers_N.tolist()])
     kept = Checkpoints(checkpoints, run_digest, processes.leads)

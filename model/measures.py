@@ -157,13 +157,18 @@ def mean_pairwise_distance(features_NF: Tensor) -> float:
     return float(torch.pdist(features_NF).mean())
 
 
-def nearest_distance(samples_NF: Tensor) -> float:
-    """Return the mean Euclidean distance of each sample to the one nearest to it, which falls with their number.
+def nearest_distance(samples_NF: Tensor, others_MF: Tensor | None = None) -> float:
+    """Return the mean Euclidean distance of each sample to the nearest of the others, or else of one another.
 
-    It tells whether samples repeat each other, which the mean over all pairs hardly does when they form groups.
+    Among one another, it tells whether samples repeat each other, which the mean over all pairs hardly does when they
+    form groups; it falls with their number. Equal samples are at no distance, not even by rounding.
     """
-    distances_NN = torch.cdist(samples_NF, samples_NF).fill_diagonal_(torch.inf)
-    return float(distances_NN.amin(dim=1).mean())
+    exactly = "donot_use_mm_for_euclid_dist"
+    if others_MF is None:
+        distances_NM = torch.cdist(samples_NF, samples_NF, compute_mode=exactly).fill_diagonal_(torch.inf)
+    else:
+        distances_NM = torch.cdist(samples_NF, others_MF, compute_mode=exactly)
+    return float(distances_NM.amin(dim=1).mean())
 
 
 def random_patches(x_NCHW: Tensor, side_px: int, per_image: int, stream: torch.Generator) -> Tensor:

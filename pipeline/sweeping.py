@@ -21,6 +21,7 @@ MEASURES = (
     "frechet_random_patches",
     "diversity",
     "diversity_nearest",
+    "novelty",
     "ser1",
     "ser2",
     "passed",

@@ -51,7 +51,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
             total_images: The budget: how many real images training shows in all.
             seed: Another seed trains another generator.
             max_share_of_untrained: Verdict: frechet_random is at most this share of the untrained generator's.
-            min_diversity: Verdict: images differ at least this much, of what real images do.
+            min_diversity: Verdict: images differ this much from each other and from training ones; 1 is as real ones.
             min_ser: Verdict: seam excess ratios are at least this; 1 is as in real images.
             max_ser: Verdict: seam excess ratios are at most this.
             model_name: Name of the registered model in MLflow.

@@ -39,6 +39,13 @@ def test_variants_learn_for_the_same_time_and_are_measured(tmp_path: Path) -> No
     assert "between halves of the real images" in shown
 
 
+def test_training_images_are_what_variants_are_held_against(tmp_path: Path) -> None:
+    (line,) = table(tmp_path, "--variants", "training_images")
+    assert 0 < line["frechet_random"] < 1
+    assert 0.9 < line["ser1"] < 1.1
+    assert "| rendered | 64 | training_images | " in markdown([line])
+
+
 def test_a_variant_that_needs_more_memory_than_there_is_says_so(tmp_path: Path) -> None:
     lines = table(tmp_path, "--variants", "dcgan", "--seconds=1", "--memory-gib=0.05")
     assert [line["out_of_memory"] for line in lines] == [True]

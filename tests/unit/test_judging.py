@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from components.dataset import open_packages
 from components.errors import UserError
-from components.judging import RealSeen, look, look_at_real, measure
+from components.judging import look, look_at_real, measure
 from components.progress import Progress
 from model.streams import random_stream
 
@@ -67,9 +68,19 @@ def test_images_that_repeat_each_other_are_seen_though_they_differ_as_much_on_av
     assert measures.diversity_nearest < 0.5
 
 
-def test_equal_held_out_images_are_refused(packages: Path) -> None:
+def test_copies_of_training_images_are_told_from_new_ones(packages: Path) -> None:
     real = look_at_real(open_packages(packages, 64), 1, progress())
-    equal = RealSeen(real.every, real.held_out.chosen(torch.tensor([0, 0, 0])))
+    copies, new = (measure(seen, real.every, real, seed=1) for seen in (real.training, real.held_out))
+    assert copies.novelty == 0
+    assert 0.7 < new.novelty < 1.5
+
+
+def test_equal_real_images_are_refused(packages: Path) -> None:
+    real = look_at_real(open_packages(packages, 64), 1, progress())
+    equal = replace(real, held_out=real.held_out.chosen(torch.tensor([0, 0, 0])))
+    with pytest.raises(UserError, match="diversity cannot be judged"):
+        measure(real.held_out, real.every, equal, seed=1)
+    equal = replace(real, training=real.training.chosen(torch.tensor([0, 0, 0])))
     with pytest.raises(UserError, match="diversity cannot be judged"):
         measure(real.held_out, real.every, equal, seed=1)
 

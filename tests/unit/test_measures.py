@@ -141,6 +141,16 @@ def test_nearest_distance_of_two_pairs_is_that_within_the_pairs() -> None:
     assert nearest_distance(samples) == pytest.approx((5 + 5 + 1 + 1) / 4)
 
 
+def test_nearest_distance_to_others_is_that_to_the_nearest_of_them() -> None:
+    samples, others = torch.tensor([[0.0, 0.0], [10.0, 0.0]]), torch.tensor([[3.0, 4.0], [10.0, 1.0], [50.0, 50.0]])
+    assert nearest_distance(samples, others) == pytest.approx((5 + 1) / 2)
+
+
+def test_equal_samples_are_at_no_distance_however_many_and_large() -> None:
+    samples = torch.full((100, 3072), 200.0) + torch.rand(3072, generator=torch.Generator().manual_seed(1))
+    assert nearest_distance(samples) == nearest_distance(samples, samples) == 0
+
+
 def test_patches_are_pieces_of_their_images() -> None:
     x = torch.arange(2 * 16 * 16, dtype=torch.int32).reshape(2, 1, 16, 16)
     patches = random_patches(x, side_px=4, per_image=3, stream=torch.Generator().manual_seed(1))

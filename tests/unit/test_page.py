@@ -52,6 +52,7 @@ def test_a_sweep_is_a_table_of_means_best_first(tmp_path: Path) -> None:
         "frechet_random_patches": 1.0,
         "diversity": 1.0,
         "diversity_nearest": 1.0,
+        "novelty": 1.0,
         "ser1": 1.0,
         "ser2": 1.0,
     }

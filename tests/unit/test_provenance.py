@@ -1,4 +1,4 @@
-"""Which commit is running: git's where there is a repository, the image's where there is none."""
+"""Which commit is running, git's where there is a repository and else the image's; and which code."""
 
 import subprocess
 from pathlib import Path
@@ -23,3 +23,23 @@ def test_commit_outside_git_is_the_one_the_image_was_built_from(
     assert provenance.git_commit() == "0123abc"
     monkeypatch.delenv("FABGAN_GIT_COMMIT")
     assert provenance.git_commit() == "unknown"
+
+
+def test_the_digest_of_code_is_of_what_is_in_the_files_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "CODE", tmp_path)
+    for place in ("model/layers/one.py", "components/train.py", "components/publish.py"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("x = 1\n")
+
+    def digest() -> str:
+        return provenance.code_digest("model", "components/train.py")
+
+    first = digest()
+    (tmp_path / "components/publish.py").write_text("x = 2\n")
+    assert digest() == first
+    (tmp_path / "model/layers/one.py").write_text("x = 2\n")
+    second = digest()
+    (tmp_path / "components/train.py").write_text("x = 2\n")
+    assert len({first, second, digest()}) == 3
