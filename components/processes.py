@@ -21,6 +21,7 @@ from torch import distributed
 from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
+from components.cores import usable_cores
 from components.devices import training_device
 from components.errors import UserError
 from model.processes import Processes
@@ -77,12 +78,13 @@ def joined(processes: Processes) -> Iterator[None]:
 
 
 def launch(processes: int, arguments: Sequence[str]) -> None:
-    """Run `python -m` with these arguments in so many processes of this computer; their output is this one's.
+    """Run `python -m` with these arguments in so many processes of this computer, which share its cores.
 
-    Raises UserError where any of them failed, and said why.
+    Their output is this one's. Raises UserError where any of them failed, and said why.
     """
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
-    status = subprocess.run([*torchrun, *arguments], check=False).returncode  # noqa: S603
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(usable_cores() // processes, 1))}
+    status = subprocess.run([*torchrun, *arguments], env=environment, check=False).returncode  # noqa: S603
     if status != 0:
         raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; its own message is above")
 

@@ -3,7 +3,6 @@
 The unfinished folder keeps a record an item. It is used again only by work with the same fingerprint.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from components.cores import usable_cores
 from components.errors import UserError
 from components.files import check_replaceable, read_json, replace_folder, write_json
 from components.parameters import digest
@@ -50,7 +50,7 @@ def map_resumably(
     """
     waiting = [(key, item) for key, item in items if not _record_file(folder, key).is_file()]
     progress = Progress(what, len(items), "images", done=len(items) - len(waiting))
-    with ProcessPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+    with ProcessPoolExecutor(max_workers=usable_cores()) as pool:
         running = [pool.submit(_work_and_record, work, key, item, folder) for key, item in waiting]
         try:
             for finished in as_completed(running):

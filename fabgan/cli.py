@@ -1,11 +1,11 @@
 """The `fabgan` command. Nothing heavy is imported before a step runs, so that help answers at once."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.cores import keep_to_usable_cores
 from components.errors import UserError
 from components.steps import STEPS, load_parameters, run_augment, run_gather, run_step
 from fabgan.pipeline import add_pipeline, run_pipeline_command
@@ -18,8 +18,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status: 0, or 1 with one line that says what to mend."""
     options = _parser().parse_args(arguments)
-    # Threads that spin while they wait starve each other where the cores are shared: training falls to a tenth.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_to_usable_cores()
     try:
         _run(options)
     except UserError as error:

@@ -13,6 +13,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from components.cores import keep_to_usable_cores
 from components.errors import UserError
 from components.files import read_json, write_json
 from components.parameters import parse
@@ -30,7 +31,7 @@ def plainly(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def told(*arguments: P.args, **named: P.kwargs) -> R:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        keep_to_usable_cores()
         try:
             return function(*arguments, **named)
         except UserError as error:

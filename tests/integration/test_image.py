@@ -128,6 +128,12 @@ def test_every_room_of_the_code_is_in_the_image(image: str) -> None:
     assert files <= set(python(image, "from importlib.metadata import files; print(*files('fabgan'))").split())
 
 
+def test_a_container_uses_no_more_cores_than_it_is_allowed(image: str) -> None:
+    program = "from components.cores import keep_to_usable_cores; keep_to_usable_cores(); import torch"
+    command = ("python", "-c", f"{program}; print(torch.get_num_threads())")
+    assert contained(image, *command, options=("--cpus", "1")) == "1\n"
+
+
 def test_image_tells_its_commit_and_version(image: str) -> None:
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", image))
     assert labels["org.opencontainers.image.title"] == "fabgan"
