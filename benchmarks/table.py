@@ -4,7 +4,7 @@ Every variant learns from the same packages for the same time, in a process of i
 and no more; a variant that needs more is "out of memory", as in the paper. On a CPU the time is processor time, so that
 other work on the machine takes nothing from anyone; how many steps fit is measured first, so that learning rates can
 fall towards the last. Every variant computes in float32. The kinds that `seamless` is told are found before. The row
-`training_images` is what they themselves are measured at: who learns from them can be sure of no more. Prints one JSON
+`training_images` is what they themselves are measured at: how far training lots lie from held-out ones. Prints one JSON
 line a run; `--show FILE ...` turns such lines into a table in Markdown.
 """
 

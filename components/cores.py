@@ -18,12 +18,14 @@ def usable_cores() -> int:
 
 
 def keep_to_usable_cores() -> None:
-    """Let torch, not imported yet, start no more threads than a quota allows, and let threads sleep while they wait.
+    """Let libraries that are not imported yet start no more threads than are of use.
 
-    What the environment says already is left alone, and so is the number of threads without a quota. Threads that spin
-    while they wait starve each other where the cores are shared: training falls to a tenth.
+    What the environment says already is left alone. Torch keeps to the quota, where there is one. Its threads sleep
+    while they wait: those that spin starve each other where the cores are shared, and training falls to a tenth.
+    OpenCV has one, as the steps that use it have a process a core.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     if _quota() is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
 

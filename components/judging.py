@@ -55,9 +55,8 @@ class Measures:
     diversity_nearest: float
     """Mean distance of a thumbnail to the one most like it, over that of as many held-out ones."""
     novelty: float
-    """Mean distance of a thumbnail to the training image most like it, over that of training images among themselves:
-    1 as for another draw from where they come from, 0 for copies (data-copying: Meehan et al. 2020, arXiv:2004.05675).
-    """
+    """Mean distance of a thumbnail to the training image most like it, over that of held-out ones: 0 for copies
+    (data-copying: Meehan et al. 2020, arXiv:2004.05675)."""
     ser1: float
     """Seam excess ratio of the steps across the inner borders; 1 is as in the held-out images."""
     ser2: float
@@ -144,7 +143,9 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
         raise UserError(f"seams cannot be judged: {error}") from error
     of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
     made_NT, held_out_NT, training_NT = (seen.thumbnails_NT for seen in (generated, real.held_out, real.training))
+    # As many: the nearest of more are nearer. Listed are lot after lot, of which a few would be too much alike.
     count = min(len(made_NT), len(held_out_NT))
+    held_out_NT = held_out_NT[torch.randperm(len(held_out_NT), generator=random_stream(seed, "nearest"))[:count]]
     return Measures(
         frechet_random=generated.frechet_random(real.held_out),
         frechet_random_floor=first.frechet_random(second),
@@ -152,8 +153,8 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
         frechet_random_patches=generated.frechet_random_patches(real.held_out),
         frechet_random_patches_floor=first.frechet_random_patches(second),
         diversity=_over_real(of_generated, of_real),
-        diversity_nearest=_over_real(nearest_distance(made_NT[:count]), nearest_distance(held_out_NT[:count])),
-        novelty=_over_real(nearest_distance(made_NT, training_NT), nearest_distance(training_NT)),
+        diversity_nearest=_over_real(nearest_distance(made_NT[:count]), nearest_distance(held_out_NT)),
+        novelty=_over_real(nearest_distance(made_NT, training_NT), nearest_distance(held_out_NT, training_NT)),
         ser1=seams.ser1,
         ser2=seams.ser2,
         ser_real_low=low,
@@ -163,7 +164,7 @@ def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Meas
 
 def _over_real(generated: float, real: float) -> float:
     if not real:
-        raise UserError("diversity cannot be judged: each real image has its equal; keep copies out of the photographs")
+        raise UserError("diversity cannot be judged: held-out images have equals; keep copies out of the photographs")
     return generated / real
 
 

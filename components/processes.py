@@ -83,7 +83,8 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     Their output is this one's. Raises UserError where any of them failed, and said why.
     """
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
-    environment = os.environ | {"OMP_NUM_THREADS": str(max(usable_cores() // processes, 1))}
+    threads = max(min(usable_cores() // processes, int(os.environ.get("OMP_NUM_THREADS", usable_cores()))), 1)
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     status = subprocess.run([*torchrun, *arguments], env=environment, check=False).returncode  # noqa: S603
     if status != 0:
         raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; its own message is above")

@@ -42,6 +42,8 @@ def test_variants_learn_for_the_same_time_and_are_measured(tmp_path: Path) -> No
 def test_training_images_are_what_variants_are_held_against(tmp_path: Path) -> None:
     (line,) = table(tmp_path, "--variants", "training_images")
     assert 0 < line["frechet_random"] < 1
+    assert line["novelty"] == 0
+    assert "frechet_random_untrained" not in line
     assert 0.9 < line["ser1"] < 1.1
     assert "| rendered | 64 | training_images | " in markdown([line])
 

@@ -1,12 +1,18 @@
 """The cores that a process keeps busy are those that its container is allowed."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from components import cores
+from components import cores, processes
+from fabgan import cli
+from pipeline import pod
+from tests.conftest import ROOT
 
+THREADS = "OMP_NUM_THREADS"
 OWN = len(os.sched_getaffinity(0))
 
 
@@ -58,3 +64,36 @@ def test_threads_are_limited_where_there_is_a_quota_and_nothing_else_is_asked_fo
     os.environ["OMP_NUM_THREADS"] = "3"
     cores.keep_to_usable_cores()
     assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_steps_keep_to_their_cores_before_they_import_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group(tmp_path, 2, "100000")
+
+    def threads(*_: object) -> str:
+        return os.environ.pop("OMP_NUM_THREADS", "all")
+
+    assert pod.plainly(threads)() == "1"
+    found = list[str]()
+    monkeypatch.setattr(cli, "apply_preset", lambda *_: found.append(threads()))
+    assert cli.main(["preset", "demo"]) == 0
+    assert found == ["1"]
+    program = "import sys, fabgan.cli, pipeline.pod; assert not {'torch', 'cv2', 'numpy'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [({}, "3"), ({"OMP_NUM_THREADS": "2"}, "2"), ({"OMP_NUM_THREADS": "8"}, "3")]
+)
+def test_processes_that_train_together_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], expected: str
+) -> None:
+    def run(command: list[str], env: dict[str, str], check: bool) -> subprocess.CompletedProcess[str]:
+        found.append(env["OMP_NUM_THREADS"])
+        return subprocess.CompletedProcess(command, 0)
+
+    found = list[str]()
+    os.environ.update(asked)
+    monkeypatch.setattr(processes, "usable_cores", lambda: 6)
+    monkeypatch.setattr(subprocess, "run", run)
+    processes.launch(2, ["pipeline.process"])
+    assert found == [expected]

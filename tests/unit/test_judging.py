@@ -72,7 +72,16 @@ def test_copies_of_training_images_are_told_from_new_ones(packages: Path) -> Non
     real = look_at_real(open_packages(packages, 64), 1, progress())
     copies, new = (measure(seen, real.every, real, seed=1) for seen in (real.training, real.held_out))
     assert copies.novelty == 0
-    assert 0.7 < new.novelty < 1.5
+    assert new.novelty == pytest.approx(1)
+
+
+def test_fewer_generated_images_are_held_against_held_out_ones_of_all_lots(packages: Path) -> None:
+    real = look_at_real(open_packages(packages, 64), 1, progress())
+    places = torch.arange(len(real.held_out.features_NF)).repeat_interleave(8)  # eight alike a lot, lot after lot
+    lots = replace(real, held_out=real.held_out.chosen(places))
+    lots.held_out.thumbnails_NT.add_(0.01 * torch.rand(len(places), 1, generator=torch.Generator().manual_seed(1)))
+    few = real.held_out.chosen(torch.arange(4))
+    assert measure(few, real.every, lots, seed=1).diversity_nearest < 100
 
 
 def test_equal_real_images_are_refused(packages: Path) -> None:
@@ -80,7 +89,7 @@ def test_equal_real_images_are_refused(packages: Path) -> None:
     equal = replace(real, held_out=real.held_out.chosen(torch.tensor([0, 0, 0])))
     with pytest.raises(UserError, match="diversity cannot be judged"):
         measure(real.held_out, real.every, equal, seed=1)
-    equal = replace(real, training=real.training.chosen(torch.tensor([0, 0, 0])))
+    equal = replace(real, training=real.held_out)
     with pytest.raises(UserError, match="diversity cannot be judged"):
         measure(real.held_out, real.every, equal, seed=1)
 
