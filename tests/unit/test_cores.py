@@ -12,7 +12,6 @@ from fabgan import cli
 from pipeline import pod
 from tests.conftest import ROOT
 
-THREADS = "OMP_NUM_THREADS"
 OWN = len(os.sched_getaffinity(0))
 
 
