@@ -32,7 +32,7 @@ RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
     && echo "fabgan:x:${USER_ID}:${USER_ID}::/tmp:/usr/sbin/nologin" >> /etc/passwd
 COPY --from=dependencies /opt/fabgan /opt/fabgan
 COPY --from=application /application /
-COPY rendered.yaml /srv/fabgan/
+COPY data/rendered.yaml /srv/fabgan/data/
 WORKDIR /srv/fabgan
 USER ${USER_ID}:${USER_ID}
 # The root file system is read-only where it matters: whatever wants a home or a cache gets /tmp.

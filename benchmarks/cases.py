@@ -13,21 +13,22 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from model.baselines import VARIANTS as BASELINES
-from model.baselines import BaselineTraining, BaselineVariant, published_config
-from model.paper import PaperConfig
-from model.pixels import to_float
-from model.seamless import SeamlessConfig
-from model.seamless_recipe import SeamlessRecipe
-from model.seamless_training import SeamlessTraining
-from model.streams import random_stream
-from model.training import AdamConfig, StepKind, Training
+from benchmarks.baselines import VARIANTS as BASELINES
+from benchmarks.baselines import BaselineTraining, BaselineVariant, published_config
+from fabgan.model.optimization import AdamConfig, GradientMode
+from fabgan.model.paper.config import PaperConfig
+from fabgan.model.paper.training import PaperTraining
+from fabgan.model.pixels import to_float
+from fabgan.model.seamless.config import SeamlessConfig
+from fabgan.model.seamless.recipe import SeamlessRecipe
+from fabgan.model.seamless.training import SeamlessTraining
+from fabgan.model.streams import random_stream
 
 CHANNELS = 3
 SEED = 0
 SMALL_PX = 256
 ADAM = AdamConfig(learning_rate=2e-4, beta1=0.5, beta2=0.999)
-STEPS: tuple[StepKind, ...] = ("joint", "region_wise")
+STEPS: tuple[GradientMode, ...] = ("joint", "region_wise")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Contestant:
     step: Callable[[Tensor, int, Tensor | None], object]
     """One training step on real images, uint8, and their kinds, which only `seamless` knows; steps count from 1."""
     generator: Callable[[], nn.Module]
-    """The generator as it is used after training; its `full_image` makes images of latents."""
+    """The generator as it is used after training; its `sample` makes images of latents."""
     cycle: int = 1
     """After how many steps all kinds of step have been made."""
 
@@ -64,10 +65,10 @@ class Contestant:
         return sum(weight.numel() for network in self.networks.values() for weight in network.parameters())
 
     @torch.inference_mode()
-    def generate(self, z_BZ: Tensor) -> Tensor:
+    def generate(self, z_BZ: Tensor, quantiles_B: Tensor) -> Tensor:
         """Return full images of latents, B x C x H x W."""
         generator = self.generator().eval()
-        images_BCHW: Tensor = generator.full_image(z_BZ)  # type: ignore[operator]
+        images_BCHW: Tensor = generator.sample(z_BZ, quantiles_B)  # type: ignore[operator]
         generator.train()
         return images_BCHW
 
@@ -143,7 +144,7 @@ def _paper(case: Case, _: torch.device) -> Contestant:
         discriminator_width=64,
         full_discriminator_width=16,
     )
-    training = Training(config, ADAM, "non_saturating", case.seed, cast(StepKind, case.step))
+    training = PaperTraining(config, ADAM, "non_saturating", case.seed, cast(GradientMode, case.step))
     return _contestant(training, lambda x, index, _: training.step(x, index, _stream(case, index)))
 
 
@@ -172,11 +173,11 @@ def _seamless(case: Case, _: torch.device) -> Contestant:
         feature_cap=64 if size_px <= SMALL_PX else 128,
         kinds=len(case.kind_shares),
     )
-    kind, recipe = cast(StepKind, case.step), SeamlessRecipe(total_steps=case.steps)
+    kind, recipe = cast(GradientMode, case.step), SeamlessRecipe(total_steps=case.steps)
     training = SeamlessTraining(config, recipe, case.seed, kind)
     training.trained.kind_shares_K.copy_(torch.tensor(case.kind_shares))
     contestant = _contestant(training, lambda x, index, kinds: training.step(x, index, _stream(case, index), kinds))
-    return replace(contestant, cycle=recipe.slope_every_steps)
+    return replace(contestant, cycle=recipe.r1_interval)
 
 
 def _stream(case: Case, index: int) -> torch.Generator:
@@ -184,7 +185,7 @@ def _stream(case: Case, index: int) -> torch.Generator:
 
 
 def _contestant(
-    training: Training | BaselineTraining | SeamlessTraining, step: Callable[[Tensor, int, Tensor | None], object]
+    training: PaperTraining | BaselineTraining | SeamlessTraining, step: Callable[[Tensor, int, Tensor | None], object]
 ) -> Contestant:
     latent_size = training.generator.config.latent_size
     return Contestant(training.networks, latent_size, step, lambda: training.generator)

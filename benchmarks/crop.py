@@ -15,10 +15,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from components.images import Pixels, read_image
-from components.outline import Outline, OutlineNotFoundError, crop_corners, find_outline, iou, straighten
-from components.progress import Progress
-from components.renderer import RendererParameters, render_frame
+from fabgan.components.core.images import Pixels, read_image
+from fabgan.components.core.progress import Progress
+from fabgan.components.crop_resize.outline import (
+    Outline,
+    OutlineNotFoundError,
+    crop_corners,
+    find_outline,
+    iou,
+    straighten,
+)
+from fabgan.components.ingest.renderer import RendererParameters, render_frame
 
 MARGIN_SHARE = 0.05
 SEED = 20

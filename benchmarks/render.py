@@ -10,8 +10,8 @@ import time
 
 import cv2
 
-from components.progress import Progress
-from components.renderer import RendererParameters, render_frame
+from fabgan.components.core.progress import Progress
+from fabgan.components.ingest.renderer import RendererParameters, render_frame
 
 SEED = 0
 

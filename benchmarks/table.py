@@ -25,25 +25,28 @@ from torch import Tensor
 from benchmarks.cases import VARIANTS, Case, Contestant, build, device_name, noise_images, pick_device
 from benchmarks.memory import MIB, peak_bytes, reset_peak, status_bytes
 from benchmarks.table_report import markdown
-from components import crop_resize, ingest
-from components.crop_resize import CropResizeParameters
-from components.dataset import load_packages, open_packages
-from components.errors import UserError
-from components.generators import latents
-from components.images import write_png
-from components.ingest import IngestParameters
-from components.judging import look, look_at_real, measure
-from components.kinds import Kinds, find_kinds
-from components.progress import Progress
-from components.sheets import image_grid
-from model.pixels import to_uint8
-from model.streams import random_stream
+from fabgan.components.artifacts.generator import latents
+from fabgan.components.artifacts.packages import load_packages, open_packages
+from fabgan.components.artifacts.sheets import image_grid
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.images import write_png
+from fabgan.components.core.progress import Progress
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
+from fabgan.components.measures.held_out import look, look_at_real, measure
+from fabgan.components.train.kinds import Kinds, find_kinds
+from fabgan.components.train.parameters import SeamlessSettings
+from fabgan.model.pixels import to_uint8
+from fabgan.model.streams import random_stream
 
 FULL_SIZES_PX = [256, 512, 1024]
 FULL_SECONDS = 7200.0
 SAMPLE_BATCH = 16
 SHEET_IMAGES = 16
 TRAINING_IMAGES = "training_images"
+KINDS = SeamlessSettings()
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--memory-gib", type=float, default=8)
     parser.add_argument("--generated", type=int, default=256, help="images that are measured")
-    parser.add_argument("--source", default="rendered.yaml", help="as ingest.source: a .yaml file, or photographs")
+    parser.add_argument("--source", default="data/rendered.yaml", help="as ingest.source: a .yaml file, or photographs")
     parser.add_argument("--lot-pattern", default="^([^/]+)/", help="as ingest.lot_pattern")
     parser.add_argument(
         "--work", type=Path, default=Path("out/table"), help="folder for packages and sheets of samples"
@@ -174,7 +177,7 @@ def learn(run: Run) -> dict[str, object]:
     known: dict[str, object] = {"device": device_name(device)}
     if run.variant == TRAINING_IMAGES:
         return known | _measured(run, x_NCHW)
-    images = Images(x_NCHW.to(device), find_kinds(x_NCHW, None))
+    images = Images(x_NCHW.to(device), find_kinds(x_NCHW, None, KINDS.max_kinds, KINDS.min_images_per_kind))
     _warm_up(device)
     _limit_memory(run.memory_gib, device)
     try:
@@ -238,8 +241,9 @@ def _measured(run: Run, made_NCHW: Tensor) -> dict[str, float]:
 
 
 def _samples(run: Run, contestant: Contestant, device: torch.device) -> Tensor:
-    z_NZ = latents(run.generated_images, contestant.latent_size, run.seed).to(device)
-    return torch.cat([to_uint8(contestant.generate(z_BZ)).cpu() for z_BZ in z_NZ.split(SAMPLE_BATCH)])  # type: ignore[no-untyped-call]
+    drawn = latents(run.generated_images, contestant.latent_size, run.seed)
+    batches = zip(*(torch.split(values.to(device), SAMPLE_BATCH) for values in drawn), strict=True)
+    return torch.cat([to_uint8(contestant.generate(z_BZ, quantiles_B)).cpu() for z_BZ, quantiles_B in batches])
 
 
 def _warm_up(device: torch.device) -> None:

@@ -28,8 +28,8 @@ from benchmarks.cases import (
     noise_images,
     pick_device,
 )
-from components.progress import Progress
-from model.streams import random_stream
+from fabgan.components.core.progress import Progress
+from fabgan.model.streams import random_stream
 
 PLANNED_STEPS = 1000
 
@@ -54,7 +54,7 @@ class Entry:
 
     def generate(self) -> int:
         """Make a batch of images; return how many."""
-        return len(self.contestant.generate(self.z_BZ))
+        return len(self.contestant.generate(self.z_BZ, torch.rand(len(self.z_BZ), device=self.z_BZ.device)))
 
 
 def main() -> None:

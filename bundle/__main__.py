@@ -8,26 +8,22 @@ from pathlib import Path
 from bundle.engine import save_image
 from bundle.sbom import write_bill
 from bundle.wheels import copy_wheels, read_wheels
-from components.errors import UserError
-from components.files import atomic_folder, sha256_of_file
-from components.provenance import CODE
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import atomic_folder, sha256_of_file
+from fabgan.components.core.provenance import CHECKOUT
 
 SUMS = "SHA256SUMS"
-PROJECT = ("params.yaml", "dvc.yaml", "rendered.yaml", ".dvc", ".dvcignore", ".gitignore", "components", "model")
-"""What `dvc repro` and `fabgan pipeline` read of the folder that they run in: the code is what dvc.yaml depends on."""
 
 
 def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
-    """Fill the folder `output`: image, wheels, pipelines, manifests, a project, lists, install.sh, and all sums."""
+    """Fill the folder `output`: image, wheels, pipelines, manifests, lists, install.sh, and all sums."""
     with atomic_folder(output, SUMS) as partial:
         copy_wheels([wheelhouse, own], partial / "wheelhouse")
         write_bill(image, read_wheels(partial / "wheelhouse"), partial / "sbom.cdx.json")
         fabgan("pipeline", "compile", "--image", image, "--output", str(partial / "pipelines"))
         (partial / "images.txt").write_text(fabgan("pipeline", "images", "--image", image), encoding="utf-8")
         copy_tracked("deploy", partial)
-        for place in PROJECT:
-            copy_tracked(place, partial / "project")
-        shutil.copy2(CODE / "bundle" / "install.sh", partial / "install.sh")
+        shutil.copy2(CHECKOUT / "bundle" / "install.sh", partial / "install.sh")
         (partial / "image.txt").write_text(f"{image}\n", encoding="utf-8")
         save_image(image, partial / "image.tar.gz")
         write_sums(partial)
@@ -44,11 +40,11 @@ def fabgan(*arguments: str) -> str:
 
 def copy_tracked(place: str, destination: Path) -> None:
     """Copy what git tracks below a place of the project: passwords that an installation made there stay behind."""
-    command = ["git", "-C", str(CODE), "ls-files", "-z", "--", place]
+    command = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--", place]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for file in listed.split("\0")[:-1]:
         (destination / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CODE / file, destination / file)
+        shutil.copy2(CHECKOUT / file, destination / file)
 
 
 def write_sums(folder: Path) -> None:

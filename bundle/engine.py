@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
-from components.errors import UserError
+from fabgan.components.core.errors import UserError
 
 
 def docker(*arguments: str, stdin: IO[bytes] | None = None) -> str:

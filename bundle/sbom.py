@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from bundle.engine import docker
 from bundle.wheels import Wheel
-from components.provenance import CODE
+from fabgan.components.core.provenance import CHECKOUT
 
 HASH_OF = {"name": "fabgan:sha256-of", "value": "the lines `SHA256  PATH` of its installed files"}
 
@@ -34,7 +34,7 @@ def debian_packages(image: str) -> list[dict[str, str]]:
     """Return the Debian packages of an image, as `bundle.debian_packages` reads them inside it."""
     # Root, since some files of packages are for nobody else to read.
     contained = ("run", "--rm", "--interactive", "--network", "none", "--read-only", "--user", "0")
-    with (CODE / "bundle" / "debian_packages.py").open("rb") as program:
+    with (CHECKOUT / "bundle" / "debian_packages.py").open("rb") as program:
         found: list[dict[str, str]] = json.loads(docker(*contained, image, "python3", "-", stdin=program))
     return found
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import UserError
-from components.files import atomic_file, sha256_of_file
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import atomic_file, sha256_of_file
 
 FLAVOURS = ("cpu", "cuda")
 

@@ -1,6 +1,5 @@
 """What there is to know of each step from outside: its help, its paths, and how it is run."""
 
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ class Step:
     """Path arguments of the step's `run`, with their help."""
 
 
-OTHER_SECTIONS = ("kubeflow", "presets")
-"""Sections of a params.yaml that no step reads."""
+SCHEMA = 2
+"""Of params.yaml: a file with another number has other keys."""
+OTHER_KEYS = ("schema", "kubeflow", "presets")
+"""Of params.yaml, beside the sections of the steps."""
 
 STEPS = {
     "ingest": Step(
@@ -59,20 +60,31 @@ STEPS = {
 
 def load_parameters(path: Path) -> dict[str, Any]:
     """Return the parameters of every step from a params.yaml; any mistake in any section is a UserError."""
-    from components.parameters import load_yaml
+    return parse_sections(load_content(path), str(path))
 
-    return parse_sections(load_yaml(path), str(path))
+
+def load_content(path: Path) -> dict[str, Any]:
+    """Return what a params.yaml holds. Raises UserError for another schema, or for a section that is not known."""
+    from .core.errors import UserError
+    from .core.parameters import load_yaml
+
+    content = load_yaml(path)
+    if (schema := content.get("schema", 1)) != SCHEMA:
+        raise UserError(
+            f"{path}: schema: {schema}, but this version reads schema {SCHEMA}: run `fabgan migrate --params {path}`, "
+            "which renames the keys that have changed and lists them"
+        )
+    if unknown := content.keys() - {*STEPS, *OTHER_KEYS}:
+        known = ", ".join([*STEPS, *OTHER_KEYS])
+        raise UserError(f"{path}: {', '.join(sorted(unknown))}: unknown section (known: {known})")
+    return content
 
 
 def parse_sections(content: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the parameters of every step from what a params.yaml holds; `where` names it in a UserError."""
-    from components.errors import UserError
-    from components.parameters import parse
+    """Return the parameters of every step from its section; `where` names their origin in a UserError."""
+    from .core.errors import UserError
+    from .core.parameters import parse
 
-    unknown = content.keys() - {*STEPS, *OTHER_SECTIONS}
-    if unknown:
-        known = ", ".join([*STEPS, *OTHER_SECTIONS])
-        raise UserError(f"{where}: {', '.join(sorted(unknown))}: unknown section (known: {known})")
     sections: dict[str, Any] = {name: parse(parameter_type(name), content.get(name, {}), where, name) for name in STEPS}
     made, wanted = sections["crop_resize"].sizes_px, sections["train"].image_size_px
     if wanted not in made:
@@ -82,14 +94,18 @@ def parse_sections(content: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def parameter_type(step: str) -> type:
     """Return the dataclass of a step's section."""
-    from components import crop_resize, evaluate, ingest, publish, train
+    from .crop_resize.parameters import CropResizeParameters
+    from .evaluate.parameters import EvaluateParameters
+    from .ingest.parameters import IngestParameters
+    from .publish.parameters import PublishParameters
+    from .train.parameters import TrainParameters
 
     return {
-        "ingest": ingest.IngestParameters,
-        "crop_resize": crop_resize.CropResizeParameters,
-        "train": train.TrainParameters,
-        "evaluate": evaluate.EvaluateParameters,
-        "publish": publish.PublishParameters,
+        "ingest": IngestParameters,
+        "crop_resize": CropResizeParameters,
+        "train": TrainParameters,
+        "evaluate": EvaluateParameters,
+        "publish": PublishParameters,
     }[step]
 
 
@@ -101,21 +117,23 @@ def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) 
     """
     from importlib import import_module
 
-    from components.tracking.runs import step_run
+    from .services.tracking.runs import step_run
 
     if name == "train" and _follows(sections[name], paths):
         return {}
     with step_run(name, {section: asdict(values) for section, values in sections.items()}) as run:
         series = {"log": run.log} if name == "train" else {}
-        metrics: dict[str, float] = import_module(f"components.{name}").run(sections[name], **paths, **series)
+        metrics: dict[str, float] = import_module(f"fabgan.components.{name}.step").run(
+            sections[name], **paths, **series
+        )
         run.finish(metrics, [paths["report"]] if "report" in paths else [], list(paths.values()))
     return metrics
 
 
 def _follows(parameters: Any, paths: Mapping[str, Path]) -> bool:
     """Say whether this is a training process that another one leads, after it has done its share."""
-    from components import train
-    from components.processes import end_with_torchrun, launched
+    from .train import step as train
+    from .train.processes import end_with_torchrun, launched
 
     processes = launched()
     if processes.count > 1:
@@ -123,19 +141,3 @@ def _follows(parameters: Any, paths: Mapping[str, Path]) -> bool:
     if not processes.leads:
         train.run(parameters, **paths, log=lambda losses, images: None)
     return not processes.leads
-
-
-def run_augment(options: Namespace) -> None:
-    """Pull a registered generator and make images."""
-    from components import augment
-    from components.parameters import parse
-
-    asked = {name: getattr(options, name) for name in ("model", "first", "count", "seed", "label")}
-    augment.run(parse(augment.AugmentParameters, asked, "fabgan augment"), options.out)
-
-
-def run_gather(options: Namespace) -> None:
-    """Gather the manifests of shards that augment put into a bucket."""
-    from components.shards import gather
-
-    gather(options.out, options.count)

@@ -1,1 +1,33 @@
-"""The `fabgan` command: one subcommand a step."""
+"""fabgan: train, evaluate and register generators of semiconductor package images, on your own computers.
+
+Importing it loads nothing heavy; what it offers is loaded where it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fabgan.components.artifacts.generator import Generator as Generator
+    from fabgan.components.artifacts.generator import generate as generate
+    from fabgan.components.artifacts.generator import load_generator as load_generator
+    from fabgan.components.core.errors import UserError as UserError
+
+__all__ = ["Generator", "UserError", "__version__", "generate", "load_generator"]
+
+_HOMES = {
+    "Generator": "fabgan.components.artifacts.generator",
+    "UserError": "fabgan.components.core.errors",
+    "generate": "fabgan.components.artifacts.generator",
+    "load_generator": "fabgan.components.artifacts.generator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("fabgan")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'fabgan' has no attribute {name!r}")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.pixels import to_float
+from .pixels import to_float
 
 FEATURE_SEED = 20240229
 FEATURE_WIDTHS = (16, 32, 64)

@@ -12,11 +12,14 @@ import yaml
 from filelock import FileLock
 
 from bundle.engine import docker
-from components import crop_resize, ingest, storage
-from components.crop_resize import CropResizeParameters
-from components.errors import UserError
-from components.ingest import IngestParameters
-from components.parameters import parse
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
+from fabgan.components.services import storage
+from fabgan.components.steps import SCHEMA
 from tests.servers.bucket import Bucket
 from tests.servers.s3 import S3Server, running_s3
 
@@ -43,7 +46,7 @@ RENDERED = {
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "ingest": {
-        "source": "rendered.yaml",
+        "source": "data/rendered.yaml",
         "revision": "",
         "lot_pattern": "^([^/]+)/",
         "labels_file": "",
@@ -59,7 +62,6 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "checkpoint_images": 16,
         "batch_size": 8,
         "variant": "paper",
-        "step": "region_wise",
         "seed": 1,
         "paper": {
             "latent_size": 8,
@@ -69,8 +71,6 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "full_discriminator_width": 2,
             "generator_loss": "non_saturating",
             "learning_rate": 2e-4,
-            "beta1": 0.5,
-            "beta2": 0.999,
         },
         "seamless": {
             "labels": False,
@@ -81,14 +81,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "full_discriminator_width": 2,
             "feature_cap": 8,
             "learning_rate": 2e-3,
-            "judge_learning_rate": 2e-3,
-            "beta1": 0.0,
-            "beta2": 0.99,
+            "discriminator_learning_rate": 2e-3,
             "energy_weight": 10.0,
-            "slope_weight": 0.1,
-            "slope_every_steps": 4,
+            "r1_gamma": 0.1,
             "ema_decay": 0.9,
-            "last_rate": 0.1,
+            "final_lr_fraction": 0.1,
         },
     },
     "evaluate": {
@@ -102,6 +99,17 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "publish": {"model_name": "bga-generator"},
 }
 """Every section, as small as it goes, with a verdict that lets anything pass."""
+
+
+def write_params(folder: Path, content: dict[str, Any] = PARAMETERS) -> None:
+    """Write a params.yaml into a folder."""
+    (folder / "params.yaml").write_text(yaml.safe_dump({"schema": SCHEMA} | content))
+
+
+def write_rendered(folder: Path) -> None:
+    """Write the .yaml source that `PARAMETERS` name into a folder."""
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
 
 
 def section(step: str, **changes: object) -> dict[str, Any]:

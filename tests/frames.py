@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from components.renderer import FrameTruth, RendererParameters
+from fabgan.components.ingest.renderer import FrameTruth, RendererParameters
 
 SMALL: dict[str, Any] = {
     "frame_width_px": 800,

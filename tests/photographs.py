@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components import ingest
-from components.ingest import IngestParameters
-from components.manifest import FrameManifest, read_manifest
-from components.parameters import parse
+from fabgan.components.artifacts.manifest import FrameManifest, read_manifest
+from fabgan.components.core.parameters import parse
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
 from tests.conftest import section
 from tests.servers.bucket import Bucket
 

@@ -1,19 +1,19 @@
-"""A copy of the project in a git repository of its own, with small parameters, to run its commands in."""
+"""A project as `fabgan init` makes it, with small parameters, to run commands in."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
-from components.files import read_json
-from tests.conftest import PARAMETERS, RENDERED, ROOT
+from fabgan.commands import init
+from fabgan.components.core.files import read_json
+from tests.conftest import PARAMETERS, ROOT, write_params, write_rendered
 
 
 class Project:
-    """A copy of the project in a git repository of its own."""
+    """A project, as a git repository of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,17 +41,12 @@ class Project:
 
 
 def new_project(folder: Path) -> Project:
-    """Copy what git tracks, shrink the parameters, and commit."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for file in tracked.splitlines():
-        if not file.startswith(("tests/", "reports/")) and file != "dvc.lock" and (ROOT / file).is_file():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / file, folder / file)
+    """Make a project, shrink its parameters, and commit."""
+    init.new_project(folder)
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    others = {name: content[name] for name in ("kubeflow", "presets")}
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS | others))
-    (folder / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
+    write_params(folder, PARAMETERS | {name: content[name] for name in ("kubeflow", "presets")})
+    write_rendered(folder)
     project = Project(folder)
-    project.run("git init -q && git config user.name test && git config user.email test@localhost")
+    project.run("git config user.name test && git config user.email test@localhost")
     project.run("git add -A && git commit -qm start")
     return project

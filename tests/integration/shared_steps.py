@@ -8,14 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, distributed
 
-from model.processes import ALONE, Processes
-from model.seamless import SeamlessConfig
-from model.seamless_recipe import SeamlessRecipe
-from model.seamless_training import SeamlessTraining
-from model.streams import random_stream
+from fabgan.model.processes import ALONE, Processes
+from fabgan.model.seamless.config import SeamlessConfig
+from fabgan.model.seamless.recipe import SeamlessRecipe
+from fabgan.model.seamless.training import SeamlessTraining
+from fabgan.model.streams import random_stream
 
 CONFIG = SeamlessConfig(64, 3, 8, 4, 4, 2, 8)
-RECIPE = SeamlessRecipe(total_steps=12, slope_every_steps=2)
+RECIPE = SeamlessRecipe(total_steps=12, r1_interval=2)
 BATCH = 6
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from bundle.__main__ import PROJECT, copy_tracked, write_sums
+from bundle.__main__ import write_sums
 from bundle.engine import docker, save_image
 from bundle.sbom import bill_of_materials
 from bundle.wheels import normal_name, read_wheels
-from components.files import read_json
-from tests.conftest import RENDERED, ROOT, make
-from tests.projects import Project
+from fabgan.components.core.files import read_json
+from tests.conftest import ROOT, make
 from tests.servers.bucket import Bucket
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
@@ -86,20 +83,6 @@ def test_registry_that_does_not_answer_ends_the_installation(tiny: Path, tmp_pat
     done = install(tiny, "--registry", "localhost:1/fabgan", "--push")
     assert done.returncode != 0
     assert not list(tmp_path.glob("*-site"))
-
-
-def test_packed_project_has_all_that_its_steps_depend_on(tmp_path: Path) -> None:
-    for place in PROJECT:
-        copy_tracked(place, tmp_path / "project")
-    project = Project(tmp_path / "project")
-    stages = yaml.safe_load((project.folder / "dvc.yaml").read_text())["stages"].values()
-    code = {place for stage in stages for place in stage["deps"] if place.startswith(("components/", "model/"))}
-    assert len(code) > 20
-    assert [place for place in sorted(code) if not (project.folder / place).exists()] == []
-    (project.folder / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
-    project.run("git init -q && dvc repro -q ingest && fabgan pipeline compile --output pipelines")
-    assert (project.folder / "data/frames/manifest.json").is_file()
-    assert (project.folder / "pipelines/training.yaml").is_file()
 
 
 def test_buckets_are_saved_and_put_back_by_the_commands_of_the_guide(bucket: Bucket, tmp_path: Path) -> None:
@@ -198,7 +181,7 @@ def test_command_line_installs_where_there_is_no_network(bundle: Path, tmp_path:
     installed = {(normal_name(each["name"]), each["version"]) for each in listed}
     assert {(wheel.name, wheel.version) for wheel in read_wheels(bundle / "wheelhouse")} <= installed
     site = tmp_path / "project"
-    shutil.copytree(bundle / "project", site)
+    subprocess.run([venv / "bin" / "fabgan", "init", site], check=True)
     compiled = offline(site, venv, "compile", "--image", "registry.fab.example/fabgan:0.1.0", "--output", "pipelines")
     assert (compiled.returncode, compiled.stderr) == (0, "")
     assert "image: registry.fab.example/fabgan:0.1.0" in (site / "pipelines/training.yaml").read_text()

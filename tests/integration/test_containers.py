@@ -8,7 +8,7 @@ import pytest
 from kfp.local import docker_task_handler
 from kfp.local.status import Status
 
-from pipeline import local
+from fabgan.pipeline.commands import local
 from tests.conftest import RENDERED
 from tests.integration.test_pipeline_runs import assert_same_as_repro, run_training
 from tests.projects import Project

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.train_job import train_job
+from fabgan.pipeline.commands.train_job import train_job
 from tests.conftest import ROOT
 from tests.manifests import DEPLOY, Manifest, named, need, render
 from tests.servers.mlflow_server import free_port, wait_for

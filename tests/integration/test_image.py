@@ -5,13 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bundle.engine import docker
-from components.errors import UserError
-from components.files import read_json
-from components.provenance import git_commit
-from tests.conftest import PARAMETERS, RENDERED, ROOT, make
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import read_json
+from fabgan.components.core.provenance import git_commit
+from tests.conftest import PARAMETERS, RENDERED, ROOT, make, write_params, write_rendered
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
@@ -55,8 +54,8 @@ def python(image: str, program: str) -> str:
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """A folder that the image's user may write to, with small parameters."""
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMETERS))
-    (tmp_path / "rendered.yaml").write_text(yaml.safe_dump(RENDERED))
+    write_params(tmp_path, PARAMETERS)
+    write_rendered(tmp_path)
     tmp_path.chmod(0o777)
     return tmp_path
 
@@ -85,7 +84,7 @@ def test_the_root_file_system_has_nothing_to_write_to(image: str) -> None:
 
 
 def test_embedded_data_set_lies_in_the_working_folder(image: str) -> None:
-    assert contained(image, "cat", "rendered.yaml") == (ROOT / "rendered.yaml").read_text()
+    assert contained(image, "cat", "data/rendered.yaml") == (ROOT / "data/rendered.yaml").read_text()
 
 
 def test_user_is_a_number_and_not_root(image: str) -> None:

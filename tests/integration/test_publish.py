@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import yaml
 from mlflow import MlflowClient
 from safetensors.torch import load_file, save_file
 
-from components import crop_resize, ingest
-from components.crop_resize import CropResizeParameters
-from components.files import read_json, sha256_of_file, write_json
-from components.ingest import IngestParameters
-from components.parameters import parse
 from fabgan.cli import main
-from tests.conftest import PARAMETERS, ROOT, section
+from fabgan.components.core.files import read_json, sha256_of_file, write_json
+from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
+from tests.conftest import PARAMETERS, ROOT, section, write_params
 from tests.servers.mlflow_server import free_port, running_mlflow
 
 pytestmark = pytest.mark.integration
@@ -48,7 +48,7 @@ class Fab:
     def train_and_publish(self, **changes: Mapping[str, object]) -> dict[str, float]:
         """Train, evaluate and publish with changed sections; return the metrics of publish."""
         sections = PARAMETERS | {step: section(step, **values) for step, values in changes.items()}
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(sections))
+        write_params(self.folder, sections)
         options = {
             "train": ["--checkpoints=checkpoints", "--report=report"],
             "evaluate": ["--report=evaluation"],
@@ -171,7 +171,7 @@ def test_a_pipeline_is_one_run_with_its_steps_inside(fab: Fab) -> None:
 def test_verdict_about_another_generator_is_refused(fab: Fab) -> None:
     fab.train_and_publish()
     paths = [f"--packages={fab.packages}", "--generator=generator", "--metrics=m.json"]
-    (fab.folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"train": section("train", seed=5)}))
+    write_params(fab.folder, PARAMETERS | {"train": section("train", seed=5)})
     assert fab.fabgan("train", *paths, "--checkpoints=checkpoints", "--report=report")[0] == 0
     status, said = fab.fabgan("publish", *paths, "--evaluation=evaluation", "--receipt=receipt.json")
     assert status == 1

@@ -7,11 +7,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-import yaml
 
-from components.files import read_json
-from components.manifest import PackageManifest, read_manifest
-from tests.conftest import PARAMETERS, ROOT, section
+from fabgan.components.artifacts.manifest import PackageManifest, read_manifest
+from fabgan.components.core.files import read_json
+from tests.conftest import PARAMETERS, ROOT, section, write_params
 
 pytestmark = pytest.mark.integration
 STEPS = {
@@ -35,7 +34,7 @@ def test_real_photographs_become_a_registered_generator(real_photographs: Path, 
         "ingest": section("ingest", source=str(real_photographs), lot_pattern=r"(frame_\d+)"),
         "train": section("train", total_images=320, checkpoint_images=320),
     }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(sections))
+    write_params(tmp_path, sections)
     for step, paths in STEPS.items():
         fabgan(tmp_path, step, f"--metrics=metrics/{step}.json", *paths)
     fabgan(tmp_path, "augment", "--model=models:/bga-generator@champion", "--count=4", "--out=images")

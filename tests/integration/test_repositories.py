@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import ingest
-from components.errors import UserError
-from components.sources import list_source, resolve
-from components.sources.dvc_repository import _split
+from fabgan.components.core.errors import UserError
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.sources import list_source, resolve
+from fabgan.components.ingest.sources.dvc_repository import _split
 from tests.photographs import Repository, ingested, parameters
 
 pytestmark = [

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.files import read_json
-from components.storage import upload
+from fabgan.components.core.files import read_json
+from fabgan.components.services.storage import upload
 from tests.conftest import PARAMETERS
 from tests.integration.test_publish import Fab, images_in
 from tests.servers.bucket import Bucket
@@ -45,7 +45,7 @@ def puts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         upload(content, bucket, key, metadata)
         keys.append(key)
 
-    monkeypatch.setattr("components.shards.upload", upload_and_tell)
+    monkeypatch.setattr("fabgan.components.augment.shards.upload", upload_and_tell)
     return keys
 
 

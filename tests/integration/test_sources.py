@@ -12,11 +12,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from components import ingest
-from components.errors import UserError
-from components.files import read_json, sha256_of_file
-from components.manifest import FrameManifest, read_manifest
-from components.sources import list_source, resolve
+from fabgan.components.artifacts.manifest import FrameManifest, read_manifest
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import read_json, sha256_of_file
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.sources import list_source, resolve
 from tests.conftest import ROOT, section
 from tests.photographs import IMAGES, Repository, ingested, parameters
 from tests.servers.bucket import Bucket
@@ -50,7 +50,7 @@ def test_the_same_photographs_give_the_same_frames_from_everywhere(
 
 
 def test_more_objects_than_a_page_holds_are_all_found(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.storage.PAGE_SIZE", 7)
+    monkeypatch.setattr("fabgan.components.services.storage.PAGE_SIZE", 7)
     for index in range(40):
         bucket.put(f"lots/{index:02d}.png", b"x")
     assert [file.path for file in list_source(bucket.url("lots"), "").files] == [f"{i:02d}.png" for i in range(40)]
@@ -80,8 +80,8 @@ def test_a_prefix_without_photographs_is_refused(tmp_path: Path, bucket: Bucket,
 RUN_INGEST = """
 import sys
 from pathlib import Path
-from components import ingest
-from components.parameters import load_yaml, parse
+from fabgan.components.ingest import step as ingest
+from fabgan.components.core.parameters import load_yaml, parse
 ingest.run(parse(ingest.IngestParameters, load_yaml(Path("ingest.yaml")), "tests"), Path("frames"))
 """
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components import storage
-from components.errors import UserError
-from components.storage import StoredObject, download, list_objects, metadata_of, split_url, upload
+from fabgan.components.core.errors import UserError
+from fabgan.components.services import storage
+from fabgan.components.services.storage import StoredObject, download, list_objects, metadata_of, split_url, upload
 from tests.servers.bucket import Bucket
 from tests.servers.faulty import FaultyProxy, faulty_proxy
 from tests.servers.s3 import S3Server, free_ports

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UserError
-from pipeline import submit
+from fabgan.components.core.errors import UserError
+from fabgan.pipeline.commands import submit
 from tests.conftest import ROOT
 from tests.servers.kubeflow import KubeflowServer, State
 from tests.servers.mlflow_server import free_port

@@ -11,10 +11,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from components.errors import UserError
-from components.tracking import runs
-from components.tracking.runs import StepRun, end_pipeline, record_pipeline, step_run
-from pipeline import pod
+from fabgan.components.core.errors import UserError
+from fabgan.components.services.tracking import runs
+from fabgan.components.services.tracking.runs import StepRun, end_pipeline, record_pipeline, step_run
+from fabgan.pipeline.pod import run as pod
 from tests.conftest import PARAMETERS
 from tests.servers.mlflow_server import running_mlflow
 

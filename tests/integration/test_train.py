@@ -10,20 +10,19 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
-from components import train
-from components.errors import OtherVersionError, UserError
-from components.files import read_json, sha256_of_file, write_json
-from components.generators import FORMAT, generate, latents, load_card, load_generator
-from components.parameters import parse
-from components.tensors import save_tensors
-from components.train import TrainParameters
-from model.pixels import to_uint8
-from model.seamless import SeamlessGenerator
-from model.streams import random_stream
-from tests.conftest import PARAMETERS, section
+from fabgan.components.artifacts.generator import FORMAT, generate, latents, load_card, load_generator
+from fabgan.components.artifacts.tensors import save_tensors
+from fabgan.components.core.errors import OtherVersionError, UserError
+from fabgan.components.core.files import read_json, sha256_of_file, write_json
+from fabgan.components.core.parameters import parse
+from fabgan.components.train import step as train
+from fabgan.components.train.parameters import TrainParameters
+from fabgan.model.pixels import to_uint8
+from fabgan.model.seamless.generator import SeamlessGenerator
+from fabgan.model.streams import random_stream
+from tests.conftest import PARAMETERS, section, write_params
 
 pytestmark = pytest.mark.integration
 WEIGHTS = Path("generator/generator.safetensors")
@@ -41,7 +40,7 @@ def trained(packages: Path, folder: Path, **changes: object) -> dict[str, float]
 def command(packages: Path, folder: Path, **changes: object) -> list[str]:
     """Return the command of a training run in `folder`, with its parameters written."""
     folder.mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMETERS | {"train": section("train", **changes)}))
+    write_params(folder, PARAMETERS | {"train": section("train", **changes)})
     paths = {"packages": packages, "checkpoints": "checkpoints", "generator": "generator", "report": "report"}
     options = [f"--{name}={path}" for name, path in paths.items()]
     return [sys.executable, "-m", "fabgan", "train", "--metrics=metrics.json", *options]
@@ -195,9 +194,9 @@ def test_labels_become_classes_that_can_be_asked_for(packages: Path, tmp_path: P
     shares_K, class_of_kind_K = made.kind_shares_K, made.class_of_kind_K
     assert set(class_of_kind_K.tolist()) == {0, 1}
     assert float(shares_K[class_of_kind_K == 0].sum()) == pytest.approx(2 / 3, abs=0.1)
-    z_NZ = latents(16, made.config.latent_size, 1)
+    z_NZ, quantiles_N = latents(16, made.config.latent_size, 1)
     for label in (0, 1):
-        kinds_N = made.kinds_of(z_NZ, label)
+        kinds_N = made.kinds_of(quantiles_N, label)
         assert set(class_of_kind_K[kinds_N].tolist()) == {label}
         images = torch.stack(list(generate(made, 16, 1, label)))
         with torch.inference_mode():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.baselines import (
+from benchmarks.baselines import (
     VARIANTS,
     BaselineConfig,
     BaselineTraining,
@@ -16,9 +16,10 @@ from model.baselines import (
     least_squares_generator_loss,
     published_config,
 )
-from model.paper import FullDiscriminator, Generator, PaperConfig, RegionDiscriminator
-from model.streams import random_stream
-from model.training import AdamConfig
+from fabgan.model.optimization import AdamConfig
+from fabgan.model.paper.config import PaperConfig
+from fabgan.model.paper.networks import FullDiscriminator, PaperGenerator, RegionDiscriminator
+from fabgan.model.streams import random_stream
 
 SMALL = BaselineConfig(image_size_px=32, channels=3, latent_size=8, generator_width=4, discriminator_width=4)
 
@@ -55,7 +56,7 @@ def published_parameters(variant: BaselineVariant, size_px: int) -> int:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_networks_make_and_judge_full_images(variant: BaselineVariant, size_px: int, channels: int) -> None:
     config = replace(SMALL, image_size_px=size_px, channels=channels)
-    image = build_generator(variant, config).full_image(torch.randn(2, 8))
+    image = build_generator(variant, config)(torch.randn(2, 8))
     assert image.shape == (2, channels, size_px, size_px)
     assert image.abs().max() <= 1
     assert build_discriminator(variant, config)(image).shape == (2,)
@@ -70,7 +71,7 @@ def test_dcgan_has_the_parameters_of_the_published_widths(size_px: int, millions
 def test_the_papers_setting_has_at_least_69_percent_fewer_parameters_than_dcgan(size_px: int) -> None:
     with torch.device("meta"):
         config = PaperConfig(size_px, 3, 100, 16, 64, 64, 16)
-        of_paper = parameters(Generator(config), RegionDiscriminator(config), FullDiscriminator(config))
+        of_paper = parameters(PaperGenerator(config), RegionDiscriminator(config), FullDiscriminator(config))
     assert of_paper <= 0.31 * published_parameters("dcgan", size_px)
 
 
@@ -79,7 +80,7 @@ def test_the_papers_setting_has_at_least_69_percent_fewer_parameters_than_dcgan(
 def test_published_settings_map_latents_to_images_at_every_size(variant: BaselineVariant, size_px: int) -> None:
     with torch.device("meta"):
         config = published_config(variant, size_px)
-        image = build_generator(variant, config).full_image(torch.empty(2, config.latent_size))
+        image = build_generator(variant, config)(torch.empty(2, config.latent_size))
         assert image.shape == (2, 3, size_px, size_px)
         assert build_discriminator(variant, config)(image).shape == (2,)
 

@@ -10,7 +10,7 @@ import pytest
 from bundle.__main__ import copy_tracked, write_sums
 from bundle.debian_packages import digest, packages
 from bundle.wheels import copy_wheels, read_wheels, write_requirements
-from components.errors import UserError
+from fabgan.components.core.errors import UserError
 from tests.conftest import ROOT
 
 TORCH = "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"
@@ -81,7 +81,7 @@ def test_passwords_made_beside_the_manifests_are_not_packed(tmp_path: Path, monk
     (project / ".gitignore").write_text("/deploy/secrets/*/\n")
     (project / "deploy" / "secrets" / "fab" / "password.env").write_text("PASSWORD=1\n")
     subprocess.run("git init -q && git add -A", shell=True, cwd=project, check=True)
-    monkeypatch.setattr("bundle.__main__.CODE", project)
+    monkeypatch.setattr("bundle.__main__.CHECKOUT", project)
     copy_tracked("deploy", tmp_path / "bundle")
     assert [file.name for file in (tmp_path / "bundle").rglob("*") if file.is_file()] == ["base.yaml"]
 

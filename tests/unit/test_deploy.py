@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from components.errors import UserError
-from pipeline import images as pipeline_images
+from fabgan.components.core.errors import UserError
+from fabgan.pipeline.commands import images as pipeline_images
 from tests.manifests import DEPLOY, NODES, OVERLAYS, RUNS, Manifest, containers, named, of_kind, openings, pods, render
 
 IMAGES = yaml.safe_load((DEPLOY / "images.yaml").read_text())["images"]

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from components import devices
-from components.devices import training_device, uses_bfloat16
-from components.errors import UserError
+from fabgan.components.core.errors import UserError
+from fabgan.components.train import devices
+from fabgan.components.train.devices import training_device, uses_bfloat16
 
 
 def test_a_named_precision_is_what_is_used() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.energy import CELL_PX, SMOOTH, energy_score, image_energy, roughness
+from fabgan.model.seamless.energy import CELL_PX, SMOOTH, energy_score, image_energy, roughness
 
 CELL = (CELL_PX, CELL_PX)
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UserError
-from components.files import atomic_file, atomic_folder, read_json, write_json
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import atomic_file, atomic_folder, read_json, write_json
 
 
 def fail(path: Path) -> None:

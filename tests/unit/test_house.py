@@ -4,59 +4,42 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import grimp
 import pytest
 import yaml
 
-from components.steps import STEPS, load_parameters
-from fabgan.presets import apply_preset
+from fabgan.commands.preset import apply_preset
+from fabgan.components.steps import STEPS, load_parameters
+from fabgan.components.train.parameters import TrainParameters, VariantName
 from tests.conftest import ROOT
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+CODE_STAGE = STAGES.pop("code")
+OTHER_COMMANDS = ("augment", "gather", "code", "init", "migrate", "preset", "summary")
 HEAVY = ("torch", "kfp", "mlflow", "dvc", "boto3", "cv2", "PIL", "pydantic", "numpy")
 
 
-def imported_files(step: str) -> set[str]:
-    """Return the files of this project that a step's code consists of."""
-    graph = grimp.build_graph("components", "model")
-    modules = {f"components.{step}"} | graph.find_upstream_modules(f"components.{step}")
-    packages = {parent for module in modules for parent in _parents(module)}
-    return {_file(module) for module in modules | packages}
-
-
-def _parents(module: str) -> list[str]:
-    parts = module.split(".")
-    return [".".join(parts[:length]) for length in range(1, len(parts))]
-
-
-def _file(module: str) -> str:
-    path = ROOT / module.replace(".", "/")
-    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).relative_to(ROOT).as_posix()
-
-
-def declared_files(step: str) -> set[str]:
-    """Return the Python files that a stage declares, a folder standing for those in it."""
-    declared: set[str] = set()
-    for dependency in STAGES[step]["deps"]:
-        path = ROOT / dependency
-        if dependency.startswith(("components", "model")):
-            files = path.rglob("*.py") if path.is_dir() else [path]
-            declared |= {file.relative_to(ROOT).as_posix() for file in files}
-    return declared
-
-
 @pytest.mark.parametrize("step", STEPS)
-def test_stage_declares_the_code_that_its_step_imports(step: str) -> None:
-    declared = {file for file in declared_files(step) if not file.endswith("__init__.py")}
-    assert declared == {file for file in imported_files(step) if not file.endswith("__init__.py")}
+def test_stage_depends_on_the_digest_of_its_code_and_lists_no_code(step: str) -> None:
+    assert STAGES[step]["deps"][0] == f"artifacts/code/{step}"
+    places = ("components", "model", "fabgan", "pipeline")
+    assert not [dependency for dependency in STAGES[step]["deps"] if dependency.startswith(places)]
+
+
+def test_the_digests_of_all_steps_are_made_anew_in_every_run() -> None:
+    assert CODE_STAGE["always_changed"] is True
+    outs = [next(iter(out)) for out in CODE_STAGE["outs"]]
+    assert outs == [f"artifacts/code/{step}" for step in STEPS]
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_stage_depends_on_its_own_section_of_the_parameters(step: str) -> None:
-    assert STAGES[step]["params"] == [step]
+    whole = [f"train.{field.name}" for field in fields(TrainParameters) if field.name not in get_args(VariantName)]
+    of_training = [*sorted(whole), "train.${train.variant}"]
+    assert sorted(STAGES[step]["params"]) == sorted(of_training if step == "train" else [step])
     assert STAGES[step]["cmd"].startswith(f"fabgan {step} ")
     assert list(STAGES[step]["metrics"][0]) == [f"reports/metrics/{step}.json"]
 
@@ -67,7 +50,7 @@ def test_every_stage_is_a_step() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], *([name] for name in STEPS), ["augment"], ["gather"], ["preset"], ["summary"], ["pipeline", "run"]],
+    [[], *([name] for name in [*STEPS, *OTHER_COMMANDS]), ["pipeline", "run"]],
 )
 def test_help_answers_without_heavy_imports(arguments: list[str]) -> None:
     program = (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.errors import UserError
-from components.files import sha256_of_file
-from components.images import UnusableImageError, find_images, inspect_image, read_image, resize, write_png
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.images import UnusableImageError, find_images, inspect_image, read_image, resize, write_png
 
 
 def photograph(path: Path, width_px: int = 40, height_px: int = 30) -> Path:

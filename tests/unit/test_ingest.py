@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from components import ingest
-from components.errors import UserError
-from components.files import sha256_of_file
-from components.ingest import IngestParameters
-from components.manifest import FrameManifest, read_manifest
-from components.parameters import parse
+from fabgan.components.artifacts.manifest import FrameManifest, read_manifest
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.parameters import parse
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
 
 
 def parameters(source: Path, **changes: object) -> IngestParameters:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.dataset import open_packages
-from components.errors import UserError
-from components.judging import look, look_at_real, measure
-from components.progress import Progress
-from model.streams import random_stream
+from fabgan.components.artifacts.packages import open_packages
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.progress import Progress
+from fabgan.components.measures.held_out import look, look_at_real, measure
+from fabgan.model.streams import random_stream
 
 
 def noise(count: int, size_px: int = 64) -> Iterator[torch.Tensor]:

@@ -4,11 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.dataset import Labels
-from components.kinds import FEWEST_IMAGES, KINDS, LEAST_IMAGES, find_kinds
-from model.streams import random_stream
+from fabgan.components.artifacts.packages import Labels
+from fabgan.components.train.kinds import FEWEST_IMAGES, Kinds
+from fabgan.components.train.kinds import find_kinds as found_kinds
+from fabgan.model.streams import random_stream
 
+KINDS, LEAST_IMAGES = 32, 10
 PER_PRODUCT = 2 * LEAST_IMAGES
+
+
+def find_kinds(x: Tensor, labels: Labels | None) -> Kinds:
+    return found_kinds(x, labels, KINDS, LEAST_IMAGES)
 
 
 def products(size_px: int = 64) -> Tensor:

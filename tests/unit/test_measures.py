@@ -3,7 +3,7 @@ import hashlib
 import pytest
 import torch
 
-from model.measures import (
+from fabgan.model.measures import (
     RandomFeatures,
     SeamVisibility,
     border_steps,

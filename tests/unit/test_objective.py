@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from model.objective import discriminator_loss, generator_loss
+from fabgan.model.paper.objective import discriminator_loss, generator_loss
 
 
 def sigmoid(logit: float) -> float:

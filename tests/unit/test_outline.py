@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.images import Pixels, to_grey
-from components.outline import Outline, OutlineNotFoundError, crop_corners, find_outline, iou, straighten
-from components.renderer import RendererParameters, render_frame
+from fabgan.components.core.images import Pixels, to_grey
+from fabgan.components.crop_resize.outline import (
+    Outline,
+    OutlineNotFoundError,
+    crop_corners,
+    find_outline,
+    iou,
+    straighten,
+)
+from fabgan.components.ingest.renderer import RendererParameters, render_frame
 
 Point = tuple[float, float]
 Corners = tuple[Point, Point, Point, Point]

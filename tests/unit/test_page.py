@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.verdict import Verdict, write_verdict
-from pipeline.page import write_page
-from pipeline.sweeping import write_table
+from fabgan.components.artifacts.verdict import Verdict, write_verdict
+from fabgan.pipeline.pod.page import write_page
+from fabgan.pipeline.pod.sweeping import write_table
 
 
 @pytest.fixture

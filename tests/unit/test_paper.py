@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from model.paper import FullDiscriminator, Generator, PaperConfig, RegionDiscriminator
-from model.regions import psi
+from fabgan.model.paper.config import PaperConfig
+from fabgan.model.paper.networks import FullDiscriminator, PaperGenerator, RegionDiscriminator
+from fabgan.model.regions import psi
 
 SMALL = PaperConfig(
     image_size_px=32,
@@ -18,21 +19,21 @@ SMALL = PaperConfig(
 @pytest.mark.parametrize("size_px", [16, 32, 64])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_generator_makes_regions_of_half_the_side_in_range(size_px: int, channels: int) -> None:
-    generator = Generator(PaperConfig(size_px, channels, 8, 4, 4, 4, 2))
+    generator = PaperGenerator(PaperConfig(size_px, channels, 8, 4, 4, 4, 2))
     region = generator(torch.randn(2, 8), 3)
     assert region.shape == (2, channels, size_px // 2, size_px // 2)
     assert region.abs().max() <= 1
 
 
 def test_full_image_is_the_regions_of_the_same_latent() -> None:
-    generator, z = Generator(SMALL).eval(), torch.randn(2, 8)
+    generator, z = PaperGenerator(SMALL).eval(), torch.randn(2, 8)
     whole = generator.full_image(z)
     for region in range(4):
         torch.testing.assert_close(psi(whole, region, 2), generator(z, region))
 
 
 def test_generator_is_told_the_region() -> None:
-    generator, z = Generator(SMALL).eval(), torch.randn(2, 8)
+    generator, z = PaperGenerator(SMALL).eval(), torch.randn(2, 8)
     assert not torch.allclose(generator(z, 0), generator(z, 1))
 
 
@@ -47,7 +48,7 @@ def test_full_discriminator_judges_full_images() -> None:
 
 
 def test_each_region_keeps_its_own_running_statistics() -> None:
-    generator = Generator(SMALL).train()
+    generator = PaperGenerator(SMALL).train()
     statistics = dict(generator.named_buffers())["norms.0.running_mean"]
     before = statistics.clone()
     generator(torch.randn(4, 8), 2)
@@ -58,7 +59,7 @@ def test_each_region_keeps_its_own_running_statistics() -> None:
 def test_full_setting_of_the_paper_saves_what_it_claims_over_dcgan() -> None:
     with torch.device("meta"):
         config = PaperConfig(128, 3, 100, 16, 64, 64, 16)
-        networks = [Generator(config), RegionDiscriminator(config), FullDiscriminator(config)]
+        networks = [PaperGenerator(config), RegionDiscriminator(config), FullDiscriminator(config)]
     parameters = sum(weight.numel() for network in networks for weight in network.parameters())
     dcgan_at_128 = 24.0e6
     assert parameters <= 0.31 * dcgan_at_128

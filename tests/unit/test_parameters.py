@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import UserError
-from components.parameters import (
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.parameters import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,

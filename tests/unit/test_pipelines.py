@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
-from components.errors import UserError
-from fabgan.pipeline import NAMES
-from pipeline.cluster import here
-from pipeline.compile import PIPELINES, compile_pipelines, images_of, pipelines
-from pipeline.form import chosen
-from pipeline.local import shown_folder
-from pipeline.sweeping import plan, trainings
+from fabgan.commands.pipeline import NAMES
+from fabgan.components.core.errors import UserError
+from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines, images_of, pipelines
+from fabgan.pipeline.commands.form import chosen
+from fabgan.pipeline.commands.local import shown_folder
+from fabgan.pipeline.definitions.cluster import place_locally
+from fabgan.pipeline.pod.sweeping import plan, trainings
 from tests.conftest import ROOT
 
 IMAGE = "registry.fab.local/fabgan@sha256:" + "0" * 64
@@ -191,7 +191,7 @@ def test_a_sweep_whose_gpus_cannot_train_together_is_refused(variants: list[str]
 
 
 def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
-    pipeline = pipelines(IMAGE, PARAMS, here)["sweep"]
+    pipeline = pipelines(IMAGE, PARAMS, place_locally)["sweep"]
     form = chosen(pipeline, {"seeds": "[4, 5]", "total_images": "64"})
     assert form["seeds"] == [4, 5]
     assert form["total_images"] == 64
@@ -201,12 +201,12 @@ def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
     with pytest.raises(UserError, match="seed: fabgan-sweep asks for no such thing"):
         chosen(pipeline, {"seed": "4"})
     with pytest.raises(UserError, match="destination: fabgan-augmentation needs a value"):
-        chosen(pipelines(IMAGE, PARAMS, here)["augmentation"], {})
+        chosen(pipelines(IMAGE, PARAMS, place_locally)["augmentation"], {})
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_documentation_shows_the_form_as_it_is(name: str) -> None:
     text = (ROOT / "docs" / "kubeflow.md").read_text()
-    for field, spec in pipelines(IMAGE, PARAMS, here)[name].component_spec.inputs.items():
+    for field, spec in pipelines(IMAGE, PARAMS, place_locally)[name].component_spec.inputs.items():
         default = "" if spec.default in (None, "") else f"`{spec.default}`"
         assert f"| `{field}` | {default} | {' '.join(spec.description.split())} |" in text, field

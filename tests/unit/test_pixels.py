@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.pixels import THUMBNAIL_PX, shrunk, thumbnails
+from fabgan.model.pixels import THUMBNAIL_PX, shrunk, thumbnails
 
 
 def test_large_images_are_averaged_and_small_ones_kept() -> None:

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.objective import GeneratorLoss
-from model.paper import PaperConfig
-from model.streams import random_stream
-from model.training import AdamConfig, StepKind, Training
+from fabgan.model.optimization import AdamConfig, GradientMode
+from fabgan.model.paper.config import PaperConfig
+from fabgan.model.paper.objective import GeneratorLoss
+from fabgan.model.paper.training import PaperTraining
+from fabgan.model.streams import random_stream
 
 CONFIG = PaperConfig(
     image_size_px=64,
@@ -20,8 +21,8 @@ CONFIG = PaperConfig(
 )
 
 
-def training(step_kind: StepKind, loss: GeneratorLoss = "non_saturating") -> Training:
-    trained = Training(CONFIG, AdamConfig(1e-3, 0.5, 0.999), loss, seed=3, step_kind=step_kind)
+def training(gradient_mode: GradientMode, loss: GeneratorLoss = "non_saturating") -> PaperTraining:
+    trained = PaperTraining(CONFIG, AdamConfig(1e-3, 0.5, 0.999), loss, seed=3, gradient_mode=gradient_mode)
     for network in trained.networks.values():
         network.double()
     return trained
@@ -33,7 +34,7 @@ def batch(index: int = 0) -> tuple[Tensor, Tensor]:
     return x.double(), torch.randn(4, 8, generator=stream).double()
 
 
-def gradients_of_each_update(trained: Training) -> dict[str, Tensor]:
+def gradients_of_each_update(trained: PaperTraining) -> dict[str, Tensor]:
     """Fill the returned dict with the gradients that the optimizers are given."""
     seen: dict[str, Tensor] = {}
 
@@ -84,8 +85,8 @@ def test_running_statistics_move_once_a_step() -> None:
 
 
 def test_region_wise_step_holds_the_graph_of_one_region() -> None:
-    def most_saved(step_kind: StepKind) -> int:
-        trained, held, most = training(step_kind), 0, 0
+    def most_saved(gradient_mode: GradientMode) -> int:
+        trained, held, most = training(gradient_mode), 0, 0
 
         class Saved:
             def __init__(self, tensor: Tensor) -> None:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.regions import phi, psi
+from fabgan.model.regions import phi, psi
 
 
 @given(

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from components.images import Pixels
-from components.renderer import (
+from fabgan.components.core.images import Pixels
+from fabgan.components.ingest.renderer import (
     DEFECT_KINDS,
     GOOD,
     Ball,

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components.renderer import render_frame
-from components.renderer.layout import body_of, draw_pose
-from components.renderer.noise import stream
-from components.renderer.products import PATTERNS, draw_product, populate
+from fabgan.components.ingest.renderer import render_frame
+from fabgan.components.ingest.renderer.layout import body_of, draw_pose
+from fabgan.components.ingest.renderer.noise import stream
+from fabgan.components.ingest.renderer.products import PATTERNS, draw_product, populate
 from tests.frames import inside, small
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import UserError
-from components.resumable import Record, map_resumably, resumable_folder
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.resumable import Record, map_resumably, resumable_folder
 
 MARKER = "finished.json"
 ITEMS = [(str(number), number) for number in range(6)]

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from model.regions import Window
-from model.seamless import SeamlessConfig, SeamlessGenerator
-from model.seamless_judges import FullJudge, RegionJudge, draw_windows
-from model.seamless_layers import NOISES, CellNoise
-from model.seamless_recipe import SeamlessRecipe
-from model.seamless_training import SeamlessTraining
-from model.streams import random_stream
-from model.training import StepKind
+from fabgan.model.optimization import GradientMode
+from fabgan.model.regions import Window
+from fabgan.model.seamless.config import SeamlessConfig
+from fabgan.model.seamless.discriminators import FullDiscriminator, RegionDiscriminator, draw_windows
+from fabgan.model.seamless.generator import SeamlessGenerator
+from fabgan.model.seamless.layers import NOISES, CellNoise
+from fabgan.model.seamless.recipe import SeamlessRecipe
+from fabgan.model.seamless.training import SeamlessTraining
+from fabgan.model.streams import random_stream
 
 CONFIG = SeamlessConfig(
     image_size_px=256,
@@ -27,7 +28,7 @@ CONFIG = SeamlessConfig(
     feature_cap=8,
 )
 LABELLED = replace(CONFIG, kinds=4, classes=3)
-RECIPE = SeamlessRecipe(total_steps=10, slope_every_steps=2)
+RECIPE = SeamlessRecipe(total_steps=10, r1_interval=2)
 
 
 @pytest.fixture
@@ -56,9 +57,9 @@ def kinds_of(config: SeamlessConfig) -> Tensor:
 
 
 def training(
-    step_kind: StepKind = "region_wise", images_at_once: int = 1, config: SeamlessConfig = CONFIG
+    gradient_mode: GradientMode = "region_wise", images_at_once: int = 1, config: SeamlessConfig = CONFIG
 ) -> SeamlessTraining:
-    return SeamlessTraining(config, RECIPE, 3, step_kind, images_at_once)
+    return SeamlessTraining(config, RECIPE, 3, gradient_mode, images_at_once)
 
 
 def weights(trained: SeamlessTraining) -> dict[str, Tensor]:
@@ -177,8 +178,8 @@ def test_running_statistics_move_once_with_images_and_once_with_twins() -> None:
 
 def test_learning_rates_stay_and_then_fall_to_the_last() -> None:
     assert RECIPE.rate(1) == RECIPE.rate(6) == 1
-    assert RECIPE.rate(8) == pytest.approx((1 + RECIPE.last_rate) / 2)
-    assert RECIPE.rate(10) == RECIPE.rate(11) == pytest.approx(RECIPE.last_rate)
+    assert RECIPE.rate(8) == pytest.approx((1 + RECIPE.final_lr_fraction) / 2)
+    assert RECIPE.rate(10) == RECIPE.rate(11) == pytest.approx(RECIPE.final_lr_fraction)
     trained = training()
     trained.step(photographs(), 8, random_stream("step"))
     assert trained.optimizers["G"].param_groups[0]["lr"] == pytest.approx(RECIPE.rate(8) * RECIPE.learning_rate)
@@ -202,7 +203,7 @@ def test_bfloat16_step_is_close_to_the_float32_one() -> None:
 def test_where_a_window_is_said_to_lie_changes_the_verdict_after_training() -> None:
     """Real windows are bright at the top left and dark at the bottom right, generated ones the other way round."""
     torch.manual_seed(0)
-    judge = RegionJudge(replace(CONFIG, image_size_px=128))
+    judge = RegionDiscriminator(replace(CONFIG, image_size_px=128))
     optimizer = RECIPE.adam(judge, 2e-3)
     bright, dark = torch.ones(4, 3, 64, 64), -torch.ones(4, 3, 64, 64)
     here, there = Window(0, 0, 64), Window(64, 64, 64)
@@ -281,5 +282,5 @@ def test_tiles_outside_the_grid_are_refused() -> None:
 def test_networks_for_1024_px_have_at_most_eight_million_parameters() -> None:
     config = SeamlessConfig(1024, 3, 64, 8, 16, 8, 128)
     with torch.device("meta"):
-        networks = SeamlessGenerator(config), RegionJudge(config), FullJudge(config)
+        networks = SeamlessGenerator(config), RegionDiscriminator(config), FullDiscriminator(config)
     assert sum(weight.numel() for network in networks for weight in network.parameters()) <= 8_000_000

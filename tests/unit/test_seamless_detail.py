@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from model.energy import image_energy
-from model.pixels import shrunk, to_float
-from model.seamless_recipe import SeamlessRecipe
-from model.seamless_training import SeamlessTraining
-from model.streams import random_stream
-from model.training import StepKind
+from fabgan.model.optimization import GradientMode
+from fabgan.model.pixels import shrunk, to_float
+from fabgan.model.seamless.energy import image_energy
+from fabgan.model.seamless.recipe import SeamlessRecipe
+from fabgan.model.seamless.training import SeamlessTraining
+from fabgan.model.streams import random_stream
 from tests.unit.test_seamless import CONFIG, generator, latents, photographs, training
 
 
@@ -36,8 +36,8 @@ def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
     assert 0 < added < trunk.coarse_BCHW.std()
 
 
-@pytest.mark.parametrize("step_kind", ["joint", "region_wise"])
-def test_twins_carry_no_graph(monkeypatch: pytest.MonkeyPatch, step_kind: StepKind) -> None:
+@pytest.mark.parametrize("gradient_mode", ["joint", "region_wise"])
+def test_twins_carry_no_graph(monkeypatch: pytest.MonkeyPatch, gradient_mode: GradientMode) -> None:
     """Else detail, whose levels twins pass too, would learn twice as fast as the trunk."""
     seen = []
 
@@ -45,14 +45,14 @@ def test_twins_carry_no_graph(monkeypatch: pytest.MonkeyPatch, step_kind: StepKi
         seen.append((fake_BCHW.requires_grad, twin_BCHW.requires_grad))
         return image_energy(fake_BCHW, twin_BCHW, real_BCHW)
 
-    monkeypatch.setattr("model.seamless_training.image_energy", watched)
-    training(step_kind, images_at_once=4).step(photographs(), 1, random_stream("step"))
+    monkeypatch.setattr("fabgan.model.seamless.training.image_energy", watched)
+    training(gradient_mode, images_at_once=4).step(photographs(), 1, random_stream("step"))
     assert seen == 3 * [(True, False)]
 
 
 def test_detail_is_learned_from_windows_though_no_judge_knows_it() -> None:
     """Stripes of one pixel, which the coarse image does not show."""
-    recipe = SeamlessRecipe(total_steps=60, learning_rate=1e-2, judge_learning_rate=1e-12)
+    recipe = SeamlessRecipe(total_steps=60, learning_rate=1e-2, discriminator_learning_rate=1e-12)
     trained = SeamlessTraining(CONFIG, recipe, 1, "joint")
     x = torch.full((4, 3, 256, 256), 100, dtype=torch.uint8)
     x[..., ::2] = 150

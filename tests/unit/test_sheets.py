@@ -2,7 +2,7 @@
 
 import torch
 
-from components.sheets import GAP_PX, SHOWN_PX, image_grid, of_full_rows, with_corners
+from fabgan.components.artifacts.sheets import GAP_PX, SHOWN_PX, image_grid, of_full_rows, with_corners
 
 
 def test_small_images_are_enlarged_and_large_ones_shrunk() -> None:

@@ -1,8 +1,9 @@
 import torch
 
-from model.paper import PaperConfig
-from model.streams import random_stream
-from model.training import AdamConfig, Training
+from fabgan.model.optimization import AdamConfig
+from fabgan.model.paper.config import PaperConfig
+from fabgan.model.paper.training import PaperTraining
+from fabgan.model.streams import random_stream
 
 CONFIG = PaperConfig(
     image_size_px=32,
@@ -15,8 +16,8 @@ CONFIG = PaperConfig(
 )
 
 
-def training() -> Training:
-    return Training(CONFIG, AdamConfig(1e-3, 0.5, 0.999), "non_saturating", seed=3)
+def training() -> PaperTraining:
+    return PaperTraining(CONFIG, AdamConfig(1e-3, 0.5, 0.999), "non_saturating", seed=3)
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,7 +25,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(4, 3, 32, 32, generator=stream) * 2 - 1, torch.randn(4, 8, generator=stream)
 
 
-def weights(trained: Training) -> dict[str, torch.Tensor]:
+def weights(trained: PaperTraining) -> dict[str, torch.Tensor]:
     return {
         f"{name}.{key}": weight.detach().clone()
         for name, network in trained.networks.items()

@@ -1,0 +1,1 @@
+"""The files by which steps meet: manifests, packages, generators, verdicts, sheets of samples."""

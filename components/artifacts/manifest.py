@@ -1,0 +1,165 @@
+"""The manifest: what a folder of images holds, where each image came from, and what could not be used and why.
+
+`manifest.json` lies in the folder that it describes; its paths are relative to that folder.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from ..core.errors import UserError
+from ..core.files import read_json, sha256_of_file, write_json
+from ..core.parameters import parameters, parse
+
+FILE_NAME = "manifest.json"
+Split = Literal["train", "held_out"]
+T = TypeVar("T")
+LEAST_OF_A_SPLIT = 2
+
+
+@parameters
+class Frame:
+    """One verified photograph or rendered frame, its bytes as they came."""
+
+    name: str
+    """Unique in the manifest; derived files are called after it."""
+    file: str
+    source: str
+    """Where it came from: a path below the source, or `rendered:SEED/INDEX`."""
+    sha256: str
+    size_bytes: int
+    width_px: int
+    height_px: int
+    mode: str
+    """Pillow's mode of the file: L, RGB, I;16, ..."""
+    label: str | None
+    lot: str
+    """Frames of one lot resemble each other: a lot lies wholly in one split."""
+    product: str
+    """Empty where nothing tells it; every product of at least two lots lies in both splits."""
+    split: Split
+
+
+@parameters
+class Package:
+    """One package, cut out of its frame, straightened and resized."""
+
+    name: str
+    source: str
+    source_sha256: str
+    label: str | None
+    lot: str
+    split: Split
+    outline_px: list[tuple[float, float]]
+    """Corners of the package in the frame's pixels, clockwise."""
+    angle_deg: float
+    crop_px: float
+    """Side of the square crop in the frame's pixels."""
+    files: dict[str, str]
+    """Side in pixels of the resized image -> its file."""
+    scales: dict[str, float]
+    """The same sides -> pixels of the resized image per pixel of the frame."""
+    sha256: dict[str, str]
+    """The same sides -> digest of the file."""
+
+
+@parameters
+class Quarantined:
+    """Something that could not be used."""
+
+    source: str
+    reason: str
+
+
+@parameters
+class FrameManifest:
+    """What `ingest` writes."""
+
+    source: str
+    """`ingest.source`: where the images came from."""
+    revision: str
+    """What pinned them there: a commit, or a digest; empty for a folder."""
+    images: list[Frame]
+    quarantined: list[Quarantined]
+
+
+@parameters
+class PackageManifest:
+    """What `crop_resize` writes."""
+
+    sizes_px: list[int]
+    channels: int
+    images: list[Package]
+    quarantined: list[Quarantined]
+
+
+@parameters
+class GeneratedImage:
+    """One image that a generator made."""
+
+    file: str
+    index: int
+    sha256: str
+
+
+@parameters
+class GeneratedManifest:
+    """What `augment` writes."""
+
+    model: str
+    weights_sha256: str
+    image_size_px: int
+    channels: int
+    seed: int
+    label: str
+    """The class of all images; empty for all classes."""
+    first: int
+    """Index of the first image."""
+    count: int
+    images: list[GeneratedImage]
+
+
+def write_manifest(folder: Path, manifest: FrameManifest | PackageManifest | GeneratedManifest) -> None:
+    """Write `manifest.json` into `folder`."""
+    write_json(folder / FILE_NAME, asdict(manifest))
+
+
+def read_manifest(folder: Path, cls: type[T]) -> T:
+    """Read `manifest.json` from `folder` as a `cls`; one that is missing or of another step is a UserError."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise UserError(f"{path}: missing; run the step that writes this folder first")
+    return parse(cls, read_json(path), str(path))
+
+
+def manifest_digest(folder: Path) -> str:
+    """Return the data set's digest: the manifest names every image by its SHA-256, so its own covers them all."""
+    return sha256_of_file(folder / FILE_NAME)
+
+
+def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_share: float) -> None:
+    """Raise a UserError where more than `max_share` of the images was quarantined, or nothing is left."""
+    total = used + len(quarantined)
+    if used and len(quarantined) <= max_share * total:
+        return
+    shown = "; ".join(f"{item.source}: {item.reason}" for item in quarantined[:3])
+    more = f"; and {len(quarantined) - 3} more" if len(quarantined) > 3 else ""
+    raise UserError(
+        f"{step}: {len(quarantined)} of {total} images cannot be used, "
+        f"more than {step}.max_quarantined_share = {max_share} allows: {shown}{more}"
+    )
+
+
+def check_splits(step: str, images: Sequence[Frame | Package]) -> None:
+    """Raise a UserError where fewer than two images are left to learn from, or to judge by."""
+    count = Counter(image.split for image in images)
+    if min(count["train"], count["held_out"]) >= LEAST_OF_A_SPLIT:
+        return
+    lots = len({image.lot for image in images})
+    raise UserError(
+        f"{step}: {count['train']} images to train with and {count['held_out']} held out, of {lots} lot(s): both need "
+        f"at least {LEAST_OF_A_SPLIT}. Whole lots are held out, but never a product's last; see ingest.lot_pattern and "
+        "ingest.held_out_share"
+    )

@@ -1,0 +1,96 @@
+"""Packages as tensors: what `crop_resize` wrote, verified as it is read.
+
+Dimensions: N images, C channels, H W pixels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.errors import UserError
+from ..core.images import UnusableImageError, read_image
+from .manifest import Package, PackageManifest, Split, read_manifest
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The packages of a folder at one size, in the manifest's order; iterating reads them one by one."""
+
+    folder: Path
+    size_px: int
+    listed: list[Package]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield images, C x H x W uint8; one that differs from the manifest is a UserError."""
+        return (_load(self.folder, package, str(self.size_px)) for package in self.listed)
+
+    def chosen(self, places: list[int]) -> "Packages":
+        """Return the packages at these places of the list."""
+        return Packages(self.folder, self.size_px, [self.listed[place] for place in places])
+
+
+def open_packages(folder: Path, size_px: int, split: Split | None = None) -> Packages:
+    """Return the packages of one split, or of both; a size that was not made, or an empty split, is a UserError."""
+    manifest = read_manifest(folder, PackageManifest)
+    if size_px not in manifest.sizes_px:
+        made = ", ".join(str(size) for size in manifest.sizes_px)
+        raise UserError(f"{folder}: no images of {size_px} px; crop_resize.sizes_px made {made}")
+    listed = [package for package in manifest.images if split in (None, package.split)]
+    if not listed:
+        raise UserError(f"{folder}: no {split} images; see ingest.held_out_share and the number of lots")
+    return Packages(folder, size_px, listed)
+
+
+def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Tensor:
+    """Return the packages that `open_packages` names, all in memory: N x C x H x W, uint8."""
+    packages = open_packages(folder, size_px, split)
+    channels = read_manifest(folder, PackageManifest).channels
+    x_NCHW = torch.empty(len(packages.listed), channels, size_px, size_px, dtype=torch.uint8)
+    for x_CHW, image_CHW in zip(x_NCHW, packages, strict=True):
+        x_CHW.copy_(image_CHW)
+    return x_NCHW
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which class each of some images belongs to."""
+
+    names: list[str]
+    """In alphabetical order."""
+    numbers_N: Tensor
+    """Places in `names`, int64."""
+
+    @property
+    def shares(self) -> list[float]:
+        """How often each class occurs."""
+        counts = torch.bincount(self.numbers_N, minlength=len(self.names))
+        return [int(count) / len(self.numbers_N) for count in counts]
+
+
+def load_labels(folder: Path, split: Split) -> Labels:
+    """Return the class labels of one split, in the manifest's order.
+
+    Raises UserError where an image has no label, or all have the same.
+    """
+    packages = [package for package in read_manifest(folder, PackageManifest).images if package.split == split]
+    found = [package.label for package in packages if package.label is not None]
+    names = sorted(set(found))
+    if len(found) < len(packages) or len(names) < 2:
+        raise UserError(
+            f"{folder}: {len(packages) - len(found)} of {len(packages)} {split} images have no label, and the others "
+            f"are of {len(names)} class(es): labels need every image labelled, and two classes; see ingest.labels_file"
+        )
+    return Labels(names, torch.tensor([names.index(label) for label in found]))
+
+
+def _load(folder: Path, package: Package, size: str) -> Tensor:
+    path = folder / package.files[size]
+    try:
+        pixels = read_image(path, package.sha256[size])
+    except (UnusableImageError, OSError) as error:
+        raise UserError(f"{path}: {error}; run crop_resize again") from error
+    return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()

@@ -1,0 +1,1 @@
+"""The augment step: a registered generator makes images for a training set."""

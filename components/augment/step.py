@@ -1,0 +1,100 @@
+"""The augment step: a registered generator is pulled and makes images for a training set.
+
+Image i depends on the weights, the seed and i alone: the same command gives the same images, and a larger count
+begins with the images of a smaller one. So several computers can share the work: each makes a shard, the images from
+`first` on, and puts it into a bucket. Only the registry is needed, no data set and no pipeline.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ..artifacts.generator import Generator, generate, load_card, load_generator
+from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, write_manifest
+from ..core.errors import UserError
+from ..core.files import read_json, sha256_of_file
+from ..core.images import Pixels, write_png
+from ..core.parameters import digest
+from ..core.progress import Progress
+from ..core.provenance import code_of
+from ..core.resumable import resumable_folder
+from ..services.storage import SCHEME
+from ..services.tracking.registry import Registry
+from .parameters import AugmentParameters
+from .shards import file_name, put_shard
+
+
+def run(params: AugmentParameters, output: str) -> dict[str, float]:
+    """Fill `output`, a folder or `s3://bucket/prefix`, with PNG images and a manifest of model, seed and digests.
+
+    Running it again goes on where it stopped, or finds all done. Raises UserError for a model that is not there,
+    or an output that holds something else.
+    """
+    registry = Registry()
+    version = registry.resolve(params.model)
+    with tempfile.TemporaryDirectory() as folder:
+        registry.pull(version, Path(folder))
+        card, generator = load_card(Path(folder)), load_generator(Path(folder))
+    label = _number_of(params.label, card.get("classes", []))
+    wanted = GeneratedManifest(
+        model=version.uri,
+        weights_sha256=card["weights_sha256"],
+        image_size_px=generator.config.image_size_px,
+        channels=generator.config.channels,
+        seed=params.seed,
+        label=params.label,
+        first=params.first,
+        count=params.count,
+        images=[],
+    )
+    if output.startswith(SCHEME):
+        put_shard(output, wanted, lambda first: _images(generator, wanted, label, first))
+    else:
+        _fill_folder(Path(output), wanted, _images(generator, wanted, label, params.first))
+    return {"images": params.count, "version": version.number}
+
+
+def _number_of(label: str, classes: list[str]) -> int | None:
+    if not label:
+        return None
+    if label not in classes:
+        known = ", ".join(classes) or "none: it was trained without labels"
+        raise UserError(f"label: {label!r} is not a class of this generator (known: {known})")
+    return classes.index(label)
+
+
+def _images(generator: Generator, wanted: GeneratedManifest, label: int | None, first: int) -> Iterator[Pixels]:
+    """Yield the images of a manifest from one on, H x W or H x W x 3."""
+    count = wanted.first + wanted.count - first
+    for image in generate(generator, count, wanted.seed, label, first):
+        yield image.permute(1, 2, 0).squeeze(2).numpy()
+
+
+def _fill_folder(output: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> None:
+    request = {key: value for key, value in asdict(wanted).items() if key != "images"}
+    if not _is_done(output, request):
+        with resumable_folder(output, digest([request, code_of("augment")]), FILE_NAME) as partial:
+            write_manifest(partial, replace(wanted, images=_write_images(partial, wanted, images)))
+
+
+def _is_done(output: Path, request: dict[str, object]) -> bool:
+    """Say whether `output` holds what is asked for; refuse to replace anything else."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return False
+    manifest = read_json(output / FILE_NAME) if (output / FILE_NAME).is_file() else {}
+    if isinstance(manifest, dict) and all(manifest.get(key) == value for key, value in request.items()):
+        return True
+    raise UserError(f"{output}: holds something else already; nothing was touched, choose another folder")
+
+
+def _write_images(folder: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> list[GeneratedImage]:
+    progress = Progress("augment", wanted.count, "images")
+    written = []
+    for index, pixels in enumerate(images, wanted.first):
+        path = folder / file_name(index)
+        if not path.is_file():
+            write_png(path, pixels)
+        written.append(GeneratedImage(path.name, index, sha256_of_file(path)))
+        progress.advance(1)
+    return written

@@ -1,0 +1,1 @@
+"""What every component stands on: errors, files, images, parameters, progress, parallel and resumable work."""

@@ -1,0 +1,109 @@
+"""Parameters: one section of `params.yaml` a step, loaded once into frozen, typed dataclasses.
+
+A value that is unknown, missing, of the wrong type or impossible is refused with the dotted name of its key.
+Two habits of the tools around us are undone here: Kubeflow turns whole numbers inside dicts into floats
+(7 arrives as 7.0), and PyYAML reads `2e-4` as a string.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints
+
+import yaml
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from .errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def parameters(cls: type[T]) -> type[T]:
+    """Make a frozen dataclass that refuses unknown keys, wrong types and impossible values."""
+    return cast("type[T]", pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls))
+
+
+def _whole_number(least: int, words: str) -> BeforeValidator:
+    def check(value: object) -> int:
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
+        if not whole or int(value) < least:  # type: ignore[call-overload]
+            raise ValueError(f"expected {words}")
+        return int(value)  # type: ignore[call-overload,no-any-return]
+
+    return BeforeValidator(check)
+
+
+def _number(allowed: Callable[[float], bool], words: str) -> BeforeValidator:
+    def check(value: object) -> float:
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            number = math.nan
+        if not (math.isfinite(number) and allowed(number)):
+            raise ValueError(f"expected {words}")
+        return number
+
+    return BeforeValidator(check)
+
+
+PositiveInt = Annotated[int, _whole_number(1, "a positive int")]
+NonNegativeInt = Annotated[int, _whole_number(0, "an int of 0 or more")]
+PositiveFloat = Annotated[float, _number(lambda x: x > 0, "a positive number")]
+NonNegativeFloat = Annotated[float, _number(lambda x: x >= 0, "a number of 0 or more")]
+Share = Annotated[float, _number(lambda x: 0 <= x <= 1, "a share between 0 and 1")]
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a mapping of keys to values")
+    return content
+
+
+def parse(cls: type[T], content: object, where: str, prefix: str = "") -> T:
+    """Return `content` as a `cls`, or raise a UserError that names `where` and every bad key.
+
+    `where` is the file and `prefix` the dotted name of the mapping inside it.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(content)
+    except ValidationError as error:
+        lines = (_explain(cls, detail, prefix) for detail in error.errors())
+        raise UserError(f"{where}: {'; '.join(lines)}") from error
+
+
+def _explain(cls: type, detail: Any, prefix: str) -> str:
+    key = ".".join(str(part) for part in (*filter(None, [prefix]), *detail["loc"]))
+    if detail["type"] == "missing":
+        return f"{key}: missing"
+    if detail["type"] == "unexpected_keyword_argument":
+        known = ", ".join(field.name for field in fields(_section(cls, detail["loc"][:-1])))
+        return f"{key}: unknown key (known here: {known})"
+    reason = detail["msg"].removeprefix("Value error, ")
+    reason = reason[0].lower() + reason[1:]
+    if isinstance(detail["input"], Mapping) or not detail["loc"]:
+        return f"{key}: {reason}" if key else reason
+    return f"{key}: {reason}, got {detail['input']!r}"
+
+
+def _section(cls: Any, path: tuple[str | int, ...]) -> Any:
+    """Return the dataclass that is found along a path of keys, and of places in lists and dicts, below `cls`."""
+    for part in path:
+        cls = get_type_hints(cls)[str(part)] if is_dataclass(cls) else get_args(cls)[-1]
+    return cls
+
+
+def digest(content: object) -> str:
+    """Return the SHA-256 of a JSON-like value, the same for the same value whatever its key order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""Which code is running: the git commit for tags and runs, and the code that decides a step's result.
+
+`code_of(step)` is the one notion of "the code of a step". DVC, checkpoints, unfinished folders and the local runner of
+Kubeflow pipelines all use it.
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from .parameters import digest
+
+PACKAGE = Path(__file__).absolute().parents[2]
+"""The folder `fabgan`: not resolved, since parts of it may be links to other folders of the checkout."""
+CHECKOUT = PACKAGE.parent
+
+
+def git_commit() -> str:
+    """Return the commit of this code, with `+changes` where its files differ from it.
+
+    Outside git it is what FABGAN_GIT_COMMIT says, as the container image sets it, or `unknown`.
+    """
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return os.environ.get("FABGAN_GIT_COMMIT") or "unknown"
+    changes = _git("status", "--porcelain", "--", "model", "components", "fabgan", "pipeline")
+    return f"{commit}+changes" if changes else commit
+
+
+def _git(*arguments: str) -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    command = [git, "-C", str(CHECKOUT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout.strip()
+
+
+def code_of(step: str) -> str:
+    """Return the SHA-256 of the code that decides a step's result.
+
+    That is the step's module and every module of fabgan that it imports, directly or not, without comments and
+    docstrings. Work that other code began is not resumed: the result would mix versions.
+    """
+    modules = modules_of(f"fabgan.components.{step}.step")
+    return digest({module: _without_comments(_file(module).read_bytes()) for module in modules})
+
+
+def modules_of(module: str) -> list[str]:
+    """Return a module of fabgan and all those of fabgan that it imports, directly or not, sorted."""
+    found, waiting = set[str](), {module}
+    while waiting:
+        found |= waiting
+        waiting = {imported for one in waiting for imported in _imported(one)} - found
+    return sorted(found)
+
+
+def _file(module: str) -> Path:
+    """Return the file of a module: of a package, its __init__.py."""
+    place = PACKAGE.joinpath(*module.split(".")[1:])
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+def _imported(module: str) -> Iterator[str]:
+    """Yield the modules of fabgan that a module imports anywhere in it, and the packages that hold it."""
+    yield from _packages(module)
+    package = module if _file(module).name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(_file(module).read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (name for alias in node.names for name in _known(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield from (name for alias in node.names for name in _known(base, alias.name))
+
+
+def _packages(module: str) -> list[str]:
+    """Return the packages that hold a module, but for `fabgan` itself, which only hands names on."""
+    parts = module.split(".")
+    return [".".join(parts[:length]) for length in range(2, len(parts))]
+
+
+def _known(base: str, name: str = "") -> list[str]:
+    """Return `base` and `base.name` where they are modules of fabgan; a name may also be a function of `base`."""
+    candidates = [base, f"{base}.{name}"] if name else [base]
+    return [one for one in candidates if one.split(".")[0] == "fabgan" and _file(one).is_file()]
+
+
+@cache
+def _without_comments(source: bytes) -> str:
+    """Return the syntax tree of a module's source as text, without comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [one for one in body if not _is_docstring(one)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    """Say whether a statement is a bare string: a docstring, or one below an attribute. It has no effect."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

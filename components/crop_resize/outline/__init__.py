@@ -1,0 +1,10 @@
+"""Where the package lies in a photograph, and the upright square crop of it.
+
+Pixel centres are at integer coordinates: the frame covers [-0.5, width - 0.5] x [-0.5, height - 0.5], x to the
+right and y down. "Clockwise" and angles are as seen on the screen.
+"""
+
+from .find import OutlineNotFoundError, find_outline
+from .geometry import Outline, crop_corners, iou, straighten
+
+__all__ = ["Outline", "OutlineNotFoundError", "crop_corners", "find_outline", "iou", "straighten"]

@@ -1,0 +1,128 @@
+"""Find the one package in a photograph.
+
+First roughly: what differs from the background is one compact thing. Then precisely: each side is the straight
+line across which the colour changes most. All of it on a reduced copy of the frame; distances there are "cells".
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.images import Pixels
+from .background import foreground_residual
+from .flanks import leave_out_flanks
+from .geometry import Outline, Points, outline_from_corners
+from .sides import refine_sides
+
+WORK_SIZE_CELLS = 1000
+"""The most that the reduced copy's longer side has: sides are found to a small part of a cell."""
+MIN_FRAME_SHARE = 0.005
+MIN_SIDE_SHARE = 0.03
+"""Of the frame's shorter side: hairs and the edges of trays are thinner."""
+MIN_RECTANGULARITY = 0.85
+RIVAL_SHARE = 0.4
+DECIMALS = 2
+"""Of corners in pixels: libraries compute the last bits otherwise on another machine, and the crop must not show it."""
+
+Map = NDArray[np.float32]
+Mask = NDArray[np.uint8]
+
+
+class OutlineNotFoundError(Exception):
+    """No outline to crop by; the message is the reason, in words for the manifest's quarantine list."""
+
+
+def find_outline(image: Pixels) -> Outline:
+    """Return the outline of the package in a photograph, uint8, H x W or H x W x 3 (RGB).
+
+    Raises OutlineNotFoundError, with the reason, unless exactly one package lies wholly in the frame.
+    """
+    if min(image.shape[:2]) < 32:
+        raise OutlineNotFoundError("the photograph is less than 32 pixels wide or high")
+    work, scale = _reduce(image)
+    residual = foreground_residual(work)
+    corners = refine_sides(residual, _rough_corners(residual))
+    _refuse_outside(corners, residual.shape)
+    corners = leave_out_flanks(residual, corners)
+    # The centre of cell 0 is that of a block of `scale` pixels.
+    return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
+
+
+def _reduce(image: Pixels) -> tuple[Pixels, Points]:
+    """Return the reduced copy and how many pixels a cell has along x and y."""
+    height, width = image.shape[:2]
+    # Whole factors are many times faster to average over.
+    factor = math.ceil(max(height, width) / WORK_SIZE_CELLS)
+    size = (round(width / factor), round(height / factor))
+    work = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(work, np.uint8), np.array([width / size[0], height / size[1]])
+
+
+def _rough_corners(residual: Map) -> Points:
+    """Return four clockwise corners around the only large thing that is not background."""
+    distance = np.asarray(cv2.GaussianBlur(np.linalg.norm(residual, axis=2), (0, 0), 1.5), np.float32)
+    mask = _close((distance > _threshold(distance)).astype(np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    if count < 2 or areas.max() < MIN_FRAME_SHARE * mask.size:
+        raise OutlineNotFoundError("no package found: nothing large enough differs from the background")
+    order = np.argsort(areas)[::-1] + 1
+    component = (labels == order[0]).astype(np.uint8)
+    corners, rectangularity = _rectangle(component)
+    if np.hypot(*(corners[1:3] - corners[:2]).T).min() < MIN_SIDE_SHARE * min(mask.shape):
+        raise OutlineNotFoundError("no package found: what differs from the background is too thin")
+    if rectangularity < MIN_RECTANGULARITY:
+        _refuse_cut(component)
+        raise OutlineNotFoundError("no package found: what differs from the background is no rectangle")
+    if count > 2 and areas[order[1] - 1] > RIVAL_SHARE * areas[order[0] - 1]:
+        raise OutlineNotFoundError("more than one thing in the frame could be the package")
+    return corners
+
+
+def _threshold(distance: Map) -> float:
+    """Return the distance from which on a cell is not background."""
+    shown = np.clip(distance * 8, 0, 255).astype(np.uint8)
+    otsu, _ = cv2.threshold(shown, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return max(5.0, float(otsu) / 8 * 0.7)
+
+
+def _close(mask: Mask) -> Mask:
+    """Join balls and lettering with the body around them, and drop specks."""
+    size = max(3, round(0.01 * max(mask.shape)) | 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    padded = cv2.copyMakeBorder(mask, size, size, size, size, cv2.BORDER_REPLICATE)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, kernel)
+    return np.asarray(opened[size:-size, size:-size], np.uint8)
+
+
+def _rectangle(component: Mask) -> tuple[Points, float]:
+    """Return the smallest rectangle around a component, and the share of it that the component's hull fills."""
+    contours, _ = cv2.findContours(component, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.convexHull(np.concatenate(contours))
+    rectangle = cv2.minAreaRect(hull)
+    area = max(math.prod(rectangle[1]), 1.0)
+    corners = np.asarray(cv2.boxPoints(rectangle), np.float64)
+    first, second = corners[1] - corners[0], corners[2] - corners[1]
+    clockwise = first[0] * second[1] - first[1] * second[0] > 0
+    return corners if clockwise else corners[::-1], float(cv2.contourArea(hull)) / area
+
+
+def _refuse_outside(corners: Points, shape: tuple[int, ...]) -> None:
+    """Refuse a package with corners beyond the frame, or with a side that is the frame's border."""
+    height, width = shape[:2]
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    _refuse_borders(left < 1, top < 1, right > width - 2, bottom > height - 2)
+
+
+def _refuse_cut(component: Mask) -> None:
+    """Refuse a component that touches the frame's border."""
+    _refuse_borders(component[:, 0].any(), component[0].any(), component[:, -1].any(), component[-1].any())
+
+
+def _refuse_borders(*cut: bool | np.bool_) -> None:
+    borders = [name for name, is_cut in zip(("left", "top", "right", "bottom"), cut, strict=True) if is_cut]
+    if borders:
+        raise OutlineNotFoundError(f"the package is cut by the frame's {' and '.join(borders)} border")

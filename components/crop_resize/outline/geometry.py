@@ -1,0 +1,144 @@
+"""The geometry of an outline: its sides, the crop around it, and how well two polygons agree.
+
+Coordinates are pixels with pixel centres at integers, x to the right and y down.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.images import Pixels
+
+Point = tuple[float, float]
+Points = NDArray[np.float64]
+
+ROUNDING_PX = 1e-6
+"""A length of 240.0000000001 px is one of 240 px."""
+SQUARE_RATIO = 1.05
+"""A package with sides this much alike counts as square: it is turned by less than 45 degrees, whichever is longer."""
+IOU_BITS = 8
+"""Polygons are rasterised with vertices rounded to 1 / 2**IOU_BITS of a cell."""
+IOU_CELLS = 2048
+"""The longer side of the raster on which two polygons are compared."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A parallelogram around the package's body.
+
+    It is a rectangle where the camera's pixels are square; where a photograph was stretched, a package that lies
+    askew in it is a parallelogram.
+    """
+
+    corners_px: tuple[Point, Point, Point, Point]
+    """(x, y) clockwise; the first is the top left one once the package is turned back by `angle_deg`."""
+
+    @property
+    def angle_deg(self) -> float:
+        """The clockwise turn, in (-45, 45], that maps the image's axes on the package's sides.
+
+        It is the direction of the longer pair of sides, modulo 90 degrees.
+        """
+        right, down = self._sides()
+        x, y = right if self.width_px >= self.height_px else (down[1], -down[0])
+        return 45.0 - (45.0 - math.degrees(math.atan2(y, x))) % 90.0
+
+    @property
+    def width_px(self) -> float:
+        """Length of the sides from the first to the second corner."""
+        return math.hypot(*self._sides()[0])
+
+    @property
+    def height_px(self) -> float:
+        """Length of the sides from the second to the third corner."""
+        return math.hypot(*self._sides()[1])
+
+    def _sides(self) -> tuple[Point, Point]:
+        a, b, c, d = self.corners_px
+        right = ((b[0] - a[0] + c[0] - d[0]) / 2, (b[1] - a[1] + c[1] - d[1]) / 2)
+        down = ((d[0] - a[0] + c[0] - b[0]) / 2, (d[1] - a[1] + c[1] - b[1]) / 2)
+        return right, down
+
+
+def outline_from_corners(corners: Points) -> Outline:
+    """Return the outline with these four corners (4 x 2, clockwise), starting at the top left one."""
+    sides = np.roll(corners, -1, axis=0) - corners
+    # The first side is the one that points most nearly to the right.
+    first = int(np.argmax(sides[:, 0] / np.hypot(sides[:, 0], sides[:, 1])))
+    a, b, c, d = ((float(x), float(y)) for x, y in np.roll(corners, -first, axis=0))
+    return Outline((a, b, c, d))
+
+
+def crop_size_px(outline: Outline, margin_share: float) -> int:
+    """Return the side of the square crop: the longer side and a margin of `margin_share` of it at both ends."""
+    if not 0 <= margin_share < math.inf:
+        raise ValueError(f"margin_share: expected a number of 0 or more, got {margin_share}")
+    side_px = max(outline.width_px, outline.height_px) * (1 + 2 * margin_share)
+    return math.ceil(side_px - ROUNDING_PX)
+
+
+def straighten(image: Pixels, outline: Outline, margin_share: float) -> Pixels:
+    """Return the square crop around a package: upright, centred, its longer sides horizontal if it is not square.
+
+    `image` is uint8, H x W or H x W x 3; so is the crop, of `crop_size_px` a side. The package keeps its size in
+    pixels. What lies outside of the frame repeats the frame's border.
+    """
+    size_px = crop_size_px(outline, margin_share)
+    crop = cv2.warpAffine(
+        image,
+        _frame_from_crop(outline, size_px),
+        (size_px, size_px),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(crop, dtype=np.uint8)
+
+
+def crop_corners(outline: Outline, margin_share: float) -> tuple[Point, Point, Point, Point]:
+    """Return where the corners of the crop's area lie in the frame, from the crop's top left one, clockwise."""
+    size_px = crop_size_px(outline, margin_share)
+    low, high = -0.5, size_px - 0.5
+    square = np.array([(low, low, 1), (high, low, 1), (high, high, 1), (low, high, 1)])
+    a, b, c, d = ((float(x), float(y)) for x, y in square @ _frame_from_crop(outline, size_px).T)
+    return a, b, c, d
+
+
+def _frame_from_crop(outline: Outline, size_px: int) -> NDArray[np.float64]:
+    """Return the 2 x 3 affine map from the crop's pixels to the frame's."""
+    corners = np.array(outline.corners_px)
+    if outline.height_px > SQUARE_RATIO * outline.width_px:
+        corners = np.roll(corners, 1, axis=0)
+    # Least squares over four corners: exact for a parallelogram.
+    right = (corners[1] - corners[0] + corners[2] - corners[3]) / 2
+    down = (corners[3] - corners[0] + corners[2] - corners[1]) / 2
+    linear = np.column_stack([right / np.hypot(*right), down / np.hypot(*down)])
+    middle = (size_px - 1) / 2
+    shift = corners.mean(axis=0) - linear @ (middle, middle)
+    return np.column_stack([linear, shift])
+
+
+def iou(polygon_a_px: object, polygon_b_px: object) -> float:
+    """Return the intersection over union, in [0, 1], of two simple polygons, convex or not.
+
+    Each is a sequence of at least three (x, y). Both are rasterised on a grid of up to 2048 cells that spans the
+    two, whatever their size in pixels, so the figure is good to about 0.001. Without any area it is 0.
+    """
+    polygons = [np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in (polygon_a_px, polygon_b_px)]
+    if any(len(polygon) < 3 for polygon in polygons):
+        raise ValueError("a polygon needs at least three corners")
+    together = np.concatenate(polygons)
+    low = together.min(axis=0)
+    cells = IOU_CELLS / max(float((together.max(axis=0) - low).max()), 1e-9)
+    a, b = (_raster((polygon - low) * cells) for polygon in polygons)
+    union = np.count_nonzero(a | b)
+    return float(np.count_nonzero(a & b) / union) if union else 0.0
+
+
+def _raster(polygon: Points) -> Pixels:
+    filled = np.zeros((IOU_CELLS + 1, IOU_CELLS + 1), np.uint8)
+    vertices = np.round(polygon * 2**IOU_BITS).astype(np.int32)
+    cv2.fillPoly(filled, [vertices], (1,), shift=IOU_BITS)
+    return filled

@@ -1,0 +1,87 @@
+"""The four sides of a package, to a small part of a cell.
+
+Around each rough side the picture is resampled as a strip (P places along the side, D depths from outside to
+inside). Sheared by the right slope, all places of the strip step from background to package at the same depth.
+"""
+
+import cv2
+import numpy as np
+
+from .geometry import Points
+from .strips import Map, inward, meet, places_along, sample_strip
+
+OUTERMOST_SHARE = 0.5
+"""Rows of balls are edges too. The outermost step of at least this share of the strongest one is the side."""
+STEP_SIGMA_CELLS = 1.2
+ROUNDS = ((0.12, 0.25), (0.08, 0.06), (0.03, 0.02))
+"""Of each search: how far from the rough side it looks (share of the shorter side) and how steep a slope."""
+SLOPES = 33
+
+
+def refine_sides(residual: Map, rough: Points) -> Points:
+    """Return the corners (4 x 2, clockwise) of the parallelogram that fits the package's edges.
+
+    `residual` is H x W x C; `rough` holds four clockwise corners that are off by a few percent.
+    """
+    corners = rough
+    for reach_share, max_slope in ROUNDS:
+        corners = _refine_once(residual, corners, reach_share, max_slope)
+    return corners
+
+
+def _refine_once(residual: Map, corners: Points, reach_share: float, max_slope: float) -> Points:
+    lengths = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+    reach = max(4.0, reach_share * float(lengths.min()))
+    sides = [_refine_side(residual, corners[i], corners[(i + 1) % 4], reach, max_slope) for i in range(4)]
+    return _parallelogram(np.array(sides))
+
+
+def _refine_side(residual: Map, start: Points, end: Points, reach: float, max_slope: float) -> Points:
+    """Return two points (2 x 2) on the side near the one from `start` to `end` (clockwise: inside on the right)."""
+    depths = np.arange(-reach, reach + 0.5)
+    strip = sample_strip(residual, start, end, depths)
+    ends = places_along(start, end)[[0, -1]]
+    run = float(np.hypot(*(ends[1] - ends[0])))
+    slope, depth = _best_line(strip, run, max_slope)
+    rises = np.array([-0.5, 0.5]) * slope * run + depths[0] + depth
+    return np.asarray(ends + rises[:, None] * inward(start, end))
+
+
+def _best_line(strip: Map, run: float, max_slope: float) -> tuple[float, float]:
+    """Return the slope, and the depth (index, at the strip's middle), of the outermost strong step."""
+    slopes = np.linspace(-max_slope, max_slope, SLOPES)
+    steps = np.stack([_steps(strip, slope * run) for slope in slopes])
+    best = steps.max(axis=0)
+    is_peak = (best >= np.roll(best, 1)) & (best > np.roll(best, -1)) & (best >= OUTERMOST_SHARE * best.max())
+    is_peak[[0, -1]] = False
+    depth = int(np.argmax(is_peak)) if is_peak.any() else int(np.argmax(best[1:-1])) + 1
+    row = int(np.argmax(steps[:, depth]))
+    return float(slopes[row]), depth + _vertex(steps[row, depth - 1 : depth + 2])
+
+
+def _steps(strip: Map, rise: float) -> Map:
+    """Return, per depth, the size of the colour's step across the line that rises by `rise` along the strip."""
+    places = strip.shape[0]
+    # Source depth of place p: depth + rise * (p / (places - 1) - 1 / 2).
+    shear = np.array([[1, rise / (places - 1), -rise / 2], [0, 1, 0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    sheared = cv2.warpAffine(strip, shear, strip.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    profile = cv2.GaussianBlur(np.asarray(sheared).mean(axis=0), (1, 0), sigmaX=1e-3, sigmaY=STEP_SIGMA_CELLS)
+    return np.asarray(np.linalg.norm(np.gradient(profile, axis=0), axis=1), np.float32)
+
+
+def _vertex(values: Map) -> float:
+    """Return where, in [-0.5, 0.5], the parabola through three values around a maximum has its vertex."""
+    if len(values) < 3:
+        return 0.0
+    left, middle, right = (float(value) for value in values)
+    bend = left - 2 * middle + right
+    return float(np.clip((left - right) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
+
+
+def _parallelogram(sides: Points) -> Points:
+    """Return the corners where four fitted sides (4 x 2 points x 2) meet, opposite sides made parallel."""
+    middles = sides.mean(axis=1)
+    directions = sides[:, 1] - sides[:, 0]
+    right, down = directions[0] - directions[2], directions[1] - directions[3]
+    return meet(middles, np.array([right, down, -right, -down]))

@@ -1,0 +1,45 @@
+"""Strips of a picture along lines, and corners from lines: what the search for sides and for flanks share."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import Points
+
+PLACES = 96
+INSET_SHARE = 0.06
+"""Corners may be rounded or chamfered: each end of a side is left out by this share."""
+
+Map = NDArray[np.float32]
+
+
+def places_along(start: Points, end: Points) -> Points:
+    """Return P points (P x 2) evenly along a side, its ends left out."""
+    shares = np.linspace(INSET_SHARE, 1 - INSET_SHARE, PLACES)
+    return np.asarray(start + shares[:, None] * (end - start))
+
+
+def inward(start: Points, end: Points) -> Points:
+    """Return the unit vector into the package from the side `start` to `end` of a clockwise outline."""
+    x, y = (end - start) / np.hypot(*(end - start))
+    return np.array([-y, x])
+
+
+def sample_strip(residual: Map, start: Points, end: Points, depths: Points) -> Map:
+    """Return the picture (H x W x C) beside a side: P places along it by D depths into the package by C.
+
+    Outside of the frame it is 0, as the background is: a package that the frame cuts ends at the frame.
+    """
+    grid = places_along(start, end)[:, None, :] + depths[None, :, None] * inward(start, end)
+    x, y = grid[..., 0].astype(np.float32), grid[..., 1].astype(np.float32)
+    return np.asarray(cv2.remap(residual, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32)
+
+
+def meet(points: Points, directions: Points) -> Points:
+    """Return the corners (4 x 2) where four lines, clockwise, meet: corner i starts side i."""
+    return np.array([_meeting(points[i - 1], directions[i - 1], points[i], directions[i]) for i in range(4)])
+
+
+def _meeting(point_a: Points, along_a: Points, point_b: Points, along_b: Points) -> Points:
+    share = np.linalg.solve(np.column_stack([along_a, -along_b]), point_b - point_a)[0]
+    return np.asarray(point_a + share * along_a)

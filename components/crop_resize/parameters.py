@@ -1,0 +1,22 @@
+"""The `crop_resize` section of params.yaml."""
+
+from ..core.parameters import PositiveInt, Share, parameters
+
+
+@parameters
+class CropResizeParameters:
+    """The `crop_resize` section of params.yaml."""
+
+    sizes_px: tuple[PositiveInt, ...]
+    """Sides of the square images to make, one folder a size."""
+    margin_share: Share
+    """Margin around the package on each side, as a share of its longer side."""
+    grey: bool
+    """Make grey images (one channel) instead of colour ones (three)."""
+    max_quarantined_share: Share
+    """A larger share of frames without a usable package fails the step."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty or repeated list of sizes."""
+        if not self.sizes_px or len(set(self.sizes_px)) < len(self.sizes_px):
+            raise ValueError(f"sizes_px: expected one or more different sizes, got {list(self.sizes_px)}")

@@ -1,0 +1,108 @@
+"""The crop_resize step: every package is found in its frame, straightened, cut out and resized to each size asked for.
+
+A package that is not found, or is cut by the frame, is listed in the manifest as quarantined, with a reason.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..artifacts.manifest import (
+    FILE_NAME,
+    Frame,
+    FrameManifest,
+    Package,
+    PackageManifest,
+    Quarantined,
+    check_quarantine,
+    check_splits,
+    manifest_digest,
+    read_manifest,
+    write_manifest,
+)
+from ..core.errors import UserError
+from ..core.files import sha256_of_file
+from ..core.images import Pixels, UnusableImageError, read_image, resize, to_grey, write_png
+from ..core.parameters import digest
+from ..core.provenance import code_of
+from ..core.resumable import Record, map_resumably, resumable_folder
+from .outline import OutlineNotFoundError, find_outline, straighten
+from .parameters import CropResizeParameters
+
+
+@dataclass(frozen=True)
+class _Item:
+    frame: Frame
+    frames: Path
+    params: CropResizeParameters
+
+
+def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, float]:
+    """Fill `output` with the packages of the `frames` folder and their manifest; return counts.
+
+    Raises UserError for a frame that is not what its manifest says, or where too many have no usable package.
+    """
+    manifest = read_manifest(frames, FrameManifest)
+    items = [(frame.name, _Item(frame, frames.resolve(), params)) for frame in manifest.images]
+    taken = {name: value for name, value in asdict(params).items() if name != "max_quarantined_share"}
+    with resumable_folder(
+        output, digest([taken, manifest_digest(frames), code_of("crop_resize")]), FILE_NAME
+    ) as folder:
+        records = map_resumably("crop_resize", _crop, items, folder)
+        packages = [Package(**record) for record in records if "reason" not in record]
+        quarantined = [Quarantined(**record) for record in records if "reason" in record]
+        check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share)
+        check_splits("crop_resize", packages)
+        channels = 1 if params.grey else 3
+        write_manifest(folder, PackageManifest(list(params.sizes_px), channels, packages, quarantined))
+    return _metrics(packages, quarantined)
+
+
+def _crop(item: _Item, folder: Path) -> Record:
+    frame, params = item.frame, item.params
+    path = item.frames / frame.file
+    try:
+        image = read_image(path, frame.sha256)
+    except (UnusableImageError, OSError) as error:
+        raise UserError(f"{path}: {error}; run ingest again") from error
+    try:
+        outline = find_outline(image)
+    except OutlineNotFoundError as error:
+        return {"source": frame.source, "reason": str(error)}
+    crop = _in_channels(straighten(image, outline, params.margin_share), params.grey)
+    files = {str(size_px): f"{size_px}/{frame.name}.png" for size_px in params.sizes_px}
+    for size, file in files.items():
+        write_png(folder / file, resize(crop, int(size)))
+    package = Package(
+        name=frame.name,
+        source=frame.source,
+        source_sha256=frame.sha256,
+        label=frame.label,
+        lot=frame.lot,
+        split=frame.split,
+        outline_px=list(outline.corners_px),
+        angle_deg=round(outline.angle_deg, 4),
+        crop_px=len(crop),
+        files=files,
+        scales={size: round(int(size) / len(crop), 6) for size in files},
+        sha256={size: sha256_of_file(folder / file) for size, file in files.items()},
+    )
+    return asdict(package)
+
+
+def _in_channels(pixels: Pixels, grey: bool) -> Pixels:
+    if grey:
+        return to_grey(pixels)
+    return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def _metrics(packages: list[Package], quarantined: list[Quarantined]) -> dict[str, float]:
+    held_out = sum(package.split == "held_out" for package in packages)
+    return {
+        "images": len(packages),
+        "quarantined": len(quarantined),
+        "train_images": len(packages) - held_out,
+        "held_out_images": held_out,
+        "enlarged_images": sum(max(package.scales.values()) > 1 for package in packages),
+    }

@@ -1,0 +1,106 @@
+"""The evaluate step: how far the generator's images are from real ones, how visible their seams are, and a verdict.
+
+Distances are Frechet distances on a pinned random network, called `frechet_random`: they are not FID. They stand
+beside what the same measure says of two halves of the real images (the floor) and of the same generator before its
+first training step (the ceiling).
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fabgan.model.streams import random_stream
+
+from ..artifacts.generator import Generator, generate, load_card, load_generator, untrained_generator
+from ..artifacts.packages import Packages, open_packages
+from ..artifacts.sheets import image_grid, of_full_rows, side_by_side, with_corners
+from ..artifacts.verdict import FILE_NAME as VERDICT
+from ..artifacts.verdict import Verdict, write_verdict
+from ..core.files import atomic_folder, check_replaceable
+from ..core.images import Pixels, write_png
+from ..core.progress import Progress
+from ..measures.held_out import Measures, RealSeen, Seen, held_out_sha256, look, look_at_real, measure
+from .parameters import EvaluateParameters
+
+SHEET_IMAGES = 36
+SHEET_COLUMNS = 6
+
+
+def run(params: EvaluateParameters, packages: Path, generator: Path, report: Path) -> dict[str, float]:
+    """Measure the `generator` folder against the `packages` folder; fill `report`; return the measures.
+
+    `report` gets `verdict.json` and `samples_beside_real.png`, with corners at full resolution of images that are shown
+    smaller than they are. Raises UserError for too few held-out images.
+    """
+    check_replaceable(report, VERDICT)
+    card = load_card(generator)
+    trained = load_generator(generator)
+    real = open_packages(packages, trained.config.image_size_px)
+    real_seen, generated, untrained = _seen(trained, real, params)
+    measures = measure(generated, untrained, real_seen, params.seed)
+    reasons = _objections(measures, params)
+    verdict = Verdict(
+        passed=not reasons,
+        reasons=reasons,
+        weights_sha256=card["weights_sha256"],
+        held_out_sha256=held_out_sha256(packages, real.size_px),
+        held_out_images=len(real_seen.held_out.features_NF),
+        generated_images=params.generated_images,
+        seed=params.seed,
+        metrics=asdict(measures),
+    )
+    sheet = _sheet(trained, open_packages(packages, real.size_px, "held_out"), params)
+    with atomic_folder(report, VERDICT) as partial:
+        write_verdict(partial, verdict)
+        write_png(partial / "samples_beside_real.png", sheet)
+    return {**asdict(measures), "passed": float(verdict.passed)}
+
+
+def _seen(trained: Generator, real: Packages, params: EvaluateParameters) -> tuple[RealSeen, Seen, Seen]:
+    """Look at the real images, at generated ones, and at those of the generator before its first training step."""
+    count, seed = params.generated_images, params.seed
+    progress = Progress("evaluate", len(real.listed) + 2 * count, "images")
+    real_seen = look_at_real(real, seed, progress)
+    generated, untrained = (
+        look(generate(generator, count, seed), random_stream(seed, "patches", "generated"), progress)
+        for generator in (trained, untrained_generator(trained, seed))
+    )
+    return real_seen, generated, untrained
+
+
+def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
+    share = measures.frechet_random / measures.frechet_random_untrained
+    objections = []
+    if share > params.max_share_of_untrained:
+        objections.append(
+            f"frechet_random {measures.frechet_random:.4g} is {share:.2f} of the untrained generator's "
+            f"{measures.frechet_random_untrained:.4g}; at most {params.max_share_of_untrained} is asked for"
+        )
+    alike = "images are too much alike"
+    for name, diversity, fault in (
+        ("diversity", measures.diversity, alike),
+        ("diversity_nearest", measures.diversity_nearest, alike),
+        ("novelty", measures.novelty, "images are too much like those of training"),
+    ):
+        if diversity < params.min_diversity:
+            objections.append(f"{name} {diversity:.3f} is below {params.min_diversity}: {fault}")
+    for name, ser in (("ser1", measures.ser1), ("ser2", measures.ser2)):
+        if not params.min_ser <= ser <= params.max_ser:
+            objections.append(f"{name} {ser:.3f} is outside {params.min_ser} .. {params.max_ser}")
+    return objections
+
+
+def _sheet(trained: Generator, held_out: Packages, params: EvaluateParameters) -> Pixels:
+    """Return rows of generated images beside as many of real ones."""
+    count = of_full_rows(min(SHEET_IMAGES, len(held_out.listed), params.generated_images), SHEET_COLUMNS)
+    chosen = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:count]
+    shown: dict[str, Iterable[Tensor]] = {
+        "generated": generate(trained, count, params.seed),
+        "real, held out": held_out.chosen(chosen.tolist()),
+    }
+    return side_by_side(
+        {caption: image_grid(with_corners(images, SHEET_COLUMNS), SHEET_COLUMNS) for caption, images in shown.items()}
+    )

@@ -1,0 +1,1 @@
+"""The ingest step: photographs, or rendered frames, become verified frames and a manifest."""

@@ -1,0 +1,72 @@
+"""What to render: frame size, products, array sizes, pose, defects."""
+
+import math
+
+from ...core.parameters import NonNegativeFloat, PositiveInt, Share, parameters
+
+MARGIN_SHARE = 0.02
+"""Share of the frame's shorter side that stays free on each side of the package."""
+MIN_PITCH_PX = 6.0
+"""Below this distance between ball centres a ball has no pixels left for its highlight."""
+MIN_BALLS_PER_SIDE = 4
+"""Depopulation patterns need a rim and a centre."""
+
+
+@parameters
+class RendererParameters:
+    """The kind of frames to render; impossible combinations are refused."""
+
+    frame_width_px: PositiveInt
+    frame_height_px: PositiveInt
+    products: PositiveInt
+    """Number of package products that the lots are drawn from."""
+    frames_per_lot: PositiveInt
+    """Frames `n * frames_per_lot` and the following ones form lot n: one product, one setting of the light."""
+    min_balls_per_side: PositiveInt
+    max_balls_per_side: PositiveInt
+    max_angle_deg: NonNegativeFloat
+    """The package lies at an angle drawn evenly from plus or minus this many degrees, 180 at most."""
+    min_body_share: Share
+    """Least length of a package's longer side, as a share of the frame's shorter side."""
+    max_body_share: Share
+    defect_share: Share
+    """Share of frames that show one defect."""
+    grey: bool
+    """Render H x W instead of H x W x 3."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be rendered, with a ValueError that starts with the field's name."""
+        self._check_balls()
+        self._check_pose()
+        self._check_pitch()
+
+    def _check_balls(self) -> None:
+        if self.min_balls_per_side < MIN_BALLS_PER_SIDE:
+            raise ValueError(f"min_balls_per_side must be {MIN_BALLS_PER_SIDE} or more")
+        if self.max_balls_per_side < self.min_balls_per_side:
+            raise ValueError("max_balls_per_side must not be less than min_balls_per_side")
+
+    def _check_pose(self) -> None:
+        if self.max_angle_deg > 180:
+            raise ValueError("max_angle_deg must be 180 or less")
+        if self.min_body_share <= 0:
+            raise ValueError("min_body_share must be more than 0")
+        if self.max_body_share < self.min_body_share:
+            raise ValueError("max_body_share must not be less than min_body_share")
+        # A square of side 1 turned by an angle a up to 45 degrees is cos(a) + sin(a) wide.
+        steepest = math.radians(min(self.max_angle_deg, 45.0))
+        limit = (1 - 2 * MARGIN_SHARE) / (math.cos(steepest) + math.sin(steepest))
+        if self.max_body_share > limit:
+            raise ValueError(
+                f"max_body_share must be {limit:.3f} or less: a larger package, turned by "
+                f"max_angle_deg = {self.max_angle_deg:g}, would leave the frame"
+            )
+
+    def _check_pitch(self) -> None:
+        side_px = self.min_body_share * min(self.frame_width_px, self.frame_height_px)
+        most = int(side_px / MIN_PITCH_PX) - 1
+        if self.max_balls_per_side > most:
+            raise ValueError(
+                f"max_balls_per_side must be {most} or less: the smallest package is {side_px:.0f} px long, "
+                f"and a ball needs {MIN_PITCH_PX:g} px"
+            )

@@ -1,0 +1,36 @@
+"""A prefix of a bucket in an S3-compatible object store: `s3://bucket/prefix`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.errors import UserError
+from ...core.parameters import digest
+from ...services.storage import StoredObject, download, list_objects, split_url
+from .listing import Listing
+
+
+@dataclass(frozen=True)
+class BucketFile:
+    """One object below the prefix."""
+
+    path: str
+    stored: StoredObject
+
+    @property
+    def version(self) -> str:
+        """Its ETag."""
+        return self.stored.etag
+
+    def fetch(self, to: Path) -> None:
+        """Download it."""
+        download(self.stored, to)
+
+
+def list_bucket(url: str) -> Listing:
+    """List every object below a prefix; the revision is the digest of their keys, sizes and ETags."""
+    bucket, prefix = split_url(url)
+    objects = [item for item in list_objects(bucket, prefix) if not item.key.endswith("/")]
+    if not objects:
+        raise UserError(f"{url}: there is nothing below this prefix; correct ingest.source")
+    files = [BucketFile(item.key.removeprefix(prefix), item) for item in objects]
+    return Listing(digest([(file.path, file.stored.size_bytes, file.stored.etag) for file in files]), files)

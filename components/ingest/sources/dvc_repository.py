@@ -1,0 +1,196 @@
+"""A folder in a DVC repository at a revision: `git+URL#path`, its files in the repository's own remote.
+
+The commit holds the digest of the folder's listing, the listing the MD5 of every file: all are checked, for DVC
+itself believes what a remote gives it.
+"""
+
+import atexit
+import getpass
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...core.errors import UserError
+from ...core.files import md5_of_file
+from .listing import Listing
+
+SCHEME = "git+"
+
+
+@dataclass(frozen=True)
+class RepositoryFile:
+    """One file of the folder. Its version is the MD5 by which DVC stores it."""
+
+    path: str
+    version: str
+    place: str
+    repository: str
+    commit: str
+
+    def fetch(self, to: Path) -> None:
+        """Get it from the repository's remote."""
+        with _explained_remote(self.repository, self.place):
+            _shared(os.getpid(), self.repository, self.commit).get_file(self.place, str(to))
+        if md5_of_file(to) != self.version:
+            raise UserError(
+                f"{self.repository}: {self.place}: the remote's bytes are not those of commit {self.commit[:12]} "
+                "(MD5 differs); push it again from a good copy"
+            )
+
+
+def list_repository(source: str, revision: str) -> Listing:
+    """List the files below a tracked folder at a tag, branch or commit; empty for the newest of the default branch."""
+    from dvc.repo.open_repo import clean_repos
+
+    url, folder = _split(source)
+    clean_repos()  # a clone made earlier may be older than its branch
+    with _explained_repository(url, revision):
+        system = _open(url, revision)
+        commit: str = system.repo.get_rev()
+    _check_remote(system.repo.config, url)
+    with _explained_remote(url, folder):
+        tracked = _tracked_root(system, folder, f"{url} at {commit[:12]}")
+        found = system.find(tracked, detail=True)
+    digests = {place: _md5(info, f"{url}: {place}") for place, info in sorted(found.items())}
+    _check_tree(digests, tracked, system.info(tracked)["md5"], url)
+    files = [
+        RepositoryFile(place.removeprefix(f"{folder}/"), md5, place, url, commit)
+        for place, md5 in digests.items()
+        if place.startswith(f"{folder}/")
+    ]
+    return Listing(commit, files)
+
+
+def _split(source: str) -> tuple[str, str]:
+    url, _, folder = source.removeprefix(SCHEME).partition("#")
+    _refuse_secrets(url)
+    folder = PurePosixPath(folder.strip("/")).as_posix()
+    if "://" not in url or folder == ".":
+        raise UserError(
+            f"ingest.source: {source}: expected git+URL#path, such as git+https://HOST/REPOSITORY.git#data/lots"
+        )
+    return url, folder
+
+
+def _refuse_secrets(url: str) -> None:
+    """Refuse a password, and over http any user: there a token stands in the user's place. That of ssh is no secret."""
+    scheme, _, rest = url.partition("://")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    if at and (":" in user or scheme.lower() in ("http", "https")):
+        raise UserError(
+            "ingest.source: a user, token or password in the URL would be written into manifests and logs; leave out "
+            "what stands before the @"
+        )
+
+
+def _open(url: str, revision: str) -> Any:
+    import pygit2
+    from dvc.api import DVCFileSystem
+
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = "fabgan"  # git asks who clones, and a container's numeric user has no name
+    # A repository on this computer may belong to somebody else; it is only read, and libgit2 runs nothing out of it.
+    pygit2.settings.owner_validation = False
+    return DVCFileSystem(url, rev=revision or None, config={"core": {"site_cache_dir": _scratch()}})
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> str:
+    """Make a folder for DVC's own notes, which else go to a place where a container may not write."""
+    from dvc.repo.open_repo import clean_repos
+
+    folder = tempfile.mkdtemp(prefix="fabgan-dvc-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(clean_repos)
+    return folder
+
+
+@lru_cache(maxsize=1)
+def _shared(_process: int, url: str, commit: str) -> Any:
+    """Open a repository once a process: connections do not survive a fork. The clone does, and is found again."""
+    return _open(url, commit)
+
+
+def _check_remote(config: dict[str, Any], url: str) -> None:
+    """Refuse a bucket without an address of its store: the library's own default is on the internet."""
+    name = config["core"].get("remote")
+    remote = config["remote"].get(name, {})
+    named = "endpointurl" in remote or "AWS_ENDPOINT_URL_S3" in os.environ
+    if remote.get("url", "").startswith("s3://") and not named:
+        raise UserError(
+            f"{url}: its DVC remote {name!r} names no store; set AWS_ENDPOINT_URL_S3 to the store's address"
+        )
+
+
+def _tracked_root(system: Any, folder: str, where: str) -> str:
+    """Return the folder that DVC tracks: `folder` itself, or one that it lies in."""
+    if not system.isdvc(folder):
+        raise UserError(f"{where}: {folder}: DVC tracks no such folder there; correct ingest.source or ingest.revision")
+    if system.isfile(folder):
+        raise UserError(f"{where}: {folder}: a file; expected a folder of photographs")
+    places = [folder, *(parent.as_posix() for parent in PurePosixPath(folder).parents)]
+    return [place for place in places if system.isdvc(place)][-1]
+
+
+def _md5(info: dict[str, Any], where: str) -> str:
+    if "md5" not in info:
+        raise UserError(
+            f"{where}: stored by DVC 2, whose digests cannot be checked; run `dvc cache migrate --dvc-files` there"
+        )
+    return str(info["md5"])
+
+
+def _check_tree(digests: dict[str, str], tracked: str, expected: str, url: str) -> None:
+    """Refuse a listing that is not the one whose digest the commit holds."""
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    tree = Tree()
+    for place, md5 in digests.items():
+        tree.add(PurePosixPath(place).relative_to(tracked).parts, None, HashInfo("md5", md5))
+    tree.digest()
+    if tree.oid != expected:
+        raise UserError(f"{url}: {tracked}: the remote's listing is not the commit's (MD5 differs); push it again")
+
+
+@contextmanager
+def _explained_repository(url: str, revision: str) -> Iterator[None]:
+    from dvc.exceptions import DvcException
+    from dvc.scm import RevError
+
+    try:
+        yield
+    except RevError as error:
+        raise UserError(f"{url}: ingest.revision: {revision!r} is no tag, branch or commit there") from error
+    except (DvcException, OSError) as error:
+        raise UserError(
+            f"{url}: cannot be opened as a DVC repository: {_reason(error)}; correct ingest.source"
+        ) from error
+
+
+@contextmanager
+def _explained_remote(url: str, place: str) -> Iterator[None]:
+    """Say which remote failed. Its file system may be of any kind, so its errors are too."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{url}: {place}: cannot be read from the repository's DVC remote: {_reason(error)}; push it there, or "
+            "correct AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,219 @@
+"""The ingest step: photographs of any source, or the renderer, become verified frames and a manifest.
+
+Nothing is dropped in silence: what cannot be used is listed in the manifest as quarantined, with a reason.
+"""
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path, PurePosixPath
+
+from ..artifacts.manifest import (
+    FILE_NAME,
+    Frame,
+    FrameManifest,
+    Quarantined,
+    check_quarantine,
+    check_splits,
+    write_manifest,
+)
+from ..core.errors import UserError
+from ..core.files import atomic_file, sha256_of_file, write_json
+from ..core.images import ImageFacts, UnusableImageError, find_images, inspect_image, write_jpeg
+from ..core.parameters import NonNegativeInt, PositiveInt, digest, load_yaml, parameters, parse
+from ..core.provenance import code_of
+from ..core.resumable import Record, map_resumably, resumable_folder
+from .parameters import IngestParameters
+from .renderer import RendererParameters, render_frame
+from .sources import is_rendered, list_source
+from .sources.listing import Listing, SourceFile
+
+OF_THE_WHOLE = {"held_out_share", "max_quarantined_share", "seed"}
+"""Parameters that say nothing of a single image: changed, they throw away no image that is there already."""
+
+
+@parameters
+class RenderedSource:
+    """What a .yaml source holds: how many frames of which kind."""
+
+    frames: PositiveInt
+    seed: NonNegativeInt
+    renderer: RendererParameters
+
+
+@dataclass(frozen=True)
+class _Photograph:
+    file: SourceFile
+    label: str | None
+    lot: str
+    product: str
+    min_side_px: int
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    renderer: RendererParameters
+    seed: int
+    index: int
+
+
+def run(params: IngestParameters, output: Path) -> dict[str, float]:
+    """Fill `output` with frames and their manifest; return counts.
+
+    Raises UserError for an unusable source, or where too many images cannot be used.
+    """
+    listing = list_source(params.source, params.revision)
+    versions = [(file.path, file.version) for file in listing.files]
+    taken = {name: value for name, value in asdict(params).items() if name not in OF_THE_WHOLE}
+    recorded = [field.name for field in fields(Frame)]
+    with resumable_folder(
+        output, digest([taken, listing.revision, versions, recorded, code_of("ingest")]), FILE_NAME
+    ) as folder:
+        if is_rendered(params.source):
+            records = _render(Path(params.source), folder)
+        else:
+            keyed = [(_key(photograph.file.path), photograph) for photograph in _photographs(params, listing)]
+            records = map_resumably("ingest", _take_photograph, keyed, folder)
+        manifest = _manifest(records, params, listing.revision)
+        check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
+        check_splits("ingest", manifest.images)
+        _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
+        write_manifest(folder, manifest)
+    return _metrics(manifest, output)
+
+
+def _render(source: Path, folder: Path) -> list[Record]:
+    rendered = parse(RenderedSource, load_yaml(source), str(source))
+    items = [
+        (f"frame-{index:05d}", _Rendered(rendered.renderer, rendered.seed, index)) for index in range(rendered.frames)
+    ]
+    return map_resumably("ingest (rendering)", _render_one, items, folder)
+
+
+def _render_one(item: _Rendered, folder: Path) -> Record:
+    frame = render_frame(item.renderer, item.seed, item.index)
+    name = f"frame-{item.index:05d}"
+    file = f"frames/{name}.jpg"
+    write_jpeg(folder / file, frame.image)
+    write_json(folder / "truth" / f"{name}.json", frame.truth.to_json())
+    source = f"rendered:{item.seed}/{item.index}"
+    height_px, width_px = frame.image.shape[:2]
+    facts = ImageFacts(width_px, height_px, "L" if item.renderer.grey else "RGB")
+    return {
+        "name": name,
+        "source": source,
+        "label": frame.truth.label,
+        "lot": frame.truth.lot,
+        "product": frame.truth.product,
+    } | _file_record(folder, file, facts)
+
+
+def _photographs(params: IngestParameters, listing: Listing) -> list[_Photograph]:
+    labels = _labels(listing, params.labels_file) if params.labels_file else {}
+    files = {file.path: file for file in listing.files}
+    photographs = []
+    for path in find_images(files, params.source):
+        match = re.search(params.lot_pattern, path)
+        lot = match.group(1) if match and match.group(1) else path
+        product = (match.groupdict().get("product") or "") if match else ""
+        photographs.append(_Photograph(files[path], labels.pop(path, None), lot, product, params.min_side_px))
+    if labels:
+        raise UserError(f"{params.labels_file}: {len(labels)} labelled files are not there, such as {min(labels)}")
+    return photographs
+
+
+def _labels(listing: Listing, name: str) -> dict[str, str]:
+    try:
+        rows = list(csv.DictReader(io.StringIO(listing.read(name).decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{name}: the labels (ingest.labels_file) cannot be read: {error}") from error
+    if rows and not {"file", "label"} <= rows[0].keys():
+        raise UserError(f"{name}: expected the columns file and label, got {', '.join(rows[0])}")
+    return {row["file"]: row["label"] for row in rows}
+
+
+def _key(source: str) -> str:
+    """Name a photograph's files: readable, and unique by a piece of its path's digest."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)[:60]
+    return f"{stem}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+
+
+def _take_photograph(item: _Photograph, folder: Path) -> Record:
+    source = item.file.path
+    name = _key(source)
+    file = f"frames/{name}{PurePosixPath(source).suffix.lower()}"
+    try:
+        with atomic_file(folder / file) as partial:
+            item.file.fetch(partial)
+            facts = inspect_image(partial)
+            if min(facts.width_px, facts.height_px) < item.min_side_px:
+                raise UnusableImageError(f"{facts.width_px} x {facts.height_px} px, smaller than min_side_px")
+    except UnusableImageError as error:
+        return {"source": source, "reason": str(error)}
+    known = {"name": name, "source": source, "label": item.label, "lot": item.lot, "product": item.product}
+    return known | _file_record(folder, file, facts)
+
+
+def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
+    path = folder / file
+    return {"file": file, "sha256": sha256_of_file(path), "size_bytes": path.stat().st_size} | asdict(facts)
+
+
+def _manifest(records: list[Record], params: IngestParameters, revision: str) -> FrameManifest:
+    quarantined = [Quarantined(**record) for record in records if "reason" in record]
+    usable, copies = _without_copies(record for record in records if "reason" not in record)
+    held_out = _held_out_of_each_product(usable, params)
+    images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
+    return FrameManifest(params.source, revision, images, quarantined + copies)
+
+
+def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quarantined]]:
+    first: dict[str, Record] = {}
+    copies = []
+    for record in records:
+        original = first.setdefault(record["sha256"], record)
+        if original is not record:
+            copies.append(Quarantined(record["source"], f"the same bytes as {original['source']}"))
+    return list(first.values()), copies
+
+
+def _remove_unlisted(folder: Path, files: set[str]) -> None:
+    for path in folder.iterdir():
+        if f"{folder.name}/{path.name}" not in files:
+            path.unlink()
+
+
+def _held_out_of_each_product(records: Iterable[Record], params: IngestParameters) -> set[str]:
+    """Choose lots of every product, so that held-out images show products as often as those to learn from do."""
+    lots: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for record in records:
+        lots[record["product"]][record["lot"]] += 1
+    return {lot for images_in_lot in lots.values() for lot in held_out_lots(images_in_lot, params)}
+
+
+def held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[str]:
+    """Choose whole lots, in an order drawn by the seed, until they hold the share asked for; never the last one."""
+    wanted = params.held_out_share * images_in_lot.total()
+    order = sorted(images_in_lot, key=lambda lot: hashlib.sha256(f"{params.seed}/{lot}".encode()).digest())
+    held_out: set[str] = set()
+    for lot in order[:-1]:
+        if sum(images_in_lot[chosen] for chosen in held_out) >= wanted:
+            break
+        held_out.add(lot)
+    return held_out
+
+
+def _metrics(manifest: FrameManifest, output: Path) -> dict[str, float]:
+    held_out = sum(image.split == "held_out" for image in manifest.images)
+    return {
+        "images": len(manifest.images),
+        "quarantined": len(manifest.quarantined),
+        "lots": len({image.lot for image in manifest.images}),
+        "train_images": len(manifest.images) - held_out,
+        "held_out_images": held_out,
+        "megabytes": round(sum(image.size_bytes for image in manifest.images) / 1e6, 1),
+    }

@@ -1,0 +1,1 @@
+"""The publish step: a generator becomes a version in the registry."""

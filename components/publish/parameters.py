@@ -1,0 +1,16 @@
+"""The `publish` section of params.yaml."""
+
+from ..core.parameters import parameters
+
+
+@parameters
+class PublishParameters:
+    """The `publish` section of params.yaml."""
+
+    model_name: str
+    """Name of the registered model."""
+
+    def __post_init__(self) -> None:
+        """Refuse a name that MLflow refuses."""
+        if not self.model_name.strip() or set(self.model_name) & set("/:"):
+            raise ValueError(f"model_name: expected a name without / and :, got {self.model_name!r}")

@@ -1,0 +1,228 @@
+"""One MLflow run a pipeline, with a nested run for every step.
+
+Steps are processes of their own; what makes them one pipeline is a tag of the parent run: the launcher's name of the
+run (FABGAN_RUN), or else the digest of all parameters and the code's commit. Where a launcher has made the parent,
+MLFLOW_RUN_ID names it. A step does not end the run of a launcher: others may be at work in it.
+
+MLflow has to be there when a step starts. Once the step is at work, an MLflow that is away costs it a warning: what a
+step makes is on disk, and worth more than its record.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...artifacts.manifest import FILE_NAME, manifest_digest
+from ...core.errors import UserError
+from ...core.parameters import digest
+from ...core.provenance import git_commit
+from .store import connect, first_line
+
+EXPERIMENT = "fabgan"
+PIPELINE_TAG = "fabgan.pipeline"
+FAILURE_TAG = "fabgan.failure"
+DATASET_DIGEST_LENGTH = 32
+TRAINING = "FABGAN_TRAINING"
+"""Environment variable of the steps of a sweep: JSON of what tells one training from the others, such as its seed."""
+PAUSE_S = 60.0
+PAUSE_TRIES = 10
+"""After a failure, MLflow is left alone for a minute, or for ten times as long as the failed try took, if that is more:
+a server that is away costs a step no more than a tenth of its time."""
+
+
+class StepRun:
+    """The open run of one step."""
+
+    def __init__(self, parent_id: str, run_id: str, step: str) -> None:
+        import mlflow
+
+        self.mlflow, self.client = mlflow, mlflow.MlflowClient()
+        self.parent_id, self.run_id, self.step = parent_id, run_id, step
+        self._unsent: list[Any] = []
+        self._next_try_s = 0.0
+
+    def log(self, metrics: Mapping[str, float], images: int) -> None:
+        """Log a point of a series, such as losses; `images` is its place on the axis.
+
+        While MLflow is away, points are kept, and sent by a later call or when the step ends.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        self._unsent += [self.mlflow.entities.Metric(name, value, now_ms, images) for name, value in metrics.items()]
+        if time.monotonic() >= self._next_try_s:
+            self._send()
+
+    def _send(self) -> None:
+        """Send the points that are kept; tell of the first failure of a row."""
+        began_s = time.monotonic()
+        try:
+            self.client.log_batch(self.run_id, self._unsent)
+        except self.mlflow.MlflowException as error:
+            if not self._next_try_s:
+                _warn(self.step, error, "the step goes on, and what it logs is sent later")
+            ended_s = time.monotonic()
+            self._next_try_s = ended_s + max(PAUSE_S, PAUSE_TRIES * (ended_s - began_s))
+        else:
+            self._unsent.clear()
+            self._next_try_s = 0.0
+
+    def finish(self, metrics: Mapping[str, float], reports: list[Path], folders: list[Path]) -> None:
+        """Log a step's results, its report folders, and the data sets among the folders it read or wrote."""
+        with _no_loss(self.step, "its results are in its files only"):
+            self.mlflow.log_metrics(dict(metrics))
+            if not _training():  # the trainings of a sweep would overwrite each other's
+                for name, value in metrics.items():
+                    self.client.log_metric(self.parent_id, f"{self.step}.{name}", value)
+            for report in reports:
+                self.mlflow.log_artifacts(str(report), report.name)
+            for folder in folders:
+                if (folder / FILE_NAME).is_file():
+                    self._log_data_set(folder)
+
+    def close(self, status: str) -> None:
+        """Send the points that are kept, and end the run."""
+        if self._unsent:
+            self._send()
+        if self._unsent:
+            sys.stderr.write(f"{self.step}: points that never reached MLflow: {len(self._unsent)}\n")
+        with _no_loss(self.step, "its run looks as if it still ran"):
+            self.mlflow.end_run(status)
+
+    def _log_data_set(self, folder: Path) -> None:
+        from mlflow.data.dataset_source_registry import resolve_dataset_source
+        from mlflow.data.meta_dataset import MetaDataset
+
+        sha256 = manifest_digest(folder)
+        with warnings.catch_warnings():  # mlflow registers its source of local folders twice and warns of its choice
+            warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+            source = resolve_dataset_source(str(folder))
+        data_set = MetaDataset(source, name=folder.name, digest=sha256[:DATASET_DIGEST_LENGTH])
+        self.mlflow.log_input(data_set, context=self.step, tags={"manifest_sha256": sha256})
+
+
+@contextmanager
+def step_run(step: str, parameters: Mapping[str, Any]) -> Iterator[StepRun]:
+    """Open the run of a step inside the pipeline's; `parameters` are the sections that are known, by step.
+
+    An exception marks both runs as failed. Raises UserError where MLflow cannot be used when the step starts, or where
+    the step itself cannot do without it.
+    """
+    training = _training()
+    with _errors_of_mlflow(step) as mlflow, _parent_run(parameters) as parent:
+        opened = mlflow.start_run(
+            experiment_id=parent.info.experiment_id,
+            run_name=" ".join([step, *(f"{name}={value}" for name, value in training.items())]),
+            nested=True,
+            parent_run_id=parent.info.run_id,
+            tags=training,
+            log_system_metrics=True,
+        )
+        run, status = StepRun(parent.info.run_id, opened.info.run_id, step), "FAILED"
+        try:
+            mlflow.log_params(_flat(parameters[step]))
+            yield run
+            status = "FINISHED"
+        finally:
+            run.close(status)
+
+
+def record_pipeline(parameters: Mapping[str, Any]) -> None:
+    """Make the run of a pipeline, with the parameters of all its steps, before they run one by one."""
+    with _errors_of_mlflow("pipeline"), _parent_run(parameters):
+        pass
+
+
+def end_pipeline(failure: str = "") -> None:
+    """End the run of a pipeline whose launcher named it: finished, or failed for this reason."""
+    with _errors_of_mlflow("pipeline") as mlflow, _parent_run({}) as parent:
+        client, run_id = mlflow.MlflowClient(), parent.info.run_id
+        if failure:
+            client.set_tag(run_id, FAILURE_TAG, failure)
+        client.set_terminated(run_id, "FAILED" if failure else "FINISHED")
+
+
+def _training() -> dict[str, str]:
+    """Return what tells this training of a sweep from the others; nothing outside of a sweep."""
+    return {name: str(value) for name, value in json.loads(os.environ.get(TRAINING, "{}")).items()}
+
+
+def _warn(what: str, error: Exception, consequence: str) -> None:
+    sys.stderr.write(
+        f"{what}: MLflow at {os.environ['MLFLOW_TRACKING_URI']} failed: {first_line(error)}; {consequence}\n"
+    )
+
+
+@contextmanager
+def _no_loss(what: str, consequence: str) -> Iterator[None]:
+    """Warn of a failure to record what is done, rather than raise it: the step would be lost by it."""
+    try:
+        yield
+    except Exception as error:  # MLflow's, or of whichever client brings its files to a bucket
+        _warn(what, error, consequence)
+
+
+@contextmanager
+def _errors_of_mlflow(what: str) -> Iterator[Any]:
+    """Yield mlflow, connected; where it fails on the way, that is a UserError."""
+    uri = connect()
+    import mlflow
+
+    try:
+        yield mlflow
+    except mlflow.MlflowException as error:
+        raise UserError(f"{what}: MLflow at {uri} failed: {error}; mend it and run the same command again") from error
+
+
+@contextmanager
+def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the pipeline's run: the launcher's, whose end is the launcher's business, or our own."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    launched = os.environ.pop("MLFLOW_RUN_ID", None)
+    if launched is not None:
+        yield client.get_run(launched)
+        return
+    mlflow.set_experiment(EXPERIMENT)
+    run = _pipeline_run(client, parameters)
+    if os.environ.get("FABGAN_RUN"):
+        yield run
+        return
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    finally:
+        with _no_loss("pipeline", "its run looks as if it still ran"):
+            client.set_terminated(run.info.run_id, status)
+
+
+def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:
+    """Return the run that bears the pipeline's tag; make it, with these parameters, where there is none."""
+    commit = git_commit()
+    identity = os.environ.get("FABGAN_RUN") or digest([parameters, commit])
+    experiment_id = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    found = client.search_runs([experiment_id], f"tags.`{PIPELINE_TAG}` = '{identity}'", max_results=1)
+    if found:
+        client.update_run(found[0].info.run_id, status="RUNNING")
+        return found[0]
+    name = os.environ.get("DVC_EXP_NAME") or f"pipeline-{identity[:8]}"
+    run = client.create_run(experiment_id, run_name=name, tags={PIPELINE_TAG: identity, "git_commit": commit})
+    for key, value in _flat(parameters).items():
+        client.log_param(run.info.run_id, key, value)
+    return run
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

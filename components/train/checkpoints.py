@@ -1,0 +1,103 @@
+"""Checkpoints of a training run: networks, Adam's moments, progress and losses, in one file without pickle."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..artifacts.tensors import save_tensors
+from .variants import Training
+
+FILE_NAME = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """The mean losses of the steps up to `images` real images shown."""
+
+    images: int
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where one training run keeps what it needs to go on: a folder of its own below `root`, beside other runs'.
+
+    Only a run with the same `fingerprint` (parameters, data and code) goes on from it. Of several processes one
+    `leads`: it keeps the folder and speaks of it, and the others only read.
+    """
+
+    root: Path
+    fingerprint: str
+    leads: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.root / self.fingerprint[:16]
+
+    @property
+    def samples(self) -> Path:
+        """The sample grids made so far."""
+        return self.folder / "samples"
+
+    def save(self, training: Training, step: int, points: list[LossPoint]) -> None:
+        """Replace the checkpoint by the state after `step` steps."""
+        progress = {"step": step, "points": [(p.images, p.losses) for p in points]}
+        save_tensors(self.folder / FILE_NAME, _tensors(training), {"progress": json.dumps(progress)})
+
+    def load(self, training: Training) -> tuple[int, list[LossPoint]]:
+        """Bring `training` to its last checkpoint; return the steps done and the losses so far.
+
+        Without a usable checkpoint the run's folder is emptied, `training` stays as it is, and 0 steps are done.
+        """
+        path = self.folder / FILE_NAME
+        if path.is_file():
+            try:
+                with safe_open(path, framework="pt") as file:
+                    progress = json.loads(file.metadata()["progress"])
+                    _restore(training, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+                self._tell(f"resuming after step {progress['step']} from {path}")
+                return progress["step"], [LossPoint(*point) for point in progress["points"]]
+            except (SafetensorError, KeyError, ValueError) as error:
+                self._tell(f"{path} is damaged ({error}): starting anew")
+        elif any(self.root.glob(f"*/{FILE_NAME}")):
+            self._tell(f"the checkpoints in {self.root} belong to other parameters, data or code: starting anew")
+        if self.leads:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return 0, []
+
+    def _tell(self, message: str) -> None:
+        if self.leads:
+            sys.stderr.write(f"train: {message}\n")
+
+
+def _tensors(training: Training) -> dict[str, Tensor]:
+    tensors = {}
+    for name, network in training.networks.items():
+        for key, value in network.state_dict().items():
+            tensors[f"{name}/network/{key}"] = value
+    for name, optimizer in training.optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"{name}/adam/{index}/{key}"] = value
+    return tensors
+
+
+def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
+    for name, network in training.networks.items():
+        network.load_state_dict(_below(tensors, f"{name}/network/"))
+    for name, optimizer in training.optimizers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below(tensors, f"{name}/adam/").items():
+            index, field = key.split("/")
+            state.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

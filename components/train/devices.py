@@ -1,0 +1,35 @@
+"""What the computer at hand offers: the GPU where there is one, and arithmetic in bfloat16 where it is in hardware."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from ..core.errors import UserError
+from .parameters import Precision
+
+CPUINFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+def training_device() -> torch.device:
+    """Return the GPU of this process's number on this computer (the first without torchrun), else the CPU.
+
+    Raises UserError where torchrun has started more processes than there are GPUs.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    number, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if number >= gpus:
+        raise UserError(f"torchrun --nproc-per-node: {number + 1} or more processes for {gpus} GPUs; start one a GPU")
+    return torch.device("cuda", number)
+
+
+def uses_bfloat16(precision: Precision) -> bool:
+    """Return whether convolutions run in bfloat16; `auto` where this computer's hardware does."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if training_device().type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    words = set(CPUINFO.read_text(encoding="utf-8").split()) if CPUINFO.is_file() else set()
+    return bool(words & BFLOAT16_FLAGS)

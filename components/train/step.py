@@ -1,0 +1,193 @@
+"""The train step: packages become a generator, with checkpoints, sample grids and losses on the way.
+
+Killed and started again by the same command, it goes on from the last checkpoint and ends with the weights of an
+uninterrupted run: every random draw depends on the seed and the step alone. Started by torchrun, several processes
+divide the images of every step; one of them writes.
+"""
+
+import csv
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fabgan.model.processes import Processes
+from fabgan.model.streams import random_stream
+
+from ..artifacts.generator import CARD, generate, save_generator
+from ..artifacts.manifest import manifest_digest
+from ..artifacts.packages import load_labels, load_packages
+from ..artifacts.sheets import image_grid
+from ..core.errors import UserError
+from ..core.files import atomic_folder, check_replaceable
+from ..core.images import write_png
+from ..core.parameters import digest
+from ..core.progress import Progress
+from ..core.provenance import code_of
+from .checkpoints import Checkpoints, LossPoint
+from .devices import training_device
+from .kinds import Kinds, find_kinds
+from .parameters import TrainParameters, check_processes
+from .processes import joined, launched
+from .variants import Task, Training, new_training, on_this_computer
+
+LogMetrics = Callable[[Mapping[str, float], int], None]
+LOSSES = "losses.csv"
+LOSS_POINTS = 500
+SAMPLES_IN_GRID = 16
+
+
+def run(
+    params: TrainParameters, packages: Path, checkpoints: Path, generator: Path, report: Path, log: LogMetrics
+) -> dict[str, float]:
+    """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
+
+    `checkpoints` keeps what each run needs to resume, in a folder of its own; a finished run, started again, only
+    writes its results again. `log` gets losses and their step (in images). Of several processes only the leader writes.
+    Raises UserError for parameters that do not fit the data or the processes, folders that hold something else, or
+    losses that are no longer finite.
+    """
+    check_replaceable(generator, CARD)
+    check_replaceable(report, LOSSES)
+    processes, params = launched(), on_this_computer(params)
+    x_NCHW = load_packages(packages, params.image_size_px, "train")
+    check_processes(params, processes.count)
+    if len(x_NCHW) < params.batch_size:
+        raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
+    settings = params.settings
+    labels = load_labels(packages, "train") if settings.labels else None
+    kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
+    training = _new_training(params, x_NCHW.shape[1], kinds, processes)
+    data_sha256, counting = manifest_digest(packages), params.that_count()
+    # Of the kinds too: k-means may cluster differently on another machine.
+    run_digest = digest([counting, data_sha256, code_of("train"), kinds.numbers_N.tolist()])
+    kept = Checkpoints(checkpoints, run_digest, processes.leads)
+    facts = {"data_sha256": data_sha256, "parameters": counting, "training_images": len(x_NCHW)}
+    facts["classes"] = labels.names if labels else []
+    with joined(processes):
+        points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
+        if processes.leads:
+            save_generator(generator, params.variant, training.generator, facts)
+            _write_report(report, points, kept.samples)
+    return _final_figures(training, points)
+
+
+def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:
+    sizes = {
+        f"parameters_{name}": float(sum(weight.numel() for weight in training.networks[name].parameters()))
+        for name in training.optimizers
+    }
+    losses = {f"loss_{name}": loss for name, loss in points[-1].losses.items()}
+    return {"images": points[-1].images, **losses, **sizes, "parameters": sum(sizes.values())}
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The training images and their kinds, on the device that trains."""
+
+    x_NCHW: Tensor
+    kinds_N: Tensor
+
+    @classmethod
+    def on_device(cls, x_NCHW: Tensor, kinds: Kinds) -> "_Images":
+        device = training_device()
+        return cls(x_NCHW.to(device), kinds.numbers_N.to(device))
+
+    def batch(self, size: int, stream: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return different images, uint8, and their kinds."""
+        chosen_B = torch.randperm(len(self.x_NCHW), generator=stream)[:size].to(self.x_NCHW.device)
+        return self.x_NCHW[chosen_B], self.kinds_N[chosen_B]
+
+
+def _new_training(params: TrainParameters, channels: int, kinds: Kinds, processes: Processes) -> Training:
+    task = Task(
+        image_size_px=params.image_size_px,
+        channels=channels,
+        seed=params.seed,
+        total_steps=math.ceil(params.total_images / params.batch_size),
+        kind_shares=kinds.shares,
+        class_of_kind=kinds.class_of_kind,
+        processes=processes,
+    )
+    try:
+        training = new_training(params, task)
+    except ValueError as error:
+        raise UserError(f"train.{error}") from error
+    for network in training.networks.values():
+        network.to(training_device())
+    return training
+
+
+def _train(
+    params: TrainParameters,
+    training: Training,
+    images: _Images,
+    checkpoints: Checkpoints,
+    processes: Processes,
+    log: LogMetrics,
+) -> list[LossPoint]:
+    total_steps = math.ceil(params.total_images / params.batch_size)
+    point_steps = max(total_steps // LOSS_POINTS, 1)
+    checkpoint_steps = max(params.checkpoint_images // (params.batch_size * point_steps), 1) * point_steps
+    done_steps, points = _resumed(training, checkpoints, processes)
+    progress = Progress("train", total_steps * params.batch_size, "images", done_steps * params.batch_size)
+    since_point: list[dict[str, Tensor]] = []
+    for step in range(done_steps + 1, total_steps + 1):
+        stream = random_stream(params.seed, "step", step)
+        x_BCHW, kinds_B = images.batch(params.batch_size, stream)
+        since_point.append(training.step(x_BCHW, step, stream, kinds_B))
+        if step % point_steps == 0 or step == total_steps:
+            points.append(_loss_point(since_point, step * params.batch_size))
+            since_point.clear()
+            log(points[-1].losses, points[-1].images)
+        if not processes.leads:
+            continue
+        if step % checkpoint_steps == 0 or step == total_steps:
+            _save_samples(checkpoints.samples, training, step * params.batch_size)
+            checkpoints.save(training, step, points)
+        progress.advance(params.batch_size, _note(points))
+    return points
+
+
+def _resumed(training: Training, checkpoints: Checkpoints, processes: Processes) -> tuple[int, list[LossPoint]]:
+    """Bring every process to the last checkpoint; return the steps done and the losses so far."""
+    with processes.leader_first():
+        done_steps, points = checkpoints.load(training)
+    if not processes.agree(int(digest([checkpoints.fingerprint, done_steps])[:15], 16)):
+        raise UserError(
+            "train: the processes see different packages or checkpoints; all computers need the same folders of both"
+        )
+    return done_steps, points
+
+
+def _loss_point(steps: list[dict[str, Tensor]], images: int) -> LossPoint:
+    losses = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
+    if not all(map(math.isfinite, losses.values())):
+        raise UserError(f"train: the losses are no longer finite after {images} images; lower the learning rate")
+    return LossPoint(images, losses)
+
+
+def _note(points: list[LossPoint]) -> str:
+    if not points:
+        return ""
+    return "  ".join(f"{name} {loss:.2f}" for name, loss in points[-1].losses.items())
+
+
+def _save_samples(folder: Path, training: Training, images: int) -> None:
+    generator = training.generator.eval()
+    samples = image_grid(generate(generator, SAMPLES_IN_GRID, seed=0))
+    generator.train()
+    write_png(folder / f"{images:09d}.png", samples)
+
+
+def _write_report(report: Path, points: list[LossPoint], samples: Path) -> None:
+    with atomic_folder(report, LOSSES) as partial:
+        shutil.copytree(samples, partial / "samples")
+        with (partial / LOSSES).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["images", *points[0].losses])
+            writer.writerows([point.images, *point.losses.values()] for point in points)

@@ -1,0 +1,1 @@
+"""The subcommands of the fabgan command that are no steps."""

@@ -1,0 +1,35 @@
+"""`fabgan STEP`: one step of the pipeline, with the paths that dvc.yaml gives it."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fabgan.components.steps import STEPS, load_parameters, run_step
+
+from .options import add_params
+
+if TYPE_CHECKING:
+    from .options import Subcommands
+
+
+def add(commands: "Subcommands") -> None:
+    """Add a subcommand for each step."""
+    for name, step in STEPS.items():
+        command = commands.add_parser(name, help=step.help, description=f"{step.help.capitalize()}.")
+        add_params(command)
+        for path, text in step.paths.items():
+            command.add_argument(f"--{path}", type=Path, required=True, metavar="PATH", help=text)
+        command.add_argument("--metrics", type=Path, required=True, metavar="FILE", help="JSON file for the metrics")
+        command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from fabgan.components.core.files import write_json
+
+    paths = {path: getattr(options, path) for path in STEPS[options.command].paths}
+    metrics = run_step(options.command, load_parameters(options.params), paths)
+    if metrics:
+        write_json(options.metrics, metrics)
+        figures = "  ".join(f"{name} {value:.6g}" for name, value in metrics.items())
+        sys.stdout.write(f"{options.command}: {figures}\n")

@@ -1,0 +1,45 @@
+"""What the training steps of all variants share: Adam, the update of some networks, and freezing others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+GradientMode = Literal["joint", "region_wise"]
+
+
+@dataclass(frozen=True)
+class AdamConfig:
+    """Adam (Kingma and Ba 2014, arXiv:1412.6980), alike for the three networks."""
+
+    learning_rate: float
+    beta1: float
+    beta2: float
+
+    def build(self, network: nn.Module) -> torch.optim.Adam:
+        """Return the optimizer of one network."""
+        return torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(self.beta1, self.beta2))
+
+
+@contextmanager
+def updated(*optimizers: torch.optim.Optimizer) -> Iterator[None]:
+    """Let the gradients that the body adds up make one step of each optimizer, then let go of their memory."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    yield
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Keep gradients out of the discriminators' weights while G learns through them."""
+    for network in networks:
+        network.requires_grad_(False)
+    yield
+    for network in networks:
+        network.requires_grad_(True)

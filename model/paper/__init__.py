@@ -1,0 +1,1 @@
+"""The source paper's model: a region-conditional DCGAN with a full-image discriminator."""

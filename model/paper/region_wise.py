@@ -1,0 +1,102 @@
+"""The paper's training step one region at a time: the joint step's gradient at a region's memory.
+
+At most one graph of one network is alive, of one region or, for FD, of one full image. G's loss L reaches its
+weights w through the pixels alone, and every region of the merged image is a function of w on its own, so
+
+    dL/dw = sum over r' of (dL/dimage)[r'] * dG(z, r')/dw
+
+is exact: the images are made without a graph, D and FD say dL/dimage, and each region is then made once more, with
+a graph, to send its slice of dL/dimage through it. The price is one more forward pass of G.
+
+Dimensions: B batch, C channels, H W pixels, Z latent.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ..regions import psi
+from .config import GRID, REGIONS
+from .networks import FullDiscriminator, PaperGenerator, RegionDiscriminator
+from .objective import GeneratorLoss, generator_loss
+
+
+@torch.no_grad()
+def merged_image(generator: PaperGenerator, z_BZ: Tensor) -> Tensor:
+    """Return phi(G(z, R'')) without a graph: B x C x H x W, float in [-1, 1]."""
+    return generator.full_image(z_BZ)
+
+
+def learn_regions(discriminator: RegionDiscriminator, x_BCHW: Tensor, fake_BCHW: Tensor) -> Tensor:
+    """Add the gradient of D's loss, the mean over the regions, to D's weights; return that loss.
+
+    Both arguments are full images in [-1, 1]. Real and fake batches have their batch statistics each, so that the
+    two halves of the loss meet in the weights only.
+    """
+    parts = []
+    for region in range(REGIONS):
+        parts.append(_backward(_real_half(discriminator(psi(x_BCHW, region, GRID), region)) / REGIONS))
+        parts.append(_backward(_fake_half(discriminator(psi(fake_BCHW, region, GRID), region)) / REGIONS))
+    return torch.stack(parts).sum()
+
+
+def learn_full_images(discriminator: FullDiscriminator, x_BCHW: Tensor, fake_BCHW: Tensor) -> Tensor:
+    """Add the gradient of FD's loss on full images in [-1, 1] to FD's weights; return that loss."""
+    return _backward(_real_half(discriminator(x_BCHW))) + _backward(_fake_half(discriminator(fake_BCHW)))
+
+
+def image_gradient(
+    region_discriminator: RegionDiscriminator,
+    full_discriminator: FullDiscriminator,
+    fake_BCHW: Tensor,
+    kind: GeneratorLoss,
+) -> tuple[Tensor, Tensor]:
+    """Return G's loss on merged images in [-1, 1], and dL/dimage, B x C x H x W.
+
+    The judges' weights get no gradient only if they are frozen.
+    """
+    image_BCHW = fake_BCHW.detach().requires_grad_()
+    loss = generator_loss(full_discriminator(image_BCHW), kind)
+    (gradient_BCHW,) = torch.autograd.grad(loss, image_BCHW)
+    parts = [loss.detach()]
+    for region in range(REGIONS):
+        part_BCHW = psi(fake_BCHW, region, GRID).detach().requires_grad_()
+        loss = generator_loss(region_discriminator(part_BCHW, region), kind) / REGIONS
+        psi(gradient_BCHW, region, GRID).add_(*torch.autograd.grad(loss, part_BCHW))
+        parts.append(loss.detach())
+    return torch.stack(parts).sum(), gradient_BCHW
+
+
+def learn_generator(generator: PaperGenerator, z_BZ: Tensor, gradient_BCHW: Tensor) -> None:
+    """Add dL/dw to G's weights, from dL/dimage of the images that `merged_image` made of the same latents."""
+    with _kept_statistics(generator):
+        for region in range(REGIONS):
+            region_BCHW: Tensor = generator(z_BZ, region)
+            region_BCHW.backward(psi(gradient_BCHW, region, GRID))  # type: ignore[no-untyped-call]
+
+
+def _real_half(logits_B: Tensor) -> Tensor:
+    """-E[log D(x)], the half of `discriminator_loss` that real images make."""
+    return softplus(-logits_B).mean()
+
+
+def _fake_half(logits_B: Tensor) -> Tensor:
+    """-E[log(1 - D(G(z)))], the half that generated images make."""
+    return softplus(logits_B).mean()
+
+
+def _backward(loss: Tensor) -> Tensor:
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+@contextmanager
+def _kept_statistics(network: nn.Module) -> Iterator[None]:
+    """Leave the running statistics as they are: the second look at a batch is not another batch."""
+    kept = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    yield
+    for buffer, value in kept:
+        buffer.copy_(value)

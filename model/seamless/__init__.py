@@ -1,0 +1,1 @@
+"""The model whose tiles join without a seam."""

@@ -1,0 +1,75 @@
+"""Pipelines as files: what Kubeflow's UI takes, and the same as Kubernetes resources. Equal input, equal bytes."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp.compiler import Compiler
+from kfp.compiler.compiler_utils import KubernetesManifestOptions
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import atomic_folder
+from fabgan.components.core.parameters import parse
+from fabgan.components.steps import load_content, parse_sections
+
+from ..definitions.augmentation import augmentation_pipeline
+from ..definitions.cluster import Cluster, KubeflowParameters, Place
+from ..definitions.sweep import sweep_pipeline
+from ..definitions.training import training_pipeline
+
+PIPELINES = {"training": training_pipeline, "sweep": sweep_pipeline, "augmentation": augmentation_pipeline}
+
+
+def pipelines(image: str, params: Path, place: Place | None = None) -> dict[str, Any]:
+    """Return every pipeline by its short name, its image checked; without `place`, for the cluster of a params.yaml."""
+    if ":" not in image.rsplit("/", 1)[-1] or image.endswith(":latest"):
+        raise UserError(f"{image}: name the image with a tag or a digest that stays what it is; `latest` does not")
+    content = load_content(params)
+    parse_sections(content, str(params))
+    cluster = parse(KubeflowParameters, content.get("kubeflow", {}), str(params), "kubeflow")
+    return {name: make(image, content, place or Cluster(cluster)) for name, make in PIPELINES.items()}
+
+
+def compile_pipelines(image: str, params: Path, output: Path) -> list[Path]:
+    """Fill the folder `output` with NAME.yaml of every pipeline, and kubernetes/NAME.yaml; return the files."""
+    made = pipelines(image, params)
+    with atomic_folder(output, "training.yaml") as partial:
+        (partial / "kubernetes").mkdir()
+        for name, pipeline in made.items():
+            _compile(pipeline, partial / f"{name}.yaml")
+            options = KubernetesManifestOptions(include_pipeline_manifest=True)
+            _compile(
+                pipeline,
+                partial / "kubernetes" / f"{name}.yaml",
+                kubernetes_manifest_format=True,
+                kubernetes_manifest_options=options,
+            )
+    return sorted(output.rglob("*.yaml"))
+
+
+def _compile(pipeline: Any, path: Path, **options: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Compiler().compile(pipeline, str(path), **options)
+
+
+def images_of(files: Iterable[Path]) -> set[str]:
+    """Return every image that compiled pipelines name."""
+    found: set[str] = set()
+    for file in files:
+        for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+            found |= set(_values_of("image", document))
+    return found
+
+
+def _values_of(key: str, node: Any) -> Iterable[str]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == key and isinstance(value, str):
+                yield value
+            yield from _values_of(key, value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _values_of(key, value)

@@ -1,0 +1,122 @@
+"""Training across several nodes: the TrainJob of Kubeflow Trainer 2.2 and newer that runs `fabgan train` by torchrun.
+
+The runtime `torch-distributed`, which comes with Kubeflow Trainer, tells torchrun in each pod by PET_ variables how
+many pods there are, which one it is, and where they meet: the command needs no such options.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.parameters import load_yaml, parse
+from fabgan.components.steps import STEPS
+
+from ..definitions.cluster import ENDPOINTS, MLFLOW_KEYS, SHARED, USER, KubeflowParameters, Toleration
+
+RUNTIME = "torch-distributed"
+NODE = "node"
+"""Name of that runtime's job and of its container."""
+FOLDER = "/shared"
+"""Where the claim is mounted."""
+TEMPORARY = "/tmp"  # noqa: S108
+MANAGER = "fabgan"
+LABELS = {"app.kubernetes.io/name": "fabgan-train-job"}
+"""By which the network policies of `deploy/` know the pods."""
+
+
+def train_job(
+    params: Path, image: str, *, name: str, namespace: str, claim: str, nodes: int, gpus: int
+) -> dict[str, Any]:
+    """Return the manifest of a training across nodes, with the resources, secrets and addresses of a params.yaml.
+
+    The claim needs ReadWriteMany: all nodes read the packages and the checkpoints. Its folder holds that params.yaml
+    and `packages`, and gets `checkpoints`, `generator`, `report` and `metrics.json`. With `gpus` a node trains with as
+    many processes, else with one; `train.batch_size` must be divisible by all of them. The pods pass the Pod Security
+    Standard `restricted`. Raises UserError for a wrong key, or no node.
+    """
+    if nodes < 1 or gpus < 0:
+        raise UserError(f"--nodes {nodes} --gpus {gpus}: a training needs at least one node, and no GPUs or some")
+    settings = parse(KubeflowParameters, load_yaml(params).get("kubeflow", {}), str(params), "kubeflow")
+    pod = {"metadata": {"labels": LABELS}, "spec": _pod(settings, claim, gpus)}
+    job = {"name": NODE, "template": {"spec": {"template": pod}}}
+    return {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "runtimeRef": {"name": RUNTIME},
+            "trainer": _trainer(settings, image, nodes, gpus),
+            "runtimePatches": [
+                {"manager": MANAGER, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [job]}}}}
+            ],
+        },
+    }
+
+
+def _trainer(settings: KubeflowParameters, image: str, nodes: int, gpus: int) -> dict[str, Any]:
+    """Return what each node runs, and with what."""
+    step = settings.steps["train"]
+    resources = {"cpu": step.cpu, "memory": step.memory} | ({settings.gpu_resource: str(gpus)} if gpus else {})
+    paths = [f"--{path}={FOLDER}/{path}" for path in STEPS["train"].paths]
+    files = [f"--params={FOLDER}/params.yaml", f"--metrics={FOLDER}/metrics.json"]
+    return {
+        "image": image,
+        "command": ["torchrun", "-m", "fabgan", "train", *files, *paths],
+        "env": [
+            *(_from("secretKeyRef", settings.mlflow_secret, key) for key in MLFLOW_KEYS),
+            *(_from("configMapKeyRef", settings.endpoints, key) for key in ENDPOINTS),
+        ],
+        "numNodes": nodes,
+        "numProcPerNode": max(gpus, 1),
+        "resourcesPerNode": {"requests": resources, "limits": dict(resources)},
+    }
+
+
+def _from(kind: str, name: str, key: str) -> dict[str, Any]:
+    return {"name": key, "valueFrom": {kind: {"name": name, "key": key}}}
+
+
+def _pod(settings: KubeflowParameters, claim: str, gpus: int) -> dict[str, Any]:
+    """Return the patch of the runtime's pod: its volumes, where it may run, and how little it may do."""
+    memory = {"medium": "Memory", "sizeLimit": settings.shared_memory}
+    volumes: list[tuple[str, str, dict[str, Any]]] = [
+        ("shared", FOLDER, {"persistentVolumeClaim": {"claimName": claim}}),
+        ("shared-memory", SHARED, {"emptyDir": memory}),
+        ("temporary", TEMPORARY, {"emptyDir": {}}),
+    ]
+    pod = {
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "imagePullSecrets": [{"name": settings.image_pull_secret}],
+        "volumes": [{"name": volume, **source} for volume, _, source in volumes],
+        "containers": [
+            {
+                "name": NODE,
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [{"name": volume, "mountPath": path} for volume, path, _ in volumes],
+            }
+        ],
+    }
+    return pod | (_where_gpus_are(settings) if gpus else {})
+
+
+def _where_gpus_are(settings: KubeflowParameters) -> dict[str, Any]:
+    return {
+        "nodeSelector": settings.gpu_node_selector,
+        "tolerations": [_toleration(one) for one in settings.gpu_tolerations],
+    }
+
+
+def _toleration(one: Toleration) -> dict[str, str]:
+    """Return a toleration as Kubernetes takes it, which allows no value where the key only has to exist."""
+    value = {"value": one.value} if one.value else {}
+    return {"key": one.key, "operator": one.operator, **value, "effect": one.effect}

@@ -1,0 +1,1 @@
+"""The pipelines as Kubeflow sees them: components, tasks, and where each runs."""

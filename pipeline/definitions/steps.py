@@ -1,0 +1,214 @@
+"""The steps as Kubeflow components: thin functions whose work is done by the image.
+
+Kubeflow copies the source of each function into the pipeline and runs it in the image, where fabgan is installed:
+nothing is fetched when a pipeline runs. What these functions use must be imported inside them.
+"""
+
+from typing import NamedTuple
+
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
+
+
+def settings(
+    params: dict,  # type: ignore[type-arg]
+    data_source: str,
+    data_revision: str,
+    image_size_px: int,
+    variant: str,
+    total_images: int,
+    seed: int,
+    max_share_of_untrained: float,
+    min_diversity: float,
+    min_ser: float,
+    max_ser: float,
+    model_name: str,
+    training_gpus: int,
+) -> NamedTuple("Sections", ingest=dict, crop_resize=dict, train=dict, evaluate=dict, publish=dict):  # type: ignore
+    """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
+    from typing import NamedTuple
+
+    from fabgan.pipeline.pod import run
+
+    form = {
+        "ingest.source": data_source,
+        "ingest.revision": data_revision,
+        "crop_resize.sizes_px": [image_size_px],
+        "train.image_size_px": image_size_px,
+        "train.variant": variant,
+        "train.total_images": total_images,
+        "train.seed": seed,
+        "evaluate.max_share_of_untrained": max_share_of_untrained,
+        "evaluate.min_diversity": min_diversity,
+        "evaluate.min_ser": min_ser,
+        "evaluate.max_ser": max_ser,
+        "publish.model_name": model_name,
+    }
+    sections = run.settings(params, form, training_gpus)
+    return NamedTuple("Sections", [(name, dict) for name in sections])(**sections)  # type: ignore[operator]
+
+
+def ingest(params: dict, frames: Output[Dataset], metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
+    """Fetch photographs, or render frames; verify them and list them in a manifest."""
+    from fabgan.pipeline.pod import run
+
+    run.step("ingest", params, metrics, output=frames.path)
+
+
+def crop_resize(
+    params: dict,  # type: ignore[type-arg]
+    frames: Input[Dataset],
+    packages: Output[Dataset],
+    metrics: Output[Metrics],
+) -> None:
+    """Find, straighten and cut out every package, and resize it."""
+    from fabgan.pipeline.pod import run
+
+    run.step("crop_resize", params, metrics, frames=frames.path, output=packages.path)
+
+
+def train(
+    params: dict,  # type: ignore[type-arg]
+    gpus: int,
+    packages: Input[Dataset],
+    generator: Output[Model],
+    report: Output[Artifact],
+    metrics: Output[Metrics],
+    in_sweep: bool = False,
+) -> None:
+    """Train a generator; a pod that was evicted goes on from its last checkpoint where a volume keeps it."""
+    from fabgan.pipeline.pod import run
+
+    if in_sweep:
+        run.name_training(params)
+    paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
+    run.train(params, metrics, gpus, **paths)
+
+
+def evaluate(
+    params: dict,  # type: ignore[type-arg]
+    packages: Input[Dataset],
+    generator: Input[Model],
+    training: Input[Artifact],
+    evaluation: Output[Artifact],
+    page: Output[HTML],
+    metrics: Output[Metrics],
+) -> str:
+    """Measure the generator against held-out images; show it on a page; say `passed` or `failed`."""
+    from pathlib import Path
+
+    from fabgan.pipeline.pod import run
+    from fabgan.pipeline.pod.page import write_page
+
+    found = run.step(
+        "evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path
+    )
+    write_page(Path(page.path), Path(training.path), Path(evaluation.path))
+    return "passed" if found["passed"] else "failed"
+
+
+def publish(
+    params: dict,  # type: ignore[type-arg]
+    packages: Input[Dataset],
+    generator: Input[Model],
+    evaluation: Input[Artifact],
+    receipt: Output[Artifact],
+    metrics: Output[Metrics],
+) -> None:
+    """Register the generator in MLflow, as candidate and perhaps as champion."""
+    from fabgan.pipeline.pod import run
+
+    paths = {"packages": packages.path, "generator": generator.path, "evaluation": evaluation.path}
+    run.step("publish", params, metrics, receipt=receipt.path, **paths)
+
+
+def plan_sweep(
+    params: dict,  # type: ignore[type-arg]
+    data_source: str,
+    data_revision: str,
+    sizes_px: list,  # type: ignore[type-arg]
+    total_images: int,
+) -> NamedTuple("Plan", ingest=dict, crop_resize=dict, train=dict, evaluate=dict, publish=dict):  # type: ignore
+    """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
+    from typing import NamedTuple
+
+    from fabgan.pipeline.pod import sweeping
+
+    sections = sweeping.plan(params, data_source, data_revision, sizes_px, total_images)
+    return NamedTuple("Plan", [(name, dict) for name in sections])(**sections)  # type: ignore[operator]
+
+
+def trainings(
+    params: dict,  # type: ignore[type-arg]
+    variants: list,  # type: ignore[type-arg]
+    sizes_px: list,  # type: ignore[type-arg]
+    seeds: list,  # type: ignore[type-arg]
+    training_gpus: int,
+) -> list:  # type: ignore[type-arg]
+    """List the parameters of every training: each variant at each size with each seed."""
+    from fabgan.pipeline.pod import sweeping
+
+    return sweeping.trainings(params, variants, sizes_px, seeds, training_gpus)
+
+
+def measure(
+    params: dict,  # type: ignore[type-arg]
+    training: dict,  # type: ignore[type-arg]
+    packages: Input[Dataset],
+    generator: Input[Model],
+    evaluation: Output[Artifact],
+    metrics: Output[Metrics],
+) -> dict:  # type: ignore[type-arg]
+    """Measure the generator of one training against held-out images; return a row of the table."""
+    from fabgan.pipeline.pod import run
+
+    run.name_training(training)
+    found = run.step(
+        "evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path
+    )
+    return {axis: training[axis] for axis in run.AXES} | found
+
+
+def compare(rows: list, page: Output[HTML]) -> None:  # type: ignore[type-arg]
+    """Show the rows of all trainings in one table, best first within each size."""
+    from pathlib import Path
+
+    from fabgan.pipeline.pod import sweeping
+
+    sweeping.write_table(Path(page.path), rows)
+
+
+def plan_augmentation(
+    model: str,
+    count: int,
+    shards: int,
+    seed: int,
+    label: str,
+    destination: str,
+) -> list:  # type: ignore[type-arg]
+    """Pin the model to its version, and share the images out."""
+    from fabgan.pipeline.pod import augmenting
+
+    asked = {"model": model, "count": count, "seed": seed, "label": label}
+    return augmenting.plan(asked, shards, destination)
+
+
+def augment(shard: dict, metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
+    """Make the images of one shard and put them into the bucket; what is there already is not made again."""
+    from fabgan.pipeline.pod import augmenting
+
+    augmenting.make(shard, metrics)
+
+
+def gather(shards: list, metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
+    """Write one manifest over all shards, once all of them are whole."""
+    from fabgan.pipeline.pod import augmenting
+
+    augmenting.gather(shards, metrics)
+
+
+def finish(status: dsl.PipelineTaskFinalStatus) -> None:
+    """End the run in MLflow: finished, or failed and why."""
+    from fabgan.pipeline.pod import run
+
+    run.end(status)

@@ -1,0 +1,72 @@
+"""The sweep: every variant at every size with every seed, trained side by side on the same data, in one table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kfp import dsl
+
+from . import steps
+from .cluster import Place
+from .tasks import Tasks
+from .training import steps_of
+
+NAME = "fabgan-sweep"
+AT_ONCE = 4
+
+
+def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
+    """Return the pipeline for an image; what its form does not ask for comes from a params.yaml."""
+    tasks = Tasks(image, place)
+    ingest_defaults, train_defaults = params["ingest"], params["train"]
+    variants, sizes_px = ["seamless", "paper"], [train_defaults["image_size_px"]]
+
+    @dsl.pipeline(name=NAME, display_name="fabgan: compare variants, sizes and seeds")
+    def pipeline(
+        data_source: str = ingest_defaults["source"],
+        data_revision: str = ingest_defaults["revision"],
+        variants: list = variants,  # type: ignore[type-arg]
+        sizes_px: list = sizes_px,  # type: ignore[type-arg]
+        seeds: list = [1, 2, 3],  # type: ignore[type-arg]  # noqa: B006
+        total_images: int = train_defaults["total_images"],
+        gpus: int = 0,
+    ) -> None:
+        """Train every variant at every size with every seed on the same data, and show them in one table.
+
+        Args:
+            data_source: Photographs: s3://bucket/prefix, or git+https://host/repository.git#path of a DVC repository;
+                or data/rendered.yaml for the embedded frames.
+            data_revision: Tag, branch or commit of the DVC repository; empty for its newest. It is pinned to a commit
+                when the run starts.
+            variants: Any of seamless and paper.
+            sizes_px: Sides of the generated images, powers of two.
+            seeds: Trainings that differ in their seed show what is chance.
+            total_images: The budget of each training: how many real images it shows in all.
+            gpus: GPUs of each training pod; 0 trains on the CPU.
+        """
+        finish = tasks.add(steps.finish, "finish").set_caching_options(False)
+        with dsl.ExitHandler(finish, name="steps"):
+            plan = tasks.add(
+                steps.plan_sweep,
+                "settings",
+                params=steps_of(params),
+                data_source=data_source,
+                data_revision=data_revision,
+                sizes_px=sizes_px,
+                total_images=total_images,
+            ).set_caching_options(False)
+            axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds, "training_gpus": gpus}
+            trainings = tasks.add(steps.trainings, "settings", params=plan.outputs["train"], **axes)
+            packages = tasks.add_packages(plan.outputs)
+            with dsl.ParallelFor(trainings.output, name="trainings", parallelism=AT_ONCE) as training:
+                train = tasks.add(steps.train, "train", params=training, gpus=gpus, packages=packages, in_sweep=True)
+                measured = tasks.add(
+                    steps.measure,
+                    "evaluate",
+                    params=params["evaluate"],
+                    training=training,
+                    packages=packages,
+                    generator=train.outputs["generator"],
+                )
+            tasks.add(steps.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
+
+    return pipeline

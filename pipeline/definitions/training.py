@@ -1,0 +1,92 @@
+"""The training pipeline: settings, ingest, crop_resize, train, evaluate, and publish where the verdict allows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kfp import dsl
+
+from fabgan.components.steps import STEPS
+
+from . import steps
+from .cluster import Place
+from .tasks import Tasks
+
+NAME = "fabgan-training"
+PASSED = "passed"
+
+
+def steps_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections of a params.yaml that are about steps."""
+    return {name: params[name] for name in STEPS}
+
+
+def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
+    """Return the pipeline for an image; the form's defaults, and what it does not ask for, come from a params.yaml."""
+    tasks = Tasks(image, place)
+    ingest_defaults, train_defaults, evaluate_defaults = params["ingest"], params["train"], params["evaluate"]
+
+    @dsl.pipeline(name=NAME, display_name="fabgan: train and register a generator")
+    def pipeline(
+        data_source: str = ingest_defaults["source"],
+        data_revision: str = ingest_defaults["revision"],
+        image_size_px: int = train_defaults["image_size_px"],
+        variant: str = train_defaults["variant"],
+        total_images: int = train_defaults["total_images"],
+        seed: int = train_defaults["seed"],
+        max_share_of_untrained: float = evaluate_defaults["max_share_of_untrained"],
+        min_diversity: float = evaluate_defaults["min_diversity"],
+        min_ser: float = evaluate_defaults["min_ser"],
+        max_ser: float = evaluate_defaults["max_ser"],
+        model_name: str = params["publish"]["model_name"],
+        gpus: int = 0,
+    ) -> None:
+        """Train a generator of package images, judge it, and register it where its verdict allows it.
+
+        Args:
+            data_source: Photographs: s3://bucket/prefix, or git+https://host/repository.git#path of a DVC repository;
+                or data/rendered.yaml for the embedded frames.
+            data_revision: Tag, branch or commit of the DVC repository; empty for its newest. It is pinned to a commit
+                when the run starts.
+            image_size_px: Side of the generated images, a power of two from 64 to 4096.
+            variant: seamless, or paper for the source paper's model.
+            total_images: The budget: how many real images training shows in all.
+            seed: Another seed trains another generator.
+            max_share_of_untrained: Verdict: frechet_random is at most this share of the untrained generator's.
+            min_diversity: Verdict: images differ this much from each other and from training ones; 1 is as real ones.
+            min_ser: Verdict: seam excess ratios are at least this; 1 is as in real images.
+            max_ser: Verdict: seam excess ratios are at most this.
+            model_name: Name of the registered model in MLflow.
+            gpus: GPUs of the training pod; 0 trains on the CPU.
+        """
+        finish = tasks.add(steps.finish, "finish").set_caching_options(False)
+        with dsl.ExitHandler(finish, name="steps"):
+            settings = tasks.add(
+                steps.settings,
+                "settings",
+                params=steps_of(params),
+                data_source=data_source,
+                data_revision=data_revision,
+                image_size_px=image_size_px,
+                variant=variant,
+                total_images=total_images,
+                seed=seed,
+                max_share_of_untrained=max_share_of_untrained,
+                min_diversity=min_diversity,
+                min_ser=min_ser,
+                max_ser=max_ser,
+                model_name=model_name,
+                training_gpus=gpus,
+            )
+            of_step = settings.set_caching_options(False).outputs
+            packages = tasks.add_packages(of_step)
+            train = tasks.add(steps.train, "train", params=of_step["train"], gpus=gpus, packages=packages)
+            made = {"packages": packages, "generator": train.outputs["generator"]}
+            evaluate = tasks.add(
+                steps.evaluate, "evaluate", params=of_step["evaluate"], training=train.outputs["report"], **made
+            )
+            with dsl.If(evaluate.outputs["Output"] == PASSED, name="verdict-allows-it"):
+                evaluation = evaluate.outputs["evaluation"]
+                publish = tasks.add(steps.publish, "publish", params=of_step["publish"], evaluation=evaluation, **made)
+                publish.set_caching_options(False)
+
+    return pipeline

@@ -1,0 +1,117 @@
+"""What happens inside a pod: one step, with its section of the parameters and the paths of its artifacts.
+
+The components that Kubeflow starts are thin; this is where they call the same steps as the command line does.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from fabgan.components.core.cores import keep_to_usable_cores
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import read_json, write_json
+from fabgan.components.core.parameters import parse
+from fabgan.components.steps import parameter_type, parse_sections, run_step
+
+P = ParamSpec("P")
+R = TypeVar("R")
+FORM = "the pipeline's form"
+AXES = ("variant", "image_size_px", "seed")
+"""What tells the trainings of a sweep apart."""
+
+
+def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a person's mistake end the pod with one line in its log, and status 1."""
+
+    @wraps(function)
+    def told(*arguments: P.args, **named: P.kwargs) -> R:
+        keep_to_usable_cores()
+        try:
+            return function(*arguments, **named)
+        except UserError as error:
+            sys.exit(f"fabgan: error: {error}")
+
+    return told
+
+
+@report_user_errors
+def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, dict[str, Any]]:
+    """Return the section of every step: those of a params.yaml, with what the form says, its data pinned.
+
+    `form` has the dotted names of keys; `gpus` train together. MLflow gets the pipeline's run, with all of this.
+    """
+    from fabgan.components.ingest.sources import resolve
+    from fabgan.components.services.tracking.runs import record_pipeline
+    from fabgan.components.train.parameters import check_processes
+
+    sections = {name: dict(section) for name, section in content.items()}
+    for key, value in form.items():
+        section, name = key.split(".")
+        sections[section][name] = value
+    parsed = parse_sections(sections, FORM)
+    check_processes(parsed["train"], max(gpus, 1))
+    ingest = parsed["ingest"]
+    sections["ingest"]["revision"] = resolve(ingest.source, ingest.revision)
+    checked = {name: asdict(section) for name, section in parse_sections(sections, FORM).items()}
+    record_pipeline(checked)
+    return checked
+
+
+@report_user_errors
+def step(name: str, section: Mapping[str, Any], metrics: Any, **paths: str) -> dict[str, float]:
+    """Run a step as the command line would; tell Kubeflow its metrics; return them."""
+    parameters: Any = parse(parameter_type(name), section, FORM, name)
+    found = run_step(name, {name: parameters}, {path: Path(value) for path, value in paths.items()})
+    tell(metrics, found)
+    return found
+
+
+@report_user_errors
+def name_training(section: Mapping[str, Any]) -> None:
+    """Let the runs that this pod makes in MLflow say which training of a sweep they are about."""
+    from fabgan.components.services.tracking.runs import TRAINING
+
+    training: Any = parse(parameter_type("train"), section, FORM, "train")
+    os.environ[TRAINING] = json.dumps({axis: getattr(training, axis) for axis in AXES})
+
+
+@report_user_errors
+def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> None:
+    """Train, on several GPUs by as many processes, on one or none by this one.
+
+    Checkpoints lie in the volume that FABGAN_CHECKPOINTS names, which outlives the pod: what trains the same again goes
+    on from there. Without a volume they lie in the pod's own /tmp.
+    """
+    from fabgan.components.train.processes import launch
+
+    paths["checkpoints"] = os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints"  # noqa: S108
+    if gpus < 2:
+        step("train", section, metrics, **paths)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        request, found = Path(folder) / "request.json", Path(folder) / "metrics.json"
+        write_json(request, {"section": dict(section), "paths": paths, "metrics": str(found)})
+        launch(gpus, ["fabgan.pipeline.pod.process", str(request)])
+        tell(metrics, read_json(found))
+
+
+def tell(metrics: Any, found: Mapping[str, float]) -> None:
+    """Log figures to Kubeflow's `metrics` artifact, and into its file."""
+    for name, value in found.items():
+        metrics.log_metric(name, value)
+    write_json(Path(metrics.path), dict(found))
+
+
+@report_user_errors
+def end(status: Any) -> None:
+    """End the run in MLflow as Kubeflow's ended; of a failed one, tell the task and what it said."""
+    from fabgan.components.services.tracking.runs import end_pipeline
+
+    succeeded = status.state == "SUCCEEDED"
+    end_pipeline("" if succeeded else f"{status.pipeline_task_name}: {status.error_message or status.state}")

@@ -1,0 +1,90 @@
+"""What the sweep does in its pods: list its trainings, and put what came of them into one table."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import atomic_file
+from fabgan.components.core.parameters import parse
+from fabgan.components.steps import parameter_type
+from fabgan.components.train.parameters import check_processes
+
+from . import run
+from .page import STYLE
+
+MEASURES = (
+    "frechet_random",
+    "frechet_random_floor",
+    "frechet_random_patches",
+    "diversity",
+    "diversity_nearest",
+    "novelty",
+    "ser1",
+    "ser2",
+    "passed",
+)
+
+
+@run.report_user_errors
+def plan(
+    params: Mapping[str, Any], source: str, revision: str, sizes_px: Sequence[float], total_images: int
+) -> dict[str, dict[str, Any]]:
+    """Return the section of every step, checked; `train` is of the first size."""
+    if not sizes_px:
+        raise UserError("sizes_px: needs at least one value")
+    form = {
+        "ingest.source": source,
+        "ingest.revision": revision,
+        "crop_resize.sizes_px": sizes_px,
+        "train.image_size_px": sizes_px[0],
+        "train.total_images": total_images,
+    }
+    return run.settings(params, form)
+
+
+@run.report_user_errors
+def trainings(
+    section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float], gpus: int
+) -> list[dict[str, Any]]:
+    """Return the `train` section of each training, checked; `gpus` train together."""
+    asked = [
+        dict(section) | {"variant": variant, "image_size_px": size_px, "seed": seed}
+        for size_px in sizes_px
+        for variant in variants
+        for seed in seeds
+    ]
+    if not asked:
+        raise UserError("variants, sizes_px, seeds: each needs at least one value")
+    checked: list[Any] = [parse(parameter_type("train"), one, run.FORM, "train") for one in asked]
+    for training in checked:
+        check_processes(training, max(gpus, 1))
+    return [asdict(training) for training in checked]
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a page with a row for each variant and size: means over the seeds, and the range of the first measure."""
+    groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((int(row["image_size_px"]), row["variant"]), []).append(row)
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0], _mean(group[1], MEASURES[0])))
+    head = "".join(f"<th>{name}" for name in ("px", "variant", "seeds", *MEASURES, "lowest", "highest"))
+    body = "".join(f"<tr>{_cells(size_px, variant, of_seeds)}" for (size_px, variant), of_seeds in ordered)
+    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>fabgan sweep</title><style>{STYLE}</style>"
+    told = f"<p>Means over the seeds; lowest and highest are of {MEASURES[0]}, which is better when lower."
+    with atomic_file(path) as partial:
+        partial.write_text(f"{page}<h1>Sweep</h1><table><tr>{head}{body}</table>{told}</html>\n", encoding="utf-8")
+
+
+def _cells(size_px: int, variant: str, of_seeds: Sequence[Mapping[str, Any]]) -> str:
+    first = [row[MEASURES[0]] for row in of_seeds]
+    figures = [*(_mean(of_seeds, name) for name in MEASURES), min(first), max(first)]
+    cells = [str(size_px), html.escape(variant), str(len(of_seeds)), *(f"{figure:.4g}" for figure in figures)]
+    return "".join(f"<td>{cell}" for cell in cells)
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
+    return mean(float(row[name]) for row in rows)

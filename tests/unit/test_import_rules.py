@@ -1,0 +1,102 @@
+"""The rules of who may import whom hold, and a forbidden import is refused wherever it is planted."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tests.conftest import ROOT
+
+MATHEMATICS = {
+    "torch", "math", "hashlib", "copy", "itertools", "functools", "collections", "contextlib", "dataclasses", "typing",
+}  # fmt: skip
+"""All that `model` may import."""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package and of the rules, to plant imports in."""
+    shutil.copytree(ROOT / "fabgan", tmp_path / "fabgan", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    environment = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def plant(folder: Path, module: str, line: str) -> None:
+    file = folder / f"{module}.py"
+    existing = file.read_text() if file.is_file() else ""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"{existing}\n{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("fabgan/components/train/variants", "import mlflow"),
+        ("fabgan/components/train/variants", "import boto3"),
+        ("fabgan/pipeline/pod/run", "import mlflow"),
+        ("fabgan/pipeline/pod/run", "import kfp"),
+        ("fabgan/components/steps", "import docker"),
+        ("fabgan/components/core/brand_new", "import botocore.client"),
+        ("fabgan/components/brand_new", "x = 1"),
+        ("fabgan/components/measures/held_out", "import dvc.api"),
+        ("fabgan/components/evaluate/step", "from fabgan.components.train import devices"),
+        ("fabgan/components/evaluate/step", "from fabgan.components.publish import step"),
+        ("fabgan/components/artifacts/generator", "import fabgan.model.seamless.training"),
+        ("fabgan/components/train/parameters", "import torch"),
+        ("fabgan/components/core/parameters", "from PIL import Image"),
+        ("fabgan/components/core/files", "from fabgan.components.artifacts import manifest"),
+        ("fabgan/model/pixels", "from fabgan.components.core import files"),
+        ("fabgan/model/paper/networks", "from fabgan.model.seamless import layers"),
+        ("fabgan/pipeline/pod/run", "from fabgan.pipeline.definitions import cluster"),
+    ],
+)
+def test_a_forbidden_import_is_refused(copy: Path, module: str, line: str) -> None:
+    plant(copy, module, line)
+    done = lint(copy)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "BROKEN" in done.stdout or "not listed as layers" in done.stdout + done.stderr
+
+
+def test_the_rules_hold_in_a_copy(copy: Path) -> None:
+    done = lint(copy)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+PROGRAM = """
+import grimp
+graph = grimp.build_graph("fabgan", include_external_packages=True, cache_dir=None)
+inside = {name for name in graph.modules if name.startswith("fabgan.model")}
+outside = {name for module in inside for name in graph.find_modules_directly_imported_by(module)} - inside
+print(" ".join(sorted(name.split(".")[0] for name in outside)))
+"""
+
+
+def imported_by_model(folder: Path) -> set[str]:
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_model_imports_torch_and_mathematics_alone() -> None:
+    assert imported_by_model(ROOT) <= MATHEMATICS
+
+
+@pytest.mark.parametrize("name", ["os", "json", "logging", "numpy"])
+def test_a_file_or_a_service_planted_in_model_is_seen(copy: Path, name: str) -> None:
+    plant(copy, "fabgan/model/brand_new", f"def late() -> None:\n    import {name}")
+    assert name in imported_by_model(copy)
+
+
+def test_no_module_imports_a_folder_by_its_bare_name() -> None:
+    """`import model` would find whatever folder of that name a person works in."""
+    graph = grimp.build_graph("fabgan", include_external_packages=True, cache_dir=None)
+    assert not {"model", "components", "pipeline"} & set(graph.modules)
