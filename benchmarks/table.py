@@ -35,7 +35,7 @@ from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
-from fabgan.components.measures.held_out import look, look_at_real, measure
+from fabgan.components.measures.held_out import extract, extract_real, measure
 from fabgan.components.train.kinds import Kinds, find_kinds
 from fabgan.components.train.parameters import SeamlessSettings
 from fabgan.model.pixels import to_uint8
@@ -233,8 +233,8 @@ def _measured(run: Run, made_NCHW: Tensor) -> dict[str, float]:
     write_png(run.sheets / name, image_grid(made_NCHW[:SHEET_IMAGES]))
     real = open_packages(run.packages, run.image_size_px)
     progress = Progress(f"table: {run.variant}", len(real.listed) + len(made_NCHW), "images")
-    seen = look_at_real(real, run.seed, progress)
-    made = look(made_NCHW, random_stream(run.seed, "patches"), progress)
+    seen = extract_real(real, run.seed, progress)
+    made = extract(made_NCHW, random_stream(run.seed, "patches"), progress)
     measures = asdict(measure(made, made, seen, run.seed))
     del measures["frechet_random_untrained"]  # here, variants are compared with each other
     return {name: round(value, 4) for name, value in measures.items()}

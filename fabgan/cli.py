@@ -1,22 +1,26 @@
 """The `fabgan` command. Nothing heavy is imported before a subcommand runs, so that help answers at once."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.log import LOG, start_logging
+from fabgan.components.core.signals import Terminated, stop_on_sigterm
 
 from .commands import augment, code, init, migrate, pipeline, preset, step, summary
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit statuses of programs that SIGINT or SIGTERM ended, as shells have them."""
 COMMANDS = step, augment, pipeline, init, preset, migrate, summary, code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status: 0, or 1 with one line that says what to fix."""
     options = _parser().parse_args(arguments)
+    start_logging(options.log_format)
+    stop_on_sigterm()
     keep_to_usable_cores()
     try:
         options.run(options)
@@ -26,14 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or ", ".join(map(str, error.args))  # a library's own have nothing but their words
         return _fail(f"{where}{reason}; finished work is kept: fix this and run the same command again")
+    except Terminated:
+        LOG.warning("terminated; run the same command again to resume")
+        return TERMINATED
     except KeyboardInterrupt:
-        sys.stderr.write("\nfabgan: interrupted; run the same command again to resume\n")
+        LOG.warning("interrupted; run the same command again to resume")
         return INTERRUPTED
     return 0
 
 
 def _fail(message: str) -> int:
-    sys.stderr.write(f"fabgan: error: {message}\n")
+    LOG.error(message)
     return 1
 
 
@@ -44,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="The pipeline runs by `dvc repro`; dvc.yaml shows every step with its paths.",
     )
     parser.add_argument("--version", action="version", version=f"fabgan {version('fabgan')}")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="of messages; default: text")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

@@ -93,7 +93,7 @@ class SeamVisibility:
     """From the size of the steps less the mean of their two neighbours: what stands out of a slope."""
 
 
-def border_steps(x_NCHW: Tensor, grid: int) -> Tensor:
+def border_differences(x_NCHW: Tensor, grid: int) -> Tensor:
     """Return what `seam_visibility` compares, of uint8 images at the inner borders of a g x g grid: N x O x 2.
 
     Per image and order, the mean size of the steps across the borders, and at 3..16 px from them, both directions
@@ -103,7 +103,7 @@ def border_steps(x_NCHW: Tensor, grid: int) -> Tensor:
         raise ValueError(f"regions of {x_NCHW.shape[-1] // grid} px are too small to judge seams")
     directions = (x_NCHW, x_NCHW.transpose(-1, -2))
     orders = [sum(_steps(x, grid, order) for x in directions) for order in (1, 2)]
-    return torch.stack([torch.as_tensor(steps_N2) for steps_N2 in orders], dim=1)
+    return torch.stack([torch.as_tensor(differences_N2) for differences_N2 in orders], dim=1)
 
 
 def _steps(x_NCHW: Tensor, grid: int, order: int) -> Tensor:
@@ -119,7 +119,7 @@ def _steps(x_NCHW: Tensor, grid: int, order: int) -> Tensor:
 
 
 def seam_visibility(generated_NO2: Tensor, real_NO2: Tensor) -> SeamVisibility:
-    """Return the seam excess ratios of images whose `border_steps` these are.
+    """Return the seam excess ratios of images whose `border_differences` these are.
 
     [mean |step across the border| / mean |step away from it|] of the generated images over the same of the real ones;
     flat generated images give 0. Raises ValueError where real images are flat.
@@ -143,8 +143,8 @@ def seam_interval(real_NO2: Tensor, stream: torch.Generator, share: float = 0.95
 def _excess_ratios(generated_NO2: Tensor, real_NO2: Tensor) -> Tensor:
     """Return SER1 and SER2."""
     excess = []
-    for steps_O2 in (generated_NO2.mean(dim=0), real_NO2.mean(dim=0)):
-        at_border, away = steps_O2.unbind(dim=1)
+    for differences_O2 in (generated_NO2.mean(dim=0), real_NO2.mean(dim=0)):
+        at_border, away = differences_O2.unbind(dim=1)
         excess.append(torch.where(away > 0, at_border / away, 0.0))
     generated, real = excess
     if not (real > 0).all():

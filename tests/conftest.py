@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from bundle.engine import docker
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.log import start_logging
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
@@ -24,6 +25,7 @@ from tests.servers.bucket import Bucket
 from tests.servers.s3 import S3Server, running_s3
 
 ROOT = Path(__file__).resolve().parent.parent
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 RENDERED = {
     "frames": 24,
@@ -172,8 +174,7 @@ def make(target: str) -> str:
 def image(docker_engine: None) -> str:
     """The name of the container image of this checkout, built by `make image` where it is not up to date."""
     make("image")
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    return f"fabgan:{version}"
+    return f"fabgan:{VERSION}"
 
 
 @pytest.fixture(autouse=True)
@@ -185,6 +186,7 @@ def no_services(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     storage._client_of.cache_clear()
+    start_logging()
     yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from ..core.errors import UserError
 from ..core.files import read_json, write_json
@@ -26,6 +27,11 @@ class Verdict:
     seed: int
     """Of the generated images' latents."""
     metrics: dict[str, float]
+
+    @property
+    def word(self) -> Literal["passed", "failed"]:
+        """The verdict in one word, as pages, tags and pipelines have it."""
+        return "passed" if self.passed else "failed"
 
 
 def write_verdict(folder: Path, verdict: Verdict) -> None:

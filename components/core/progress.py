@@ -3,6 +3,8 @@
 import sys
 import time
 
+from .log import logger
+
 LOG_INTERVAL_S = 10.0
 BAR_INTERVAL_S = 0.2
 BAR_WIDTH = 30
@@ -34,7 +36,7 @@ class Progress:
 
     def _tell(self, figures: str) -> None:
         if not self.on_terminal:
-            sys.stderr.write(f"{self.what}: {figures}\n")
+            logger(self.what).info(figures)
             return
         filled = BAR_WIDTH * self.done // max(self.total, 1)
         bar = "#" * filled + "." * (BAR_WIDTH - filled)

@@ -9,11 +9,11 @@ class CropResizeParameters:
 
     sizes_px: tuple[PositiveInt, ...]
     """Sides of the square images to make, one folder a size."""
-    margin_share: Share
+    margin_share: Share = 0.04
     """Margin around the package on each side, as a share of its longer side."""
-    grey: bool
+    grey: bool = False
     """Make grey images (one channel) instead of colour ones (three)."""
-    max_quarantined_share: Share
+    max_quarantined_share: Share = 0.2
     """A larger share of frames without a usable package fails the step."""
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from ..artifacts.verdict import Verdict, write_verdict
 from ..core.files import atomic_folder, check_replaceable
 from ..core.images import Pixels, write_png
 from ..core.progress import Progress
-from ..measures.held_out import Measures, RealSeen, Seen, held_out_sha256, look, look_at_real, measure
+from ..measures.held_out import Features, Measures, RealFeatures, extract, extract_real, held_out_sha256, measure
 from .parameters import EvaluateParameters
 
 SHEET_IMAGES = 36
@@ -59,13 +59,13 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, report: Pat
     return {**asdict(measures), "passed": float(verdict.passed)}
 
 
-def _seen(trained: Generator, real: Packages, params: EvaluateParameters) -> tuple[RealSeen, Seen, Seen]:
+def _seen(trained: Generator, real: Packages, params: EvaluateParameters) -> tuple[RealFeatures, Features, Features]:
     """Look at the real images, at generated ones, and at those of the generator before its first training step."""
     count, seed = params.generated_images, params.seed
     progress = Progress("evaluate", len(real.listed) + 2 * count, "images")
-    real_seen = look_at_real(real, seed, progress)
+    real_seen = extract_real(real, seed, progress)
     generated, untrained = (
-        look(generate(generator, count, seed), random_stream(seed, "patches", "generated"), progress)
+        extract(generate(generator, count, seed), random_stream(seed, "patches", "generated"), progress)
         for generator in (trained, untrained_generator(trained, seed))
     )
     return real_seen, generated, untrained

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fabgan.model.measures import (
-    border_steps,
+    border_differences,
     frechet_distance,
     mean_pairwise_distance,
     nearest_distance,
@@ -69,77 +69,77 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Features:
     """What is kept of images that were looked at."""
 
     features_NF: Tensor
     patches_NPF: Tensor
     """Features of patches."""
-    steps_NO2: Tensor
-    """`border_steps`."""
+    differences_NO2: Tensor
+    """`border_differences`."""
     thumbnails_NT: Tensor
     """They tell images of one kind apart, whose differences hardly show in random features."""
 
-    def chosen(self, places_N: Tensor) -> "Seen":
+    def chosen(self, places_N: Tensor) -> "Features":
         """Return what was kept of some of the images; `places_N` are their places, or say of each whether it counts."""
-        kept = self.features_NF, self.patches_NPF, self.steps_NO2, self.thumbnails_NT
-        return Seen(*(values[places_N] for values in kept))
+        kept = self.features_NF, self.patches_NPF, self.differences_NO2, self.thumbnails_NT
+        return Features(*(values[places_N] for values in kept))
 
-    def frechet_random(self, other: "Seen") -> float:
+    def frechet_random(self, other: "Features") -> float:
         """Return the Frechet distance of whole images to others."""
         return frechet_distance(self.features_NF, other.features_NF)
 
-    def frechet_random_patches(self, other: "Seen") -> float:
+    def frechet_random_patches(self, other: "Features") -> float:
         """Return the Frechet distance of patches to patches of others."""
         return frechet_distance(self.patches_NPF.flatten(0, 1), other.patches_NPF.flatten(0, 1))
 
 
 @dataclass(frozen=True)
-class RealSeen:
+class RealFeatures:
     """What is kept of the real images: all, those that a generator may have learned from, and the others."""
 
-    every: Seen
-    training: Seen
-    held_out: Seen
+    every: Features
+    training: Features
+    held_out: Features
 
 
-def look(images: Iterable[Tensor], stream: torch.Generator, progress: Progress) -> Seen:
+def extract(images: Iterable[Tensor], stream: torch.Generator, progress: Progress) -> Features:
     """Look at images, C x H x W uint8, and let them go; `stream` draws where their patches lie.
 
     Raises UserError for images too small to judge their seams.
     """
     seen = []
     for x_CHW in images:
-        seen.append(_look_at(x_CHW[None], stream))
+        seen.append(_extracted(x_CHW[None], stream))
         progress.advance(1)
-    return Seen(*(torch.cat(kept) for kept in zip(*seen, strict=True)))
+    return Features(*(torch.cat(kept) for kept in zip(*seen, strict=True)))
 
 
-def _look_at(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _extracted(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     patches_PCHW = random_patches(x_1CHW, PATCH_PX, PATCHES_PER_IMAGE, stream)
     try:
-        steps_1O2 = border_steps(x_1CHW, GRID)
+        differences_1O2 = border_differences(x_1CHW, GRID)
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
-    return random_features(x_1CHW), random_features(patches_PCHW)[None], steps_1O2, thumbnails(x_1CHW)
+    return random_features(x_1CHW), random_features(patches_PCHW)[None], differences_1O2, thumbnails(x_1CHW)
 
 
-def look_at_real(packages: Packages, seed: int, progress: Progress) -> RealSeen:
+def extract_real(packages: Packages, seed: int, progress: Progress) -> RealFeatures:
     """Look at all real images; fewer than two held-out ones are a UserError."""
     held_out_N = torch.tensor([package.split == "held_out" for package in packages.listed])
     if (count := int(held_out_N.sum())) < LEAST_HELD_OUT:
         raise UserError(f"{packages.folder}: only {count} held-out image(s); raise ingest.held_out_share")
-    every = look(packages, random_stream(seed, "patches", "real"), progress)
-    return RealSeen(every, every.chosen(~held_out_N), every.chosen(held_out_N))
+    every = extract(packages, random_stream(seed, "patches", "real"), progress)
+    return RealFeatures(every, every.chosen(~held_out_N), every.chosen(held_out_N))
 
 
-def measure(generated: Seen, untrained: Seen, real: RealSeen, seed: int) -> Measures:
+def measure(generated: Features, untrained: Features, real: RealFeatures, seed: int) -> Measures:
     """Return the measures of generated images; real ones that are flat, or each have an equal, are a UserError."""
     order_N = torch.randperm(len(real.every.features_NF), generator=random_stream(seed, "floor"))
     first, second = map(real.every.chosen, order_N.tensor_split(2))
     try:
-        seams = seam_visibility(generated.steps_NO2, real.held_out.steps_NO2)
-        low, high = seam_interval(real.held_out.steps_NO2, random_stream(seed, "seams"))
+        seams = seam_visibility(generated.differences_NO2, real.held_out.differences_NO2)
+        low, high = seam_interval(real.held_out.differences_NO2, random_stream(seed, "seams"))
     except ValueError as error:
         raise UserError(f"seams cannot be judged: {error}") from error
     of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))

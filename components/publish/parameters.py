@@ -7,7 +7,7 @@ from ..core.parameters import parameters
 class PublishParameters:
     """The `publish` section of params.yaml."""
 
-    model_name: str
+    model_name: str = "bga-generator"
     """Name of the registered model."""
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from ..core.files import write_json
 from ..core.parameters import digest
 from ..core.progress import Progress
 from ..core.provenance import git_commit
-from ..measures.held_out import held_out_sha256, look
+from ..measures.held_out import extract, held_out_sha256
 from ..services.tracking.registry import Registry, Version
 from .parameters import PublishParameters
 
@@ -67,7 +67,8 @@ def _tags(card: dict[str, object], verdict: Verdict) -> dict[str, str]:
         "parameters_sha256": digest(card["parameters"]),
         "held_out_sha256": verdict.held_out_sha256,
         "git_commit": git_commit(),
-        "verdict": "passed" if verdict.passed else "; ".join(verdict.reasons),
+        "verdict": verdict.word,
+        "verdict_reasons": "; ".join(verdict.reasons),
         **{name: f"{value:.6g}" for name, value in verdict.metrics.items()},
     }
 
@@ -103,7 +104,7 @@ def _against(champion: Generator, number: int, verdict: Verdict, packages: Path)
     held_out = open_packages(packages, champion.config.image_size_px, "held_out")
     progress = Progress("publish", len(held_out.listed) + verdict.generated_images, "images")
     real, generated = (
-        look(images, random_stream(verdict.seed, "patches"), progress)
+        extract(images, random_stream(verdict.seed, "patches"), progress)
         for images in (held_out, generate(champion, verdict.generated_images, verdict.seed))
     )
     theirs, ours = generated.frechet_random(real), verdict.metrics["frechet_random"]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..artifacts.tensors import save_tensors
+from ..core.log import logger
 from .variants import Training
 
 FILE_NAME = "checkpoint.safetensors"
@@ -73,7 +73,7 @@ class Checkpoints:
 
     def _tell(self, message: str) -> None:
         if self.leads:
-            sys.stderr.write(f"train: {message}\n")
+            logger("train").info(message)
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

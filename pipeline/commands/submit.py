@@ -1,7 +1,6 @@
 """A pipeline to Kubeflow: upload a version, start a run, follow it. The same pipeline is uploaded once."""
 
 import json
-import sys
 import tempfile
 import time
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.log import logger
 
 from .compile import compile_pipelines, pipelines
 from .form import chosen
@@ -100,7 +100,7 @@ class Kubeflow:
             found = self._asked(run)
             if found.state != told:
                 told = found.state
-                sys.stderr.write(f"{run.identifier}: {told}\n")
+                logger(run.identifier).info(told)
         if told != "SUCCEEDED":
             reason = found.error.message if found.error else "see its log"
             raise UserError(f"{run.url}: the run ended as {told}: {reason}")
@@ -115,9 +115,9 @@ class Kubeflow:
             except UserError as error:
                 if not until_s:
                     until_s = time.monotonic() + PATIENCE_S
-                    sys.stderr.write(f"{error}; the run goes on, and is asked for again\n")
+                    logger("submit").warning("%s; the run continues, and its state is asked for again", error)
                 elif time.monotonic() > until_s:
-                    raise UserError(f"{run.url}: the run goes on, but can no longer be followed: {error}") from error
+                    raise UserError(f"{run.url}: the run continues, but can no longer be followed: {error}") from error
             time.sleep(POLL_S)
 
     def _version(self, name: str, file: Path) -> Any:

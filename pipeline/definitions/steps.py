@@ -100,11 +100,8 @@ def evaluate(
     from fabgan.pipeline.pod import run
     from fabgan.pipeline.pod.page import write_page
 
-    found = run.step(
-        "evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path
-    )
-    write_page(Path(page.path), Path(training.path), Path(evaluation.path))
-    return "passed" if found["passed"] else "failed"
+    run.step("evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path)
+    return write_page(Path(page.path), Path(training.path), Path(evaluation.path)).word
 
 
 def publish(

@@ -1,9 +1,9 @@
-"""A page that holds all it shows: verdict, measures, losses, samples beside real images. No script, no link."""
+"""Pages that hold all they show: pictures are embedded, and there is no script and no link."""
 
 import base64
 import csv
-import html
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 from fabgan.components.artifacts.verdict import Verdict, read_verdict
@@ -11,48 +11,45 @@ from fabgan.components.core.files import atomic_file
 
 SHEET = "samples_beside_real.png"
 WIDEST_PX = 1600
-STYLE = (
-    "body{font:15px/1.5 sans-serif;max-width:1600px;margin:2em auto;padding:0 1em;color:#222}"
-    "td,th{text-align:left;padding:.2em 1.5em .2em 0}td+td{text-align:right;font-variant-numeric:tabular-nums}"
-    "img{max-width:100%}.passed{color:#176d2b}.failed{color:#a11}"
-)
+MOST_SAMPLES = 3
 
 
-def write_page(path: Path, training: Path, evaluation: Path) -> None:
-    """Write the page of a generator from the report folders of `train` and `evaluate`."""
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a page holds it."""
+
+    caption: str
+    address: str
+    """A data URL."""
+
+
+def write_page(path: Path, training: Path, evaluation: Path) -> Verdict:
+    """Write the page of a generator from the report folders of `train` and `evaluate`; return its verdict."""
     verdict = read_verdict(evaluation)
-    parts = [
-        _verdict(verdict),
-        "<h2>Generated packages beside real ones</h2>",
-        _picture(evaluation / SHEET),
-        "<h2>Measures</h2>",
-        _measures(verdict),
-        "<h2>Losses</h2>",
-        _curves(training / "losses.csv"),
-        "<h2>The same latents as training went on</h2>",
-        *(_picture(picture) for picture in _first_middle_last(sorted((training / "samples").glob("*.png")))),
-    ]
-    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>fabgan</title><style>{STYLE}</style>"
+    counts = {"generated_images": verdict.generated_images, "held_out_images": verdict.held_out_images}
+    render(
+        path,
+        "report.html.j2",
+        verdict=verdict,
+        sheet=_picture(evaluation / SHEET),
+        measures=verdict.metrics | counts,
+        losses=_curves(training / "losses.csv"),
+        samples=[_picture(sample) for sample in _first_middle_last(sorted((training / "samples").glob("*.png")))],
+    )
+    return verdict
+
+
+def render(path: Path, template: str, **content: object) -> None:
+    """Write a page from a template of this folder; text is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     with atomic_file(path) as partial:
-        partial.write_text(page + "\n".join(parts) + "</html>\n", encoding="utf-8")
+        partial.write_text(environment.get_template(template).render(content), encoding="utf-8")
 
 
-def _verdict(verdict: Verdict) -> str:
-    word = "passed" if verdict.passed else "failed"
-    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons)
-    return f"<h1>Verdict: <span class={word}>{word}</span></h1><ul>{reasons}</ul>"
-
-
-def _measures(verdict: Verdict) -> str:
-    figures = verdict.metrics | {
-        "generated_images": verdict.generated_images,
-        "held_out_images": verdict.held_out_images,
-    }
-    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{value:.6g}</td></tr>" for name, value in figures.items())
-    return f"<table>{rows}</table>"
-
-
-def _curves(losses: Path) -> str:
+def _curves(losses: Path) -> Picture:
     from matplotlib.figure import Figure
 
     with losses.open(newline="", encoding="utf-8") as file:
@@ -70,10 +67,12 @@ def _curves(losses: Path) -> str:
 
 
 def _first_middle_last(pictures: list[Path]) -> list[Path]:
-    return pictures if len(pictures) < 4 else [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+    if len(pictures) <= MOST_SAMPLES:
+        return pictures
+    return [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
 
 
-def _picture(path: Path) -> str:
+def _picture(path: Path) -> Picture:
     from PIL import Image
 
     with Image.open(path) as image:
@@ -84,5 +83,5 @@ def _picture(path: Path) -> str:
     return _embedded(drawn.getvalue(), "jpeg", path.stem)
 
 
-def _embedded(content: bytes, kind: str, text: str) -> str:
-    return f'<p><img alt="{html.escape(text)}" src="data:image/{kind};base64,{base64.b64encode(content).decode()}">'
+def _embedded(content: bytes, form: str, caption: str) -> Picture:
+    return Picture(caption, f"data:image/{form};base64,{base64.b64encode(content).decode()}")

@@ -16,7 +16,9 @@ from typing import Any, ParamSpec, TypeVar
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json, write_json
+from fabgan.components.core.log import LOG, start_logging
 from fabgan.components.core.parameters import parse
+from fabgan.components.core.signals import stop_on_sigterm
 from fabgan.components.steps import parameter_type, parse_sections, run_step
 
 P = ParamSpec("P")
@@ -27,15 +29,18 @@ AXES = ("variant", "image_size_px", "seed")
 
 
 def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a person's mistake end the pod with one line in its log, and status 1."""
+    """Report a UserError in one line of the pod's log, and exit with status 1."""
 
     @wraps(function)
     def told(*arguments: P.args, **named: P.kwargs) -> R:
+        start_logging()
+        stop_on_sigterm()
         keep_to_usable_cores()
         try:
             return function(*arguments, **named)
         except UserError as error:
-            sys.exit(f"fabgan: error: {error}")
+            LOG.error(error)
+            sys.exit(1)
 
     return told
 

@@ -1,6 +1,5 @@
 """What the sweep does in its pods: list its trainings, and put what came of them into one table."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,13 +7,12 @@ from statistics import mean
 from typing import Any
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_file
 from fabgan.components.core.parameters import parse
 from fabgan.components.steps import parameter_type
 from fabgan.components.train.parameters import check_processes
 
 from . import run
-from .page import STYLE
+from .page import render
 
 MEASURES = (
     "frechet_random",
@@ -71,19 +69,14 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         groups.setdefault((int(row["image_size_px"]), row["variant"]), []).append(row)
     ordered = sorted(groups.items(), key=lambda group: (group[0][0], _mean(group[1], MEASURES[0])))
-    head = "".join(f"<th>{name}" for name in ("px", "variant", "seeds", *MEASURES, "lowest", "highest"))
-    body = "".join(f"<tr>{_cells(size_px, variant, of_seeds)}" for (size_px, variant), of_seeds in ordered)
-    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>fabgan sweep</title><style>{STYLE}</style>"
-    told = f"<p>Means over the seeds; lowest and highest are of {MEASURES[0]}, which is better when lower."
-    with atomic_file(path) as partial:
-        partial.write_text(f"{page}<h1>Sweep</h1><table><tr>{head}{body}</table>{told}</html>\n", encoding="utf-8")
+    shown = [_row(size_px, variant, of_seeds) for (size_px, variant), of_seeds in ordered]
+    render(path, "sweep.html.j2", measures=MEASURES, rows=shown)
 
 
-def _cells(size_px: int, variant: str, of_seeds: Sequence[Mapping[str, Any]]) -> str:
+def _row(size_px: int, variant: str, of_seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = [row[MEASURES[0]] for row in of_seeds]
     figures = [*(_mean(of_seeds, name) for name in MEASURES), min(first), max(first)]
-    cells = [str(size_px), html.escape(variant), str(len(of_seeds)), *(f"{figure:.4g}" for figure in figures)]
-    return "".join(f"<td>{cell}" for cell in cells)
+    return {"size_px": size_px, "variant": variant, "seeds": len(of_seeds), "figures": figures}
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:

@@ -182,9 +182,9 @@ def test_command_line_installs_where_there_is_no_network(bundle: Path, tmp_path:
     assert {(wheel.name, wheel.version) for wheel in read_wheels(bundle / "wheelhouse")} <= installed
     site = tmp_path / "project"
     subprocess.run([venv / "bin" / "fabgan", "init", site], check=True)
-    compiled = offline(site, venv, "compile", "--image", "registry.fab.example/fabgan:0.1.0", "--output", "pipelines")
+    compiled = offline(site, venv, "compile", "--image", "registry.fab.example/fabgan:9.8.7", "--output", "pipelines")
     assert (compiled.returncode, compiled.stderr) == (0, "")
-    assert "image: registry.fab.example/fabgan:0.1.0" in (site / "pipelines/training.yaml").read_text()
+    assert "image: registry.fab.example/fabgan:9.8.7" in (site / "pipelines/training.yaml").read_text()
     listed_there = offline(site, venv, "images")
     assert listed_there.returncode == 1
     assert listed_there.stderr.startswith("fabgan: error: pipeline images: works in a checkout")

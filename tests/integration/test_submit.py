@@ -14,7 +14,7 @@ from tests.servers.kubeflow import KubeflowServer, State
 from tests.servers.mlflow_server import free_port
 
 pytestmark = pytest.mark.integration
-IMAGE = "registry.fab.local/fabgan:0.1.0"
+IMAGE = "registry.fab.local/fabgan:9.8.7"
 
 
 def fabgan(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +75,7 @@ def test_following_takes_the_token_of_now_and_outlasts_a_server_that_is_away(
         token.write_text("renewed\n")
         kubeflow.follow(submit.Run("one", "url"))
     away, over = capsys.readouterr().err.splitlines()
-    assert "Kubeflow answers 503 Service Unavailable: try later; the run goes on" in away
+    assert "Kubeflow answers 503 Service Unavailable: try later; the run continues" in away
     assert over == "one: SUCCEEDED"
 
 
@@ -84,7 +84,7 @@ def test_a_run_that_can_no_longer_be_followed_goes_on(monkeypatch: pytest.Monkey
     monkeypatch.setattr(submit, "PATIENCE_S", 0.05)
     with KubeflowServer(State()) as server:
         kubeflow = submit.Kubeflow(server.url, "", None, None)
-    with pytest.raises(UserError, match=r"^url: the run goes on, but can no longer be followed: .* cannot be reached"):
+    with pytest.raises(UserError, match=r"^url: the run continues, but .* cannot be reached"):
         kubeflow.follow(submit.Run("one", "url"))
 
 

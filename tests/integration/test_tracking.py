@@ -103,7 +103,7 @@ def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypat
 
 
 def test_what_a_step_cannot_do_without_mlflow_is_an_error_of_the_step() -> None:
-    failed = pytest.raises(UserError, match=r"publish: MLflow at http:.* failed: no registry; mend it and run")
+    failed = pytest.raises(UserError, match=r"publish: MLflow at http:.* failed: no registry; fix this and run")
     with failed, step_run("publish", {"publish": {}}):
         raise MlflowException("no registry")
 
@@ -127,8 +127,8 @@ def test_points_that_a_server_missed_are_sent_when_it_is_back(server: str, capsy
         assert images_of_points(run) == [8, 16, 24, 32, 40]
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
     assert len(told) == 1
-    assert told[0].startswith(f"train: MLflow at {server} failed: ")
-    assert told[0].endswith("; the step goes on, and what it logs is sent later")
+    assert told[0].startswith(f"train: warning: MLflow at {server} failed: ")
+    assert told[0].endswith("; the step continues, and what it logs is sent later")
 
 
 def test_the_end_of_a_step_sends_what_is_kept(server: str) -> None:
@@ -151,5 +151,5 @@ def test_a_step_ends_well_without_the_server(server: str, capsys: pytest.Capture
         run.log({"G": 1.0}, 8)
         run.finish({"images": 8}, [], [])
     said = capsys.readouterr().err
-    assert "train: points that never reached MLflow: 1\n" in said
+    assert "train: warning: points that never reached MLflow: 1\n" in said
     assert "its results are in its files only" in said

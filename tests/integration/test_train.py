@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlflow import MlflowClient
 from safetensors.torch import load_file
 
 from fabgan.components.artifacts.generator import FORMAT, generate, latents, load_card, load_generator
@@ -46,12 +47,14 @@ def command(packages: Path, folder: Path, **changes: object) -> list[str]:
     return [sys.executable, "-m", "fabgan", "train", "--metrics=metrics.json", *options]
 
 
-def kill_after_first_checkpoint(arguments: list[str], folder: Path) -> None:
+def kill_after_first_checkpoint(arguments: list[str], folder: Path, signal_number: int = signal.SIGKILL) -> int:
+    """Return the exit status of a training that a signal ends."""
     with subprocess.Popen(arguments, cwd=folder, stderr=subprocess.DEVNULL) as process:
         while not list(folder.glob("checkpoints/*/checkpoint.safetensors")):
             assert process.poll() is None, "training ended before its first checkpoint"
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(signal_number)
+        return process.wait()
 
 
 @pytest.mark.parametrize("variant", ["paper", "seamless"])
@@ -66,6 +69,28 @@ def test_resumed_run_equals_uninterrupted_run(packages: Path, tmp_path: Path, va
     subprocess.run(arguments, cwd=tmp_path / "whole", capture_output=True, check=True)
     for file in (WEIGHTS, Path("report/losses.csv"), Path("report/samples/000000800.png")):
         assert sha256_of_file(tmp_path / "killed" / file) == sha256_of_file(tmp_path / "whole" / file), file
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "exit_status", "left"), [(signal.SIGTERM, 143, "KILLED"), (signal.SIGKILL, -9, "RUNNING")]
+)
+def test_a_training_that_a_signal_ended_has_one_run_in_mlflow_when_it_is_done(
+    packages: Path, tmp_path: Path, signal_number: int, exit_status: int, left: str
+) -> None:
+    arguments = command(packages, tmp_path, variant="seamless", total_images=800, checkpoint_images=80)
+    assert kill_after_first_checkpoint(arguments, tmp_path, signal_number) == exit_status
+    assert statuses(tmp_path) == {"pipeline": left, "train": left}
+    subprocess.run(arguments, cwd=tmp_path, capture_output=True, check=True)
+    assert statuses(tmp_path) == {"pipeline": "FINISHED", "train": "FINISHED"}
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    """Return the status of every run in the folder's MLflow, each by its own name."""
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    found = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    names = [str(run.info.run_name).split("-")[0] for run in found]
+    assert len(set(names)) == len(names)
+    return dict(zip(names, (run.info.status for run in found), strict=True))
 
 
 def test_training_writes_generator_losses_and_samples(packages: Path, tmp_path: Path) -> None:

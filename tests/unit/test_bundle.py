@@ -29,10 +29,10 @@ def wheelhouse(tmp_path: Path) -> Path:
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
     """A bundle of small files, with its sums and its install.sh."""
-    folder = tmp_path / "fabgan-0.1.0"
+    folder = tmp_path / "fabgan-9.8.7"
     (folder / "pipelines").mkdir(parents=True)
-    (folder / "pipelines" / "training.yaml").write_text("image: fabgan:0.1.0\n")
-    (folder / "image.txt").write_text("fabgan:0.1.0\n")
+    (folder / "pipelines" / "training.yaml").write_text("image: fabgan:9.8.7\n")
+    (folder / "image.txt").write_text("fabgan:9.8.7\n")
     (folder / "image.tar.gz").write_bytes(bytes(range(256)))
     shutil.copy2(ROOT / "bundle" / "install.sh", folder)
     write_sums(folder)
@@ -54,7 +54,7 @@ def test_requirements_pin_every_wheel_by_its_digest(wheelhouse: Path) -> None:
 def test_gathered_wheels_have_one_list(wheelhouse: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    (own / "fabgan-0.1.0-py3-none-any.whl").write_bytes(b"fabgan")
+    (own / "fabgan-9.8.7-py3-none-any.whl").write_bytes(b"fabgan")
     copy_wheels([wheelhouse, own], tmp_path / "both")
     assert [wheel.name for wheel in read_wheels(tmp_path / "both")] == ["fabgan", "flask-wtf", "torch"]
     assert len((tmp_path / "both" / "requirements.txt").read_text().splitlines()) == 3

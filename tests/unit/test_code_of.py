@@ -41,7 +41,7 @@ def changed(copy: Path, file: str, old: str, new: str) -> set[str]:
         ("components/core/files.py", "import hashlib\n", "import hashlib\n\n\n"),
         ("components/steps.py", "SCHEMA = 2", "SCHEMA = 3"),
         ("components/services/tracking/runs.py", "PAUSE_S = 60.0", "PAUSE_S = 50.0"),
-        ("cli.py", "INTERRUPTED = 130", "INTERRUPTED = 131"),
+        ("cli.py", "= 130, 143", "= 130, 144"),
         ("pipeline/pod/page.py", "WIDEST_PX = 1600", "WIDEST_PX = 1500"),
     ],
 )

@@ -11,6 +11,7 @@ import yaml
 
 from fabgan.components.core.errors import UserError
 from fabgan.pipeline.commands import images as pipeline_images
+from tests.conftest import VERSION
 from tests.manifests import DEPLOY, NODES, OVERLAYS, RUNS, Manifest, containers, named, of_kind, openings, pods, render
 
 IMAGES = yaml.safe_load((DEPLOY / "images.yaml").read_text())["images"]
@@ -113,16 +114,18 @@ def test_list_of_images_names_one_version_of_each() -> None:
         assert re.search(r"\d", image["tag"]), image["name"]
 
 
-def test_listed_fabgan_is_the_version_of_the_project() -> None:
-    version = re.search(r'^version = "(.+)"', (DEPLOY.parent / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version
-    assert [image["tag"] for image in IMAGES if image["name"] == "fabgan"] == [version[1]]
+def test_fabgan_is_of_the_projects_version_wherever_deploy_names_one() -> None:
+    assert [image["tag"] for image in IMAGES if image["name"] == "fabgan"] == [VERSION]
+    named = yaml.safe_load((DEPLOY / "components" / "settings" / "kustomization.yaml").read_text())["images"]
+    assert named == [{"name": "fabgan", "newTag": VERSION}]
+    manifests = "".join(path.read_text() for path in DEPLOY.rglob("*.yaml"))
+    assert "image: fabgan:" not in manifests
 
 
 def test_images_are_listed_in_a_checkout_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_images, "LIST", tmp_path / "images.yaml")
     with pytest.raises(UserError, match=r"works in a checkout of fabgan alone.*images\.txt") as raised:
-        pipeline_images.every_image("fabgan:0.1.0", DEPLOY.parent / "params.yaml")
+        pipeline_images.every_image(f"fabgan:{VERSION}", DEPLOY.parent / "params.yaml")
     assert "\n" not in str(raised.value)
 
 

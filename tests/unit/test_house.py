@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+import fabgan
 from fabgan.commands.preset import apply_preset
 from fabgan.components.steps import STEPS, load_parameters
 from fabgan.components.train.parameters import TrainParameters, VariantName
@@ -62,6 +63,35 @@ def test_help_answers_without_heavy_imports(arguments: list[str]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout.startswith("usage: fabgan")
+
+
+@pytest.mark.parametrize(
+    ("program", "forbidden"),
+    [
+        ("import fabgan; fabgan.__version__", HEAVY),
+        ("import fabgan.cli", HEAVY),
+        (
+            "from pathlib import Path; from fabgan.components.steps import load_parameters; "
+            "load_parameters(Path('params.yaml'))",
+            ("torch", "cv2", "sklearn", "PIL", "numpy", "scipy", "mlflow", "kfp", "dvc", "boto3"),
+        ),
+        ("import fabgan.pipeline.pod.run", ("torch", "cv2", "sklearn", "PIL", "mlflow", "kfp", "dvc", "boto3")),
+    ],
+    ids=["the package", "the command line", "parameters", "a pod"],
+)
+def test_what_is_light_imports_nothing_heavy(program: str, forbidden: tuple[str, ...]) -> None:
+    command = [sys.executable, "-X", "importtime", "-c", program]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in said.splitlines() if "|" in line}
+    assert "fabgan" in imported
+    assert not imported & set(forbidden)
+
+
+def test_public_names_are_found_in_their_homes() -> None:
+    for name in fabgan.__all__:
+        assert getattr(fabgan, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        getattr(fabgan, "other")  # noqa: B009
 
 
 def test_parameters_of_the_project_are_good() -> None:

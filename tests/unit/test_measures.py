@@ -6,7 +6,7 @@ import torch
 from fabgan.model.measures import (
     RandomFeatures,
     SeamVisibility,
-    border_steps,
+    border_differences,
     frechet_distance,
     mean_pairwise_distance,
     nearest_distance,
@@ -26,11 +26,11 @@ def noise(seed: int, count: int = 64, size_px: int = 64) -> torch.Tensor:
 
 
 def seams(generated: torch.Tensor, real: torch.Tensor) -> SeamVisibility:
-    return seam_visibility(border_steps(generated, grid=2), border_steps(real, grid=2))
+    return seam_visibility(border_differences(generated, grid=2), border_differences(real, grid=2))
 
 
 def interval(real: torch.Tensor) -> tuple[float, float]:
-    return seam_interval(border_steps(real, grid=2), torch.Generator().manual_seed(1))
+    return seam_interval(border_differences(real, grid=2), torch.Generator().manual_seed(1))
 
 
 def test_distance_of_a_set_to_itself_is_nothing() -> None:
@@ -102,7 +102,7 @@ def test_a_doubled_column_is_a_seam_below_one() -> None:
 
 def test_regions_too_small_for_the_offsets_are_refused() -> None:
     with pytest.raises(ValueError, match="too small"):
-        border_steps(noise(1, 2, 32), grid=2)
+        border_differences(noise(1, 2, 32), grid=2)
 
 
 def test_flat_generated_images_have_no_steps_and_flat_real_ones_are_no_measure() -> None:

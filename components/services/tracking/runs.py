@@ -10,16 +10,16 @@ step makes is on disk, and worth more than its record.
 
 import json
 import os
-import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...artifacts.manifest import FILE_NAME, manifest_digest
 from ...core.errors import UserError
+from ...core.log import logger
 from ...core.parameters import digest
 from ...core.provenance import git_commit
 from .store import connect, first_line
@@ -64,7 +64,7 @@ class StepRun:
             self.client.log_batch(self.run_id, self._unsent)
         except self.mlflow.MlflowException as error:
             if not self._next_try_s:
-                _warn(self.step, error, "the step goes on, and what it logs is sent later")
+                _warn(self.step, error, "the step continues, and what it logs is sent later")
             ended_s = time.monotonic()
             self._next_try_s = ended_s + max(PAUSE_S, PAUSE_TRIES * (ended_s - began_s))
         else:
@@ -89,7 +89,7 @@ class StepRun:
         if self._unsent:
             self._send()
         if self._unsent:
-            sys.stderr.write(f"{self.step}: points that never reached MLflow: {len(self._unsent)}\n")
+            logger(self.step).warning("points that never reached MLflow: %d", len(self._unsent))
         with _no_loss(self.step, "its run looks as if it still ran"):
             self.mlflow.end_run(status)
 
@@ -109,26 +109,49 @@ class StepRun:
 def step_run(step: str, parameters: Mapping[str, Any]) -> Iterator[StepRun]:
     """Open the run of a step inside the pipeline's; `parameters` are the sections that are known, by step.
 
-    An exception marks both runs as failed. Raises UserError where MLflow cannot be used when the step starts, or where
-    the step itself cannot do without it.
+    A step that is started again continues its run, so that a curve stays whole and none looks as if it still ran. An
+    exception marks both runs as failed, and a signal as killed. Raises UserError where MLflow cannot be used when the
+    step starts, or where the step itself cannot do without it.
     """
-    training = _training()
     with _errors_of_mlflow(step) as mlflow, _parent_run(parameters) as parent:
-        opened = mlflow.start_run(
-            experiment_id=parent.info.experiment_id,
-            run_name=" ".join([step, *(f"{name}={value}" for name, value in training.items())]),
-            nested=True,
-            parent_run_id=parent.info.run_id,
-            tags=training,
-            log_system_metrics=True,
-        )
-        run, status = StepRun(parent.info.run_id, opened.info.run_id, step), "FAILED"
-        try:
+        opened = _step_run(mlflow, parent, step)
+        run = StepRun(parent.info.run_id, opened.info.run_id, step)
+        with _ended(run.close):
             mlflow.log_params(_flat(parameters[step]))
             yield run
-            status = "FINISHED"
-        finally:
-            run.close(status)
+
+
+def _step_run(mlflow: Any, parent: Any, step: str) -> Any:
+    """Start the run of a step, or continue the one that an earlier try has left unfinished."""
+    training, experiment_id = _training(), parent.info.experiment_id
+    name = " ".join([step, *(f"{axis}={value}" for axis, value in training.items())])
+    mine = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.run_name = '{name}'"
+    unfinished = f"{mine} and attributes.status != 'FINISHED'"
+    found = mlflow.MlflowClient().search_runs([experiment_id], unfinished, max_results=1)
+    if found:
+        return mlflow.start_run(run_id=found[0].info.run_id, nested=True, log_system_metrics=True)
+    return mlflow.start_run(
+        experiment_id=experiment_id,
+        run_name=name,
+        nested=True,
+        parent_run_id=parent.info.run_id,
+        tags=training,
+        log_system_metrics=True,
+    )
+
+
+@contextmanager
+def _ended(end: Callable[[str], None]) -> Iterator[None]:
+    """End a run with the status that the block deserves."""
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        end(status)
 
 
 def record_pipeline(parameters: Mapping[str, Any]) -> None:
@@ -152,9 +175,8 @@ def _training() -> dict[str, str]:
 
 
 def _warn(what: str, error: Exception, consequence: str) -> None:
-    sys.stderr.write(
-        f"{what}: MLflow at {os.environ['MLFLOW_TRACKING_URI']} failed: {first_line(error)}; {consequence}\n"
-    )
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    logger(what).warning("MLflow at %s failed: %s; %s", uri, first_line(error), consequence)
 
 
 @contextmanager
@@ -175,7 +197,7 @@ def _errors_of_mlflow(what: str) -> Iterator[Any]:
     try:
         yield mlflow
     except mlflow.MlflowException as error:
-        raise UserError(f"{what}: MLflow at {uri} failed: {error}; mend it and run the same command again") from error
+        raise UserError(f"{what}: MLflow at {uri} failed: {error}; fix this and run the same command again") from error
 
 
 @contextmanager
@@ -193,13 +215,13 @@ def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
     if os.environ.get("FABGAN_RUN"):
         yield run
         return
-    status = "FAILED"
-    try:
-        yield run
-        status = "FINISHED"
-    finally:
+
+    def end(status: str) -> None:
         with _no_loss("pipeline", "its run looks as if it still ran"):
             client.set_terminated(run.info.run_id, status)
+
+    with _ended(end):
+        yield run
 
 
 def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:

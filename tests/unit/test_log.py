@@ -1,0 +1,35 @@
+"""Messages: one a line on standard error, as text or as JSON, and none from a library that nobody asked to speak."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fabgan.cli import main
+from fabgan.components.core.log import LOG, logger, start_logging
+
+
+def test_a_message_has_its_source_and_a_warning_its_level(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging()
+    logger("train").info("step %d", 3)
+    logger("train").warning("slow")
+    LOG.error("wrong key")
+    assert capsys.readouterr().err == "train: step 3\ntrain: warning: slow\nfabgan: error: wrong key\n"
+
+
+def test_json_has_a_line_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "missing.yaml"
+    assert main(["--log-format", "json", "preset", "demo", "--params", str(missing)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert said.keys() == {"time", "level", "source", "message"}
+    assert (said["level"], said["source"]) == ("error", "fabgan")
+    assert str(missing) in said["message"]
+
+
+def test_a_program_that_imports_fabgan_hears_no_progress() -> None:
+    program = "from fabgan.components.core.progress import Progress; Progress('work', 1, 'images').advance(1)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -1,0 +1,77 @@
+"""A params.yaml of an older schema is refused with what to do, and brought up to date with its comments."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fabgan.cli import main
+from fabgan.commands.migrate import migrate
+from fabgan.components.core.errors import UserError
+from fabgan.components.steps import load_parameters
+
+OLD = """\
+# our lines
+ingest: {source: data/photographs}
+crop_resize: {sizes_px: [128]}
+train:
+  image_size_px: 128
+  total_images: 100
+  step: region_wise  # fast
+  seamless:
+    judge_learning_rate: 4e-4  # tuned by us
+    last_rate: 0.05
+    beta1: 0.7
+evaluate: {}
+publish: {}
+presets:
+  night:
+    train: {total_images: 5, seamless: {slope_weight: 0.2}}
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(OLD)
+    return path
+
+
+def test_an_older_schema_is_refused_with_the_command_that_helps(old: Path) -> None:
+    with pytest.raises(UserError, match=r"schema: 1, but this version reads schema 2: run `fabgan migrate"):
+        load_parameters(old)
+
+
+def test_a_migrated_file_keeps_values_and_comments_and_says_what_is_lost(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["migrate", "--params", str(old)]) == 0
+    text = old.read_text()
+    assert re.search("discriminator_learning_rate: 4e-4 +# tuned by us", text)
+    assert "# our lines" in text
+    content = yaml.safe_load(text)
+    assert content["schema"] == 2
+    assert content["train"]["seamless"].keys() == {"discriminator_learning_rate", "final_lr_fraction"}
+    assert content["presets"]["night"]["train"] == {"total_images": 5, "seamless": {"r1_gamma": 0.2}}
+    train = load_parameters(old)["train"]
+    assert (train.seamless.discriminator_learning_rate, train.seamless.final_lr_fraction) == (4e-4, 0.05)
+    said = capsys.readouterr().out.splitlines()
+    assert "train.seamless.beta1 is gone: it was 0.7, and is 0.5 in this version" in said
+    assert "train.step is gone" in said
+    assert "presets.night.train.seamless.slope_weight is now r1_gamma" in said
+
+
+def test_migrating_again_changes_nothing(old: Path) -> None:
+    migrate(old)
+    first = old.read_text()
+    assert migrate(old) == []
+    assert old.read_text() == first
+
+
+def test_a_newer_schema_is_refused_and_left_alone(old: Path) -> None:
+    old.write_text("schema: 99\n" + OLD)
+    for attempt in (migrate, load_parameters):
+        with pytest.raises(UserError, match="schema: 99"):
+            attempt(old)
+    assert old.read_text() == "schema: 99\n" + OLD
