@@ -35,7 +35,8 @@ lint: install  ## Style, formatting, types, and the rules of who may import whom
 
 # Processes that share the tests also share the cores: threads that wait for each other would halve their speed.
 test: lint .venv-s3/installed .venv-scan/installed  ## Everything that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report=term
 
 scan: .venv-scan/installed  ## The manifests of deploy/, held against the Kubernetes API and what is known to be weak
 	deploy/scan.sh .venv-scan/bin
@@ -58,7 +59,7 @@ format: install
 lock:  ## Resolve pyproject.toml anew into requirements.lock
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check "setuptools>=77" ".[test]"
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check "setuptools>=77" ".[test,docs]"
 	.venv-lock/bin/pip freeze --all --exclude pip --exclude fabgan | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 

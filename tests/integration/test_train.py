@@ -19,6 +19,7 @@ from fabgan.components.core.errors import OtherVersionError, UserError
 from fabgan.components.core.files import read_json, sha256_of_file, write_json
 from fabgan.components.core.parameters import parse
 from fabgan.components.train import step as train
+from fabgan.components.train import variants
 from fabgan.components.train.parameters import TrainParameters
 from fabgan.model.pixels import to_uint8
 from fabgan.model.seamless.generator import SeamlessGenerator
@@ -128,6 +129,47 @@ def test_a_checkpoint_of_other_parameters_is_neither_used_nor_lost(
     trained(packages, tmp_path / "one", seed=1)
     assert "resuming after step 8" in capsys.readouterr().err
     assert sha256_of_file(tmp_path / "one" / WEIGHTS) == first
+
+
+@pytest.mark.parametrize(
+    ("changes", "resumes"),
+    [
+        ({"paper": PARAMETERS["train"]["paper"] | {"learning_rate": 1e-3}}, True),
+        ({"seamless": PARAMETERS["train"]["seamless"] | {"precision": "auto"}}, True),
+        ({"seamless": PARAMETERS["train"]["seamless"] | {"ema_decay": 0.8}}, False),
+    ],
+    ids=["settings of another variant", "auto that comes to the same", "settings of this variant"],
+)
+def test_only_what_decides_the_result_tells_checkpoints_apart(
+    packages: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, object],
+    resumes: bool,
+) -> None:
+    monkeypatch.setattr(variants, "uses_bfloat16", lambda precision: precision == "bfloat16")
+    trained(packages, tmp_path, variant="seamless")
+    capsys.readouterr()
+    trained(packages, tmp_path, **{"variant": "seamless"} | changes)
+    assert ("resuming after step 8" in capsys.readouterr().err) == resumes
+
+
+def test_another_precision_or_other_code_does_not_resume(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`auto` on a node of another type may compute in another precision."""
+    auto = {"variant": "seamless", "seamless": PARAMETERS["train"]["seamless"] | {"precision": "auto"}}
+    monkeypatch.setattr(variants, "uses_bfloat16", lambda precision: False)
+    trained(packages, tmp_path, **auto)
+    capsys.readouterr()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(variants, "uses_bfloat16", lambda precision: True)
+        trained(packages, tmp_path, **auto)
+    assert "starting anew" in capsys.readouterr().err
+    monkeypatch.setattr(train, "code_of", lambda step: "of other code")
+    trained(packages, tmp_path, **auto)
+    assert "starting anew" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("taken", ["generator", "report"])

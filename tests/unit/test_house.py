@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 import fabgan
+from fabgan.commands.init import new_project
 from fabgan.commands.preset import apply_preset
+from fabgan.components.core.errors import UserError
 from fabgan.components.steps import STEPS, load_parameters
 from fabgan.components.train.parameters import TrainParameters, VariantName
 from tests.conftest import ROOT
@@ -115,6 +117,9 @@ def test_presets_give_good_parameters_and_keep_the_comments(preset: str, tmp_pat
     assert leaves(yaml.safe_load(text)["presets"][preset]).items() <= leaves(yaml.safe_load(path.read_text())).items()
     load_parameters(path)
     assert re.findall(r"#.*", path.read_text()) == re.findall(r"#.*", text)
+    assert not re.findall(
+        r":\s*['\"][0-9.]+(?:e-?[0-9]+)?['\"]\s*(?:#.*)?$", path.read_text().split("kubeflow:")[0], re.M
+    )
 
 
 @pytest.mark.parametrize("preset", ["seamless", "paper"])
@@ -136,3 +141,48 @@ def test_lock_file_pins_every_dependency() -> None:
     wanted = [re.split(r"[<>=\[]", name)[0] for name in project["dependencies"]]
     assert len(wanted) > 10
     assert set(wanted) <= pinned
+
+
+def written() -> list[str]:
+    """Return every place that the pipeline writes to."""
+    found = [
+        "dvc.lock",
+        "checkpoints/x",
+        "mlflow.db",
+        "mlruns/0",
+        "mlartifacts/0",
+        "out/x",
+        ".dvc/cache/files",
+        ".dvc/tmp/x",
+    ]
+    for stage in [CODE_STAGE, *STAGES.values()]:
+        for entry in [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]:
+            found.append(entry if isinstance(entry, str) else next(iter(entry)))
+    return found
+
+
+def ignored(folder: Path, places: list[str]) -> set[str]:
+    """Return those of the places that git ignores in a folder."""
+    command = ["git", "-C", str(folder), "check-ignore", *places]
+    return set(subprocess.run(command, capture_output=True, text=True, check=False).stdout.split())
+
+
+def test_nothing_that_the_demo_writes_shows_in_the_checkouts_git_status() -> None:
+    """The demo's results differ from processor to processor: were they tracked, every run would change them."""
+    assert ignored(ROOT, written()) == set(written())
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert not set(tracked) & set(written())
+
+
+def test_a_project_keeps_its_lock_and_metrics_in_git_and_its_data_out_of_it(tmp_path: Path) -> None:
+    new_project(tmp_path / "project")
+    kept = {"dvc.lock", *(f"reports/metrics/{step}.json" for step in STEPS)}
+    assert ignored(tmp_path / "project", written()) == set(written()) - kept
+    load_parameters(tmp_path / "project" / "params.yaml")
+
+
+def test_a_project_is_not_made_where_something_is(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds something already"):
+        new_project(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

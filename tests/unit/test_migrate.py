@@ -57,9 +57,9 @@ def test_a_migrated_file_keeps_values_and_comments_and_says_what_is_lost(
     train = load_parameters(old)["train"]
     assert (train.seamless.discriminator_learning_rate, train.seamless.final_lr_fraction) == (4e-4, 0.05)
     said = capsys.readouterr().out.splitlines()
-    assert "train.seamless.beta1 is gone: it was 0.7, and is 0.5 in this version" in said
-    assert "train.step is gone" in said
-    assert "presets.night.train.seamless.slope_weight is now r1_gamma" in said
+    assert "train.seamless.beta1: removed; its value was 0.7, this version always uses 0.5" in said
+    assert "train.step: removed" in said
+    assert "presets.night.train.seamless.slope_weight: renamed to r1_gamma" in said
 
 
 def test_migrating_again_changes_nothing(old: Path) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from kfp.compiler import Compiler
 
 from fabgan.commands.pipeline import NAMES
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.provenance import code_of
+from fabgan.components.steps import STEPS
 from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines, images_of, pipelines
 from fabgan.pipeline.commands.form import chosen
 from fabgan.pipeline.commands.local import shown_folder
@@ -172,6 +175,16 @@ def test_only_data_of_this_machine_is_shown_to_containers(tmp_path: Path) -> Non
     assert shown_folder(str(tmp_path)) == shown_folder(f"git+file://{tmp_path}#photographs") == tmp_path
     for elsewhere in ("s3://bucket/etc", "git+https://git.fab.local/etc", "rendered.yaml", "", f"{tmp_path}/none"):
         assert shown_folder(elsewhere) is None
+
+
+def test_on_this_machine_a_task_runs_again_when_the_code_of_its_step_changes(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    Compiler().compile(pipelines(IMAGE, PARAMS, place_locally)["training"], str(path))
+    executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"]
+    for step in STEPS:
+        (name,) = [name for name in executors if name == f"exec-{step.replace('_', '-')}"]
+        environment = {item["name"]: item["value"] for item in executors[name]["container"]["env"]}
+        assert environment["FABGAN_CODE"] == code_of(step)
 
 
 def test_a_sweep_over_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
