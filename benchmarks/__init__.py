@@ -1,1 +1,1 @@
-"""Every figure that the README quotes, as a command: JSON lines on standard output, progress on standard error."""
+"""Commands that measure every figure in the README: JSON lines on standard output, progress on standard error."""

@@ -1,10 +1,12 @@
-"""The baselines of the source paper's table: GAN, DCGAN and LSGAN, on full images, with their step.
+"""The baselines of the source paper's table: GAN, DCGAN and LSGAN on full images, with their training step.
 
-`gan`: Goodfellow et al. 2014, arXiv:1406.2661, with the layers of its MNIST networks: two hidden layers of 1200
-rectifiers in G, two maxout layers of 240 units (5 pieces each) in D. No dropout, so that a step depends on its
-arguments alone. `dcgan`: Radford, Metz, Chintala 2015, arXiv:1511.06434. Larger images get more layers, with
-channels that go on doubling towards 4 x 4. `lsgan`: Mao et al. 2017, arXiv:1611.04076, the layers of its figure of
-112 x 112 networks and its least squares loss. Larger images get a larger grid in the fully connected layers.
+- `gan`: Goodfellow et al. 2014, arXiv:1406.2661, with the layers of its MNIST networks. G has two hidden layers of 1200
+  rectifiers, and D has two maxout layers of 240 units (5 pieces each). There is no dropout, so a training step depends
+  only on its arguments.
+- `dcgan`: Radford, Metz, Chintala 2015, arXiv:1511.06434. Larger images get more layers; the channels keep doubling
+  down to 4 x 4.
+- `lsgan`: Mao et al. 2017, arXiv:1611.04076, with the layers of its figure of 112 x 112 networks and its least squares
+  loss. Larger images get a larger grid in the fully connected layers.
 
 Dimensions: B batch, C image channels, H W pixels, Z latent.
 """
@@ -23,27 +25,27 @@ from fabgan.model.paper.objective import discriminator_loss, generator_loss
 
 BaselineVariant = Literal["gan", "dcgan", "lsgan"]
 VARIANTS: tuple[BaselineVariant, ...] = ("gan", "dcgan", "lsgan")
-LEAST_SIZE_PX = 16
+MIN_SIZE_PX = 16
 MAXOUT_PIECES = 5
 
 
 @dataclass(frozen=True)
 class BaselineConfig:
-    """Shapes of G and D; enough, with the variant and the weights, to build them again."""
+    """Shapes of G and D. With the variant and the weights, they suffice to build the networks again."""
 
     image_size_px: int
     channels: int
     latent_size: int
     generator_width: int
-    """gan: units of a hidden layer. dcgan and lsgan: channels of G's last hidden layer."""
+    """`gan`: units of a hidden layer. `dcgan` and `lsgan`: channels of G's last hidden layer."""
     discriminator_width: int
-    """gan: maxout units of a hidden layer. dcgan and lsgan: channels of D's first layer."""
+    """`gan`: maxout units of a hidden layer. `dcgan` and `lsgan`: channels of D's first layer."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not halve down to 4 x 4."""
         size_px = self.image_size_px
-        if size_px < LEAST_SIZE_PX or size_px & (size_px - 1):
-            raise ValueError(f"image_size_px: expected a power of two from {LEAST_SIZE_PX}, got {size_px}")
+        if size_px < MIN_SIZE_PX or size_px & (size_px - 1):
+            raise ValueError(f"image_size_px: expected a power of two, {MIN_SIZE_PX} or more, got {size_px}")
         if self.channels not in (1, 3):
             raise ValueError(f"channels: expected 1 (grey) or 3 (colour), got {self.channels}")
 
@@ -59,7 +61,7 @@ def published_config(variant: BaselineVariant, image_size_px: int, channels: int
 
 
 class BaselineGenerator(nn.Module):
-    """G(z), a full image; `layers` take B x Z x 1 x 1 to B x C x H x W before tanh."""
+    """G(z), a full image; `layers` map B x Z x 1 x 1 to B x C x H x W before tanh."""
 
     def __init__(self, config: BaselineConfig, layers: nn.Sequential) -> None:
         super().__init__()
@@ -72,12 +74,12 @@ class BaselineGenerator(nn.Module):
         return torch.tanh(self.layers(z_BZ[:, :, None, None]))
 
     def sample(self, z_BZ: Tensor, quantiles_B: Tensor, label: int | None = None) -> Tensor:
-        """Return the same, as the generators of all variants do; there are no kinds and no classes to choose."""
+        """Return G(z), by the interface of all generators. Baselines have no kinds or classes, so these are ignored."""
         return cast(Tensor, self(z_BZ))
 
 
 class BaselineDiscriminator(nn.Module):
-    """D(x); `layers` take B x C x H x W to one number an image."""
+    """D(x); `layers` map B x C x H x W to one number per image."""
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
@@ -85,24 +87,24 @@ class BaselineDiscriminator(nn.Module):
         self.apply(_init_weights)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return one number an image, B, for images in [-1, 1]: a logit, or LSGAN's score."""
+        """Return one number per image, B, for images in [-1, 1]: a logit, or LSGAN's score."""
         return cast(Tensor, self.layers(x_BCHW)).flatten()
 
 
 def build_generator(variant: BaselineVariant, config: BaselineConfig) -> BaselineGenerator:
-    """Return an untrained G, drawn from torch's global random state."""
+    """Return an untrained G, with weights from torch's global random state."""
     layers = {"gan": _gan_generator, "dcgan": _dcgan_generator, "lsgan": _lsgan_generator}[variant]
     return BaselineGenerator(config, nn.Sequential(*layers(config)))
 
 
 def build_discriminator(variant: BaselineVariant, config: BaselineConfig) -> BaselineDiscriminator:
-    """Return an untrained D, drawn from torch's global random state."""
+    """Return an untrained D, with weights from torch's global random state."""
     layers = {"gan": _gan_discriminator, "dcgan": _dcgan_discriminator, "lsgan": _lsgan_discriminator}[variant]
     return BaselineDiscriminator(nn.Sequential(*layers(config)))
 
 
 class Maxout(nn.Module):
-    """The largest of some linear functions of the input (Goodfellow et al. 2013, arXiv:1302.4389)."""
+    """The maximum of several linear functions of the input (Goodfellow et al. 2013, arXiv:1302.4389)."""
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
@@ -146,7 +148,10 @@ def _dcgan_discriminator(config: BaselineConfig) -> list[nn.Module]:
 
 
 def _lsgan_generator(config: BaselineConfig) -> list[nn.Module]:
-    """Grid of 1/16 the image's side; 3 x 3 deconvolutions, of which each of the first two has one more after it."""
+    """Return layers that start at a grid of 1/16 of the image's side.
+
+    3 x 3 deconvolutions follow. Each of the first two that enlarge the grid is followed by one that keeps its size.
+    """
     grid, width = config.image_size_px // 16, config.generator_width
     widths_and_strides = [(4, 2), (4, 1), (4, 2), (4, 1), (2, 2), (1, 2)]
     layers: list[nn.Module] = [nn.Flatten(), nn.Linear(config.latent_size, 4 * width * grid**2, bias=False)]
@@ -173,7 +178,7 @@ def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module) 
 
 
 def _init_weights(module: nn.Module) -> None:
-    """DCGAN's initial weights for convolutions; fully connected layers keep torch's, which grow with their inputs."""
+    """Draw DCGAN's initial weights for convolutions and norms. Fully connected layers keep torch's initial weights."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -191,7 +196,7 @@ def least_squares_generator_loss(fake_B: Tensor) -> Tensor:
 
 
 class BaselineTraining:
-    """A baseline's two networks, their optimizers, and the step that trains them."""
+    """The two networks of a baseline, their optimizers, and their training step."""
 
     def __init__(self, variant: BaselineVariant, config: BaselineConfig, adam: AdamConfig, seed: int) -> None:
         with torch.random.fork_rng():

@@ -1,6 +1,7 @@
-"""What benchmarks measure: a variant at a size with a batch, as one thing that trains and generates.
+"""The cases of benchmarks: a variant at an image size and a batch size, with one interface to train and generate.
 
-A new variant is one function here and one line in VARIANTS. Dimensions: B batch, C channels, H W pixels, Z latent.
+To add a variant, write one function here and one line in VARIANTS.
+Dimensions: B batch, C channels, H W pixels, Z latent.
 """
 
 import argparse
@@ -33,40 +34,40 @@ STEPS: tuple[GradientMode, ...] = ("joint", "region_wise")
 
 @dataclass(frozen=True)
 class Case:
-    """A variant, and how it trains."""
+    """A variant, with the settings of its training."""
 
     variant: str
     image_size_px: int
     batch: int
     step: str
     steps: int
-    """How many training steps are planned: learning rates may fall towards the last."""
+    """Planned number of training steps. Learning rates may fall towards the last."""
     seed: int = SEED
     kind_shares: tuple[float, ...] = (1.0,)
-    """How often each kind of training image occurs."""
+    """Share of each kind among the training images."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Networks on their device, with what they are measured at."""
+    """Networks on their device, with the functions that benchmarks measure."""
 
     networks: Mapping[str, nn.Module]
     latent_size: int
     step: Callable[[Tensor, int, Tensor | None], object]
-    """One training step on real images, uint8, and their kinds, which only `seamless` knows; steps count from 1."""
+    """One training step: real images (uint8), the step's number from 1, and the images' kinds, used by `seamless`."""
     generator: Callable[[], nn.Module]
-    """The generator as it is used after training; its `sample` makes images of latents."""
+    """Return the generator for use after training. Its `sample` makes images from latents."""
     cycle: int = 1
-    """After how many steps all kinds of step have been made."""
+    """Training steps per cycle. One cycle of `seamless` has one step with the R1 penalty."""
 
     @property
     def parameters(self) -> int:
-        """Weights of all networks."""
+        """The number of weights of all networks."""
         return sum(weight.numel() for network in self.networks.values() for weight in network.parameters())
 
     @torch.inference_mode()
     def generate(self, z_BZ: Tensor, quantiles_B: Tensor) -> Tensor:
-        """Return full images of latents, B x C x H x W."""
+        """Return full images from latents, B x C x H x W."""
         generator = self.generator().eval()
         images_BCHW: Tensor = generator.sample(z_BZ, quantiles_B)  # type: ignore[operator]
         generator.train()
@@ -75,20 +76,20 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Variant:
-    """How to build a variant, and the kinds of training step it knows."""
+    """How to build a variant, and the types of training step that it offers."""
 
     build: Callable[[Case, torch.device], Contestant]
     steps: tuple[str, ...]
 
 
 def noise_images(case: Case, device: torch.device) -> Tensor:
-    """Return B x C x H x W noise, uint8: what is shown changes neither time nor memory."""
+    """Return noise, uint8, B x C x H x W. The content of images changes neither time nor memory."""
     shape = (case.batch, CHANNELS, case.image_size_px, case.image_size_px)
     return torch.randint(256, shape, generator=random_stream(SEED, "images"), dtype=torch.uint8).to(device)
 
 
 def build(case: Case, device: torch.device) -> Contestant:
-    """Return the case's networks on a device."""
+    """Return the networks of a case on a device."""
     contestant = VARIANTS[case.variant].build(case, device)
     for network in contestant.networks.values():
         network.to(device)
@@ -96,25 +97,25 @@ def build(case: Case, device: torch.device) -> Contestant:
 
 
 def cases_of(
-    variants: Iterable[str], sizes_px: Iterable[int], kinds: Iterable[str], batch: int, steps: int
+    variants: Iterable[str], sizes_px: Iterable[int], modes: Iterable[str], batch: int, steps: int
 ) -> list[Case]:
-    """Return the cases in order; a variant that knows none of the asked steps trains as it can."""
-    sizes_px, kinds = list(sizes_px), list(kinds)
+    """Return the cases in order. A variant that offers none of the `modes` of a training step uses its own."""
+    sizes_px, modes = list(sizes_px), list(modes)
     return [
-        Case(variant, size_px, batch, kind, steps)
+        Case(variant, size_px, batch, mode, steps)
         for size_px in sizes_px
         for variant in variants
-        for kind in [kind for kind in kinds if kind in VARIANTS[variant].steps] or VARIANTS[variant].steps
+        for mode in [mode for mode in modes if mode in VARIANTS[variant].steps] or VARIANTS[variant].steps
     ]
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the named device; `auto` is the GPU where there is one."""
+    """Return the named device; `auto` is the GPU if there is one, else the CPU."""
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def device_name(device: torch.device) -> str:
-    """Return what a reader needs to know to compare figures."""
+    """Return the name of a device, and the number of threads on a CPU, which figures depend on."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_processor_name()}, {torch.get_num_threads()} threads"
@@ -122,8 +123,8 @@ def device_name(device: torch.device) -> str:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that all benchmarks of training share."""
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--batch", type=int, default=8, help="images per training step (default: 8)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
 
 
 def _processor_name() -> str:
@@ -134,7 +135,7 @@ def _processor_name() -> str:
 
 
 def _paper(case: Case, _: torch.device) -> Contestant:
-    """Build the widths of the paper's own setting."""
+    """Build `paper` with the widths of the paper's own setting."""
     config = PaperConfig(
         image_size_px=case.image_size_px,
         channels=CHANNELS,
@@ -161,7 +162,7 @@ def _baseline(case: Case, device: torch.device) -> Contestant:
 
 
 def _seamless(case: Case, _: torch.device) -> Contestant:
-    """Build features that fall as the resolution rises: at 1024 px, two million weights in all."""
+    """Build `seamless` with fewer features at higher resolutions: two million weights in all at 1024 px."""
     size_px = case.image_size_px
     config = SeamlessConfig(
         image_size_px=size_px,
@@ -173,8 +174,8 @@ def _seamless(case: Case, _: torch.device) -> Contestant:
         feature_cap=64 if size_px <= SMALL_PX else 128,
         kinds=len(case.kind_shares),
     )
-    kind, recipe = cast(GradientMode, case.step), SeamlessRecipe(total_steps=case.steps)
-    training = SeamlessTraining(config, recipe, case.seed, kind)
+    mode, recipe = cast(GradientMode, case.step), SeamlessRecipe(total_steps=case.steps)
+    training = SeamlessTraining(config, recipe, case.seed, mode)
     training.trained.kind_shares_K.copy_(torch.tensor(case.kind_shares))
     contestant = _contestant(training, lambda x, index, kinds: training.step(x, index, _stream(case, index), kinds))
     return replace(contestant, cycle=recipe.r1_interval)

@@ -1,7 +1,8 @@
 """How well packages are found and cropped: `python -m benchmarks.crop [--frames N] [--photos DIR]`.
 
-Prints one JSON object on standard output: of rendered 4000 x 3000 frames, or with --photos of the photographs of
-a folder that holds `images/` and `annotations.csv` (columns file, class, polygon_of, polygon_px).
+Prints one JSON object on standard output. By default it measures rendered frames of 4000 x 3000 px. With --photos it
+measures the photographs of a folder that holds `images/` and `annotations.csv` (columns file, class, polygon_of,
+polygon_px).
 """
 
 import argparse
@@ -43,15 +44,15 @@ PARAMETERS = RendererParameters(
     grey=False,
 )
 BORDER_PX = 1.5
-"""An annotated polygon that comes this close to the frame's border belongs to a package that the frame cuts."""
-LONGEST_FIELD = 10_000_000
+"""An annotated polygon within this distance of the frame's border belongs to a package that the frame cuts off."""
+MAX_FIELD_CHARACTERS = 10_000_000
 
 Polygon = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """A photograph with what was marked by hand in it."""
+    """A photograph with the polygons that were drawn by hand."""
 
     path: Path
     outlines: tuple[Polygon, ...]
@@ -60,7 +61,7 @@ class Annotated:
 
 @dataclass
 class Score:
-    """Figures over photographs."""
+    """Figures over frames or photographs."""
 
     ious: list[float] = field(default_factory=list)
     angle_errors_deg: list[float] = field(default_factory=list)
@@ -70,10 +71,13 @@ class Score:
     scratches: int = 0
     scratches_inside: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
-    """Why each of the refused photographs was refused, by the file's name."""
+    """Why each refused image was refused, by file name or index."""
 
     def crop(self, image: Pixels) -> Outline:
-        """Find and crop a package against the clock, or raise OutlineNotFoundError."""
+        """Find and crop a package, add the time that this takes, and return its outline.
+
+        Raises OutlineNotFoundError if there is none.
+        """
         self.timed += 1
         started_s = time.perf_counter()
         try:
@@ -84,16 +88,16 @@ class Score:
         return outline
 
     def compare(self, outline: Outline, true_corners: Polygon, true_angle_deg: float) -> None:
-        """Count an outline against the true one; angles modulo 90 degrees."""
+        """Compare an outline with the true one; angles are modulo 90 degrees."""
         self.ious.append(iou(true_corners, outline.corners_px))
         self.angle_errors_deg.append(abs((outline.angle_deg - true_angle_deg + 45) % 90 - 45))
 
     def miss(self) -> None:
-        """Count a package that was there and was not found."""
+        """Count a package that was present but not found."""
         self.ious.append(0.0)
 
     def figures(self) -> dict[str, float]:
-        """Return the four figures that rendered frames and photographs share."""
+        """Return the figures that rendered frames and photographs have in common."""
         return {
             "mean_iou": round(float(np.mean(self.ious)), 4),
             "min_iou": round(min(self.ious), 4),
@@ -117,13 +121,13 @@ def judge_rendered(parameters: RendererParameters, frames: int) -> Score:
 
 
 def judge_photos(folder: Path) -> Score:
-    """Return the score over photographs; outlines are compared where the package lies wholly in the frame."""
+    """Return the score over photographs. Only packages that lie wholly in the frame are compared."""
     photos = read_annotations(folder)
     score, progress = Score(), Progress("photographs", len(photos), "photographs")
     for photo in photos:
         image = read_image(photo.path)
         try:
-            _judge_photo(score, photo, score.crop(image), image.shape[:2])
+            _add_photo(score, photo, score.crop(image), image.shape[:2])
         except OutlineNotFoundError as error:
             score.reasons[photo.path.name] = str(error)
             if any(wholly_inside(outline, image.shape[:2]) for outline in photo.outlines):
@@ -132,7 +136,7 @@ def judge_photos(folder: Path) -> Score:
     return score
 
 
-def _judge_photo(score: Score, photo: Annotated, outline: Outline, shape: tuple[int, ...]) -> None:
+def _add_photo(score: Score, photo: Annotated, outline: Outline, shape: tuple[int, ...]) -> None:
     score.accepted += 1
     for polygon in photo.outlines:
         if wholly_inside(polygon, shape):
@@ -158,7 +162,7 @@ def wholly_inside(polygon: Polygon, shape: tuple[int, ...]) -> bool:
 
 def read_annotations(folder: Path) -> list[Annotated]:
     """Return the annotated photographs of a folder, sorted by name."""
-    csv.field_size_limit(LONGEST_FIELD)
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
     found: dict[str, dict[str, list[Polygon]]] = {}
     with (folder / "annotations.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -176,10 +180,10 @@ def _polygon(text: str) -> Polygon:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crop", description="How well packages are cropped.")
-    parser.add_argument("--frames", type=int, default=100, help="rendered frames (default: 100)")
-    parser.add_argument("--photos", type=Path, help="measure this folder's photographs instead")
+    parser.add_argument("--frames", type=int, default=100, help="number of rendered frames (default: 100)")
+    parser.add_argument("--photos", type=Path, metavar="DIR", help="measure the photographs of this folder instead")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     if arguments.photos is None:

@@ -1,4 +1,4 @@
-"""How large the container image is, as it lies and as it is carried: `python -m benchmarks.image IMAGE`.
+"""Size of the container image and of its archive in the bundle: `python -m benchmarks.image IMAGE`.
 
 Prints one JSON line.
 """
@@ -14,9 +14,9 @@ MIB = 2**20
 
 
 def main() -> None:
-    """Print the size of an image, of its gzip'd archive, and of the layers that make it."""
+    """Print the size of an image, of its gzip'd archive, and of its layers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("image")
+    parser.add_argument("image", help="name of the image, with its tag")
     image = parser.parse_args().image
     layers = docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image)
     print(json.dumps(_sizes(image) | {"layers_mib": _layers(layers)}))

@@ -1,10 +1,13 @@
 """How much memory a training step takes: `python -m benchmarks.memory --variant paper dcgan --image-size 128 256`.
 
-Prints one JSON line a case; progress, and the ratio to the first of several --step, go to standard error.
-`peak_growth_mib` is what two whole training steps (Adam's state is made in the first) add to the process at their
-worst, over what it holds with torch loaded and the batch in place: networks, gradients, Adam, activations. On a CPU
-it is resident memory, with whatever the allocator keeps; on a GPU it is what tensors take at the same time. Every
-case runs in a process of its own, and shows null if that process was killed, as it is when memory runs out.
+Prints one JSON line per case. Progress, and the ratio to the first of several --step, go to standard error.
+
+`peak_growth_mib` is the peak memory of two whole training steps, beyond torch and the batch. It includes networks,
+gradients, activations and Adam's state, which the first step makes. On a CPU it is resident memory, including what the
+allocator keeps. On a GPU it is the memory of tensors that exist at the same time.
+
+Every case runs in a process of its own. Its figures are null if the process was killed, as happens when memory runs
+out.
 """
 
 import argparse
@@ -29,18 +32,20 @@ RESET_PEAK_RSS = "5"
 
 @dataclass(frozen=True)
 class Weighed:
-    """What a case's own process found."""
+    """The figures of one case."""
 
     parameters: int
     peak_growth_mib: float
 
 
 def main() -> None:
-    """Weigh the cases one after the other."""
+    """Measure the cases one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=["paper"])
-    parser.add_argument("--image-size", nargs="+", type=int, default=[64], metavar="PX")
-    parser.add_argument("--step", nargs="+", choices=STEPS, default=["joint", "region_wise"])
+    parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=["paper"], help="default: paper")
+    sizes = "sides of the images in pixels (default: 64)"
+    parser.add_argument("--image-size", nargs="+", type=int, default=[64], metavar="PX", help=sizes)
+    modes = "types of training step (default: both)"
+    parser.add_argument("--step", nargs="+", choices=STEPS, default=["joint", "region_wise"], help=modes)
     add_options(parser)
     options = parser.parse_args()
     first: dict[tuple[str, int], float] = {}
@@ -72,12 +77,12 @@ def _in_its_own_process(case: Case, device: str) -> Weighed | None:
         try:
             return pool.submit(weigh, case, device).result()
         except BrokenProcessPool:
-            sys.stderr.write("memory: the process was killed\n")
+            sys.stderr.write("memory: the process was killed (out of memory?)\n")
             return None
 
 
 def weigh(case: Case, device_option: str) -> Weighed:
-    """Return the peak growth of this process over two training steps; meant for a process that did nothing else."""
+    """Return the peak growth of this process over two training steps. Run it in a fresh process."""
     device = pick_device(device_option)
     x_BCHW = noise_images(case, device)
     before = reset_peak(device)
@@ -88,7 +93,7 @@ def weigh(case: Case, device_option: str) -> Weighed:
 
 
 def reset_peak(device: torch.device) -> int:
-    """Start counting the peak anew; return the bytes held now."""
+    """Reset the peak of memory; return the bytes in use."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -98,7 +103,7 @@ def reset_peak(device: torch.device) -> int:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Return the most bytes held since `reset_peak`."""
+    """Return the peak of bytes in use since `reset_peak`."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else status_bytes("VmHWM")
 
 
@@ -108,7 +113,7 @@ def status_bytes(field: str) -> int:
         name, _, value = line.partition(":")
         if name == field:
             return int(value.removesuffix("kB")) * 1024
-    raise SystemExit(f"/proc/self/status has no {field}: resident memory can be measured on Linux only")
+    raise SystemExit(f"/proc/self/status: has no {field}; resident memory can be measured only on Linux")
 
 
 if __name__ == "__main__":

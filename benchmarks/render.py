@@ -17,15 +17,15 @@ SEED = 0
 
 
 def main() -> None:
-    """Render frames and print how long each took on average, and the most memory held."""
+    """Render frames, and print the mean time per frame and the peak memory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=10)
-    parser.add_argument("--width-px", type=int, default=4000)
-    parser.add_argument("--height-px", type=int, default=3000)
+    parser.add_argument("--frames", type=int, default=10, help="number of frames (default: 10)")
+    parser.add_argument("--width-px", type=int, default=4000, help="width of a frame (default: 4000)")
+    parser.add_argument("--height-px", type=int, default=3000, help="height of a frame (default: 3000)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     parameters = _parameters(options.width_px, options.height_px)
-    render_frame(parameters, SEED, 0)  # Makes the textures that all frames share.
+    render_frame(parameters, SEED, 0)  # makes the textures that all frames share
     print(json.dumps(_measure(parameters, options.frames)))
 
 

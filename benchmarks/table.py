@@ -1,11 +1,14 @@
 """The source paper's table: `python -m benchmarks.table --variants dcgan paper seamless --sizes 128 --seeds 0 1 2`.
 
-Every variant learns from the same packages for the same time, in a process of its own that may grow by `--memory-gib`
-and no more; a variant that needs more is "out of memory", as in the paper. On a CPU the time is processor time, so that
-other work on the machine takes nothing from anyone; how many steps fit is measured first, so that learning rates can
-fall towards the last. Every variant computes in float32. The kinds that `seamless` is told are found before. The row
-`training_images` is what they themselves are measured at: how far training lots lie from held-out ones. Prints one JSON
-line a run; `--show FILE ...` turns such lines into a table in Markdown.
+Every variant trains on the same packages for the same time, in float32. On a CPU this is processor time, so other work
+on the machine does not change it. The number of training steps that fit is measured first, so that learning rates can
+fall towards the last step. The kinds for `seamless` are found before the clock starts.
+
+Each run has a process of its own, which may grow by at most `--memory-gib`. A variant that needs more is "out of
+memory", as in the paper. The row `training_images` measures the training images themselves, and so shows how far
+training lots are from held-out lots.
+
+Prints one JSON line per run. `--show FILE ...` turns such lines into a table in Markdown.
 """
 
 import argparse
@@ -68,14 +71,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Images:
-    """What a variant learns from."""
+    """The training images, with their kinds."""
 
     x_NCHW: Tensor
     kinds: Kinds
 
 
 def main() -> None:
-    """Run the cells that are asked for, a few at a time."""
+    """Run the requested cells, `--jobs` at a time."""
     parser = _parser()
     options = parser.parse_args()
     if options.show:
@@ -94,27 +97,28 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     variants = [TRAINING_IMAGES, *VARIANTS]
-    parser.add_argument("--variants", nargs="+", choices=variants, default=variants)
-    parser.add_argument("--sizes", nargs="+", type=int, default=[128], metavar="PX")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--seconds", type=float, default=120, help="of training, each run")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--memory-gib", type=float, default=8)
-    parser.add_argument("--generated", type=int, default=256, help="images that are measured")
+    parser.add_argument("--variants", nargs="+", choices=variants, default=variants, help="default: all")
+    sizes = "sides of the images in pixels (default: 128)"
+    parser.add_argument("--sizes", nargs="+", type=int, default=[128], metavar="PX", help=sizes)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
+    parser.add_argument("--seconds", type=float, default=120, help="training time of each run (default: 120)")
+    parser.add_argument("--batch", type=int, default=8, help="images per training step (default: 8)")
+    parser.add_argument("--memory-gib", type=float, default=8, help="maximum growth of a run's process (default: 8)")
+    parser.add_argument("--generated", type=int, default=256, help="number of measured images (default: 256)")
     parser.add_argument("--source", default="data/rendered.yaml", help="as ingest.source: a .yaml file, or photographs")
     parser.add_argument("--lot-pattern", default="^([^/]+)/", help="as ingest.lot_pattern")
     parser.add_argument(
         "--work", type=Path, default=Path("out/table"), help="folder for packages and sheets of samples"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, each with its share of the cores")
-    parser.add_argument("--full", action="store_true", help="256, 512 and 1024 px for two hours each: for a GPU")
-    parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="JSON lines to show; nothing is run")
+    parser.add_argument("--full", action="store_true", help="256, 512 and 1024 px for two hours each, for a GPU")
+    parser.add_argument("--show", nargs="+", type=Path, metavar="FILE", help="only print these JSON lines as a table")
     return parser
 
 
 def _packages(options: argparse.Namespace) -> Path:
-    """Return the folder of packages at every size, made from the source."""
+    """Make the packages at every size from the source, and return their folder."""
     folder: Path = options.work / Path(options.source).stem
     ingested = IngestParameters(
         source=options.source,
@@ -170,7 +174,7 @@ def _line(run: Run, future: "Future[dict[str, object]]") -> dict[str, object]:
 
 
 def learn(run: Run) -> dict[str, object]:
-    """Return what one run makes and takes; meant for a process that did nothing else."""
+    """Return the figures of one run. Run it in a fresh process."""
     torch.set_num_threads(run.threads)
     device = pick_device(run.device)
     x_NCHW = load_packages(run.packages, run.image_size_px, "train")
@@ -209,7 +213,7 @@ def _learned(run: Run, images: Images, device: torch.device) -> dict[str, object
 
 
 def _steps_that_fit(run: Run, device: torch.device) -> int:
-    """Time a cycle of steps of a throw-away training, after one to warm up."""
+    """Return how many training steps fit into the time, from one timed cycle of steps after a step to warm up."""
     trial = _contestant(run, 1, device)
     x_BCHW = noise_images(_case(run, 1), device)
     trial.step(x_BCHW, 1, None)
@@ -220,8 +224,8 @@ def _steps_that_fit(run: Run, device: torch.device) -> int:
 
 
 def _case(run: Run, steps: int) -> Case:
-    kind = VARIANTS[run.variant].steps[-1]
-    return Case(run.variant, run.image_size_px, run.batch, kind, steps, run.seed)
+    mode = VARIANTS[run.variant].steps[-1]
+    return Case(run.variant, run.image_size_px, run.batch, mode, steps, run.seed)
 
 
 def _contestant(run: Run, steps: int, device: torch.device, kind_shares: tuple[float, ...] = (1.0,)) -> Contestant:
@@ -236,7 +240,7 @@ def _measured(run: Run, made_NCHW: Tensor) -> dict[str, float]:
     seen = extract_real(real, run.seed, progress)
     made = extract(made_NCHW, random_stream(run.seed, "patches"), progress)
     measures = asdict(measure(made, made, seen, run.seed))
-    del measures["frechet_random_untrained"]  # here, variants are compared with each other
+    del measures["frechet_random_untrained"]  # this table compares variants with each other
     return {name: round(value, 4) for name, value in measures.items()}
 
 
@@ -247,9 +251,9 @@ def _samples(run: Run, contestant: Contestant, device: torch.device) -> Tensor:
 
 
 def _warm_up(device: torch.device) -> None:
-    """Let torch load what it loads, and start the threads that it starts, with the first training step.
+    """Run one small training step, so that torch loads its libraries and starts its threads.
 
-    Where memory ends inside of an import, Python says anything (SystemError, for one) but that memory has ended.
+    If memory runs out inside an import, Python raises unrelated errors such as SystemError.
     """
     layer = torch.nn.Conv2d(3, 8, 3).to(device)
     layer(torch.zeros(4, 3, 64, 64, device=device)).sum().backward()
@@ -257,7 +261,7 @@ def _warm_up(device: torch.device) -> None:
 
 
 def _limit_memory(memory_gib: float, device: torch.device) -> None:
-    """Let this process grow by so much and no more."""
+    """Limit the growth of this process."""
     limit = int(memory_gib * 2**30)
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
@@ -268,7 +272,7 @@ def _limit_memory(memory_gib: float, device: torch.device) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Tell by the words of the allocators, the linker, threads, and oneDNN, whose kernels are compiled on the spot."""
+    """Return whether memory ran out, by the messages of allocators, linker, threads and oneDNN's kernel compiler."""
     words = (
         "allocate memory",
         "out of memory",
@@ -281,7 +285,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _clock_s(device: torch.device) -> float:
-    """Return processor time on a CPU, where others may be at work, and time itself on a GPU."""
+    """Return processor time on a CPU, which other processes may share, and elapsed time on a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         return time.perf_counter()

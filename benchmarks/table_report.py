@@ -1,4 +1,4 @@
-"""JSON lines of `benchmarks.table` as a table in Markdown: a row a variant and size, means over the seeds."""
+"""Turn the JSON lines of `benchmarks.table` into a Markdown table: one row per variant and size, means over seeds."""
 
 from collections import defaultdict
 from statistics import mean
@@ -23,7 +23,7 @@ WHOLE = ("images", "parameters", "peak_growth_mib")
 def markdown(lines: list[dict[str, Any]]) -> str:
     """Return the table, grouped by data and size; `a (b .. c)` is a mean over seeds and its range.
 
-    Empty is what was not measured yet when a line was made.
+    A cell is empty if the lines lack the figure.
     """
     groups: defaultdict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
@@ -54,7 +54,7 @@ def _by_data(lines: list[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str
 
 
 def _real_images(data: tuple[Any, ...], runs: list[dict[str, Any]]) -> str:
-    floor, patches = (mean(run[f"frechet_random{kind}_floor"] for run in runs) for kind in ("", "_patches"))
+    floor, patches = (mean(run[f"frechet_random{part}_floor"] for run in runs) for part in ("", "_patches"))
     low, high = min(run["ser_real_low"] for run in runs), max(run["ser_real_high"] for run in runs)
     return (
         f"{data[0]} at {data[1]} px: between halves of the real images frechet_random is {floor:.3g} and of patches "

@@ -1,8 +1,8 @@
 """How fast variants train and generate: `python -m benchmarks.throughput --variants paper dcgan --image-size 128`.
 
-All of them are measured in turn, round by round, so that what else the computer does meets them alike. Prints one
-JSON line an entry (a variant with two kinds of step is two): medians over the rounds, and the median of the round's
-own ratios to the first entry. Progress goes to standard error.
+Every round measures all entries in turn, so that other work on the computer affects them equally. A variant with two
+types of training step is two entries. Prints one JSON line per entry: medians over the rounds, and the median of the
+per-round ratios to the first entry. Progress goes to standard error.
 """
 
 import argparse
@@ -36,7 +36,7 @@ PLANNED_STEPS = 1000
 
 @dataclass
 class Entry:
-    """A contestant and its images per second, one figure a round."""
+    """A contestant and its images per second, one figure per round."""
 
     name: str
     case: Case
@@ -47,24 +47,27 @@ class Entry:
     generating: list[float] = field(default_factory=list)
 
     def train(self) -> int:
-        """Make one cycle of training steps; return how many images that showed."""
+        """Make one cycle of training steps; return the number of images shown."""
         for index in range(1, self.contestant.cycle + 1):
             self.contestant.step(self.x_BCHW, index, None)
         return self.contestant.cycle * self.case.batch
 
     def generate(self) -> int:
-        """Make a batch of images; return how many."""
+        """Generate a batch of images; return their number."""
         return len(self.contestant.generate(self.z_BZ, torch.rand(len(self.z_BZ), device=self.z_BZ.device)))
 
 
 def main() -> None:
-    """Time the entries and print what came out."""
+    """Time the entries, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["paper", "dcgan"])
-    parser.add_argument("--image-size", type=int, default=64, metavar="PX")
-    parser.add_argument("--step", nargs="+", choices=STEPS, default=["joint", "region_wise"])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.5, help="least time of one measurement")
+    variants = "default: paper dcgan"
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["paper", "dcgan"], help=variants)
+    size = "side of the images in pixels (default: 64)"
+    parser.add_argument("--image-size", type=int, default=64, metavar="PX", help=size)
+    modes = "types of training step (default: both)"
+    parser.add_argument("--step", nargs="+", choices=STEPS, default=["joint", "region_wise"], help=modes)
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="minimum time of a measurement (default: 0.5)")
     add_options(parser)
     options = parser.parse_args()
     device = pick_device(options.device)
@@ -81,7 +84,7 @@ def main() -> None:
 
 
 def _entry(case: Case, device: torch.device) -> Entry:
-    """Build a case and let it run once: the first step also chooses algorithms and makes Adam's state."""
+    """Build a case and run it once, because the first training step also chooses algorithms and makes Adam's state."""
     contestant = build(case, device)
     z_BZ = torch.randn(case.batch, contestant.latent_size, generator=random_stream(SEED, "latents")).to(device)
     several = len(VARIANTS[case.variant].steps) > 1
@@ -92,17 +95,17 @@ def _entry(case: Case, device: torch.device) -> Entry:
     return entry
 
 
-def _images_per_s(action: Callable[[], int], least_s: float, device: torch.device) -> float:
+def _images_per_s(action: Callable[[], int], min_s: float, device: torch.device) -> float:
     done, started_s = 0, _now_s(device)
     while True:
         done += action()
         elapsed_s = _now_s(device) - started_s
-        if elapsed_s >= least_s:
+        if elapsed_s >= min_s:
             return done / elapsed_s
 
 
 def _now_s(device: torch.device) -> float:
-    """Return the time when all that was started is done."""
+    """Return the time after all work on the device has ended."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

@@ -1,1 +1,1 @@
-"""What is carried through the airlock, and how it is made: wheels, image, pipelines, manifests, and their sums."""
+"""Make the bundle, the folder that is carried through the airlock: wheels, image, pipelines, manifests, checksums."""

@@ -1,4 +1,4 @@
-"""`python -m bundle IMAGE WHEELHOUSE WHEEL_FOLDER OUTPUT`: put together what is carried through the airlock."""
+"""`python -m bundle IMAGE WHEELHOUSE WHEEL_FOLDER OUTPUT`: make the folder that is carried through the airlock."""
 
 import shutil
 import subprocess
@@ -16,7 +16,10 @@ SUMS = "SHA256SUMS"
 
 
 def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
-    """Fill the folder `output`: image, wheels, pipelines, manifests, lists, install.sh, and all sums."""
+    """Fill the folder `output` with image, wheels, pipelines, manifests, lists, install.sh and checksums.
+
+    `wheelhouse` holds the wheels of the dependencies, `own` the wheel of fabgan. Raises UserError if a command fails.
+    """
     with atomic_folder(output, SUMS) as partial:
         copy_wheels([wheelhouse, own], partial / "wheelhouse")
         write_bill(image, read_wheels(partial / "wheelhouse"), partial / "sbom.cdx.json")
@@ -30,7 +33,7 @@ def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
 
 
 def fabgan(*arguments: str) -> str:
-    """Return what a fabgan command prints; UserError with its words where it fails."""
+    """Return the output of a fabgan command. Raises UserError with its error output if it fails."""
     command = [sys.executable, "-m", "fabgan", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -39,7 +42,7 @@ def fabgan(*arguments: str) -> str:
 
 
 def copy_tracked(place: str, destination: Path) -> None:
-    """Copy what git tracks below a place of the project: passwords that an installation made there stay behind."""
+    """Copy the files that git tracks below a folder of the project, so that generated passwords are left out."""
     command = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--", place]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for file in listed.split("\0")[:-1]:
@@ -48,7 +51,7 @@ def copy_tracked(place: str, destination: Path) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    """Write SHA256SUMS over every file below a folder, as `sha256sum --check` reads it."""
+    """Write SHA256SUMS over every file below a folder, in the format of `sha256sum --check`."""
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     lines = [f"{sha256_of_file(folder / file)}  {file}\n" for file in files]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")

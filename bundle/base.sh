@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a base image of Debian's packages, for where no registry has one: base.sh NAME. Does nothing where the engine has it.
+# base.sh NAME: makes a base image from Debian packages, for when no registry offers one. Does nothing if the engine
+# already has an image of that name.
 set -euo pipefail
 name=$1
 if docker image inspect "$name" > /dev/null 2>&1; then

@@ -1,7 +1,7 @@
-"""Debian's packages, read where they are installed: run inside the image by `python3 -`, it prints them as JSON.
+"""Print the installed Debian packages as JSON; `python3 -` runs this program inside the image.
 
-dpkg keeps no digest of the archive that a package came from. So a package's digest here is that of what is there: the
-SHA-256 of the lines `SHA256  PATH` of its files, in the order of dpkg's list.
+dpkg keeps no digest of the archive of a package. The digest here is over the installed files instead: the SHA-256 of
+their lines `SHA256  PATH`, in the order of dpkg's list.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ DPKG = Path("/var/lib/dpkg")
 
 
 def packages(status: str) -> list[dict[str, str]]:
-    """Return name, version, architecture and digest of every package that dpkg's status calls installed."""
+    """Return name, version, architecture and digest of every package with the status "installed" in dpkg's file."""
     found = []
     for paragraph in status.strip().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
@@ -32,7 +32,7 @@ def file_list(name: str, architecture: str) -> list[str]:
 
 
 def digest(paths: list[str]) -> str:
-    """Return the SHA-256 over the sums of the files among `paths`."""
+    """Return the SHA-256 over the checksums of the regular files among `paths`."""
     files = [Path(path) for path in paths]
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file}\n" for file in files if file.is_file()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

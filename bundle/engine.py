@@ -1,4 +1,4 @@
-"""What is asked of the container engine."""
+"""Commands of the container engine."""
 
 import subprocess
 from pathlib import Path
@@ -8,19 +8,19 @@ from fabgan.components.core.errors import UserError
 
 
 def docker(*arguments: str, stdin: IO[bytes] | None = None) -> str:
-    """Return what a docker command prints; UserError with its last words where it fails."""
+    """Return the output of a docker command. Raises UserError with its error output if it fails."""
     try:
         done = subprocess.run(["docker", *arguments], stdin=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise UserError("docker: not found; install the client of a container engine") from error
+        raise UserError("docker: command not found; install the client of a container engine") from error
     if done.returncode != 0:
         raise UserError(f"docker {arguments[0]}: {done.stderr.strip()}")
     return done.stdout
 
 
 def save_image(image: str, archive: Path) -> None:
-    """Write an image with all of its layers as a gzip'd tar, which every engine loads, to a path NAME.tar.gz."""
+    """Write an image with all of its layers to `archive`, NAME.tar.gz, which every engine can load."""
     plain = archive.with_suffix("")
     docker("save", "--output", str(plain), image)
-    plain.chmod(0o644)  # docker lets its owner alone read it
+    plain.chmod(0o644)  # docker makes it readable by its owner only
     subprocess.run(["gzip", "--no-name", plain], check=True)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image, without a network: image.sh NAME BASE_IMAGE FLAVOUR. Does nothing where the engine has it from equal inputs.
+# image.sh NAME BASE_IMAGE FLAVOUR: builds the image without a network. Does nothing if the engine already has an image of
+# that name that was built from equal inputs.
 set -euo pipefail
 name=$1 base_image=$2 flavour=$3
 commit=$("$PYTHON" -c 'from fabgan.components.core.provenance import git_commit; print(git_commit())')
@@ -10,6 +11,6 @@ if [ "$(docker image inspect --format '{{index .Config.Labels "fabgan.inputs"}}'
     echo "$name is up to date"
     exit
 fi
-export DOCKER_BUILDKIT=0  # BuildKit pulls a frontend image, and an engine without buildx has none.
+export DOCKER_BUILDKIT=0  # BuildKit would pull a frontend image, and an engine without buildx lacks BuildKit.
 docker build --network none --tag "$name" --build-arg BASE_IMAGE="$base_image" --build-arg FLAVOUR="$flavour" \
     --build-arg VERSION="${name##*:}" --build-arg GIT_COMMIT="$commit" --build-arg INPUTS="$inputs" .

@@ -1,4 +1,4 @@
-"""The bill of materials in CycloneDX 1.6: the image, every wheel and every Debian package in it, with their digests."""
+"""The bill of materials in CycloneDX 1.6: the image, and every wheel and Debian package in it, with digests."""
 
 import json
 import uuid
@@ -14,7 +14,10 @@ HASH_OF = {"name": "fabgan:sha256-of", "value": "the lines `SHA256  PATH` of its
 
 
 def bill_of_materials(image: str, wheels: list[Wheel]) -> dict[str, Any]:
-    """Return the bill of an image and of the wheels in it. Equal content gives an equal bill, its serial number too."""
+    """Return the bill of materials of an image with these wheels.
+
+    Equal content gives an equal bill, including its serial number.
+    """
     identity = docker("image", "inspect", "--format", "{{.Id}}", image).strip()
     name, version = image.rsplit("/", 1)[-1].split(":")
     subject = {"type": "container", "bom-ref": "image", "name": name, "version": version}
@@ -32,7 +35,7 @@ def bill_of_materials(image: str, wheels: list[Wheel]) -> dict[str, Any]:
 
 def debian_packages(image: str) -> list[dict[str, str]]:
     """Return the Debian packages of an image, as `bundle.debian_packages` reads them inside it."""
-    # Root, since some files of packages are for nobody else to read.
+    # As root, because some files of packages are readable by root only.
     contained = ("run", "--rm", "--interactive", "--network", "none", "--read-only", "--user", "0")
     with (CHECKOUT / "bundle" / "debian_packages.py").open("rb") as program:
         found: list[dict[str, str]] = json.loads(docker(*contained, image, "python3", "-", stdin=program))
@@ -59,5 +62,5 @@ def _hashes(sha256: str) -> dict[str, Any]:
 
 
 def write_bill(image: str, wheels: list[Wheel], path: Path) -> None:
-    """Write the bill as JSON."""
+    """Write the bill of materials as JSON."""
     path.write_text(json.dumps(bill_of_materials(image, wheels), indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The wheelhouse: every wheel that runs fabgan, and a requirements.txt that pins each by its digest.
+"""The wheelhouse: every wheel that fabgan needs, and a requirements.txt that pins each by its digest.
 
 `python -m bundle.wheels FOLDER FLAVOUR` writes the requirements.txt of a folder of wheels.
 """
@@ -18,7 +18,7 @@ FLAVOURS = ("cpu", "cuda")
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel: the name and version that its file's name tells, and the digest of its bytes."""
+    """One wheel: name and version from its file name, and the digest of its bytes."""
 
     name: str
     version: str
@@ -27,32 +27,32 @@ class Wheel:
 
 
 def read_wheels(folder: Path) -> list[Wheel]:
-    """Return the wheels of a folder in the order of their names; UserError where there are none."""
+    """Return the wheels of a folder, sorted by file name. Raises UserError if there are none."""
     files = sorted(folder.glob("*.whl"), key=lambda file: file.name.lower())
     if not files:
-        raise UserError(f"{folder}: holds no wheels; `make wheelhouse` fills it")
+        raise UserError(f"{folder}: holds no wheels; fill it with `make wheelhouse`")
     return [_read(file) for file in files]
 
 
 def _read(file: Path) -> Wheel:
-    # PEP 427: NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl, with hyphens of the name as underscores.
+    # PEP 427: NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl; hyphens in the name are written as underscores.
     name, version, *_ = file.name.split("-")
     return Wheel(normal_name(name), version, sha256_of_file(file), file.name)
 
 
 def normal_name(name: str) -> str:
-    """Return the one spelling of a distribution's name (PEP 503)."""
+    """Return the normalised name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def write_requirements(folder: Path, flavour: str) -> None:
-    """Write the requirements.txt of a wheelhouse, after checking that it holds the flavour it is meant to hold."""
+    """Write the requirements.txt of a wheelhouse. Raises UserError if its torch is not of this flavour."""
     _check_flavour(read_wheels(folder), folder, flavour)
     _write(folder)
 
 
 def copy_wheels(folders: Iterable[Path], destination: Path) -> None:
-    """Gather the wheels of several folders in a new one, with one requirements.txt."""
+    """Copy the wheels of several folders into a new folder, with one requirements.txt."""
     destination.mkdir()
     for folder in folders:
         for wheel in read_wheels(folder):
@@ -69,12 +69,12 @@ def _write(folder: Path) -> None:
 def _check_flavour(wheels: list[Wheel], folder: Path, flavour: str) -> None:
     cuda = any(wheel.name.startswith("nvidia-") for wheel in wheels)
     if flavour not in FLAVOURS:
-        raise UserError(f"{flavour}: no flavour; known: {', '.join(FLAVOURS)}")
+        raise UserError(f"FLAVOUR: expected {' or '.join(FLAVOURS)}, got {flavour}")
     if cuda != (flavour == "cuda"):
         found = "torch with CUDA" if cuda else "torch without CUDA"
         raise UserError(
-            f"{folder}: the package index gave {found}, and the flavour is {flavour}; "
-            "let pip's settings name an index that has the other build, or give the other FLAVOUR"
+            f"{folder}: the package index gave {found}, but FLAVOUR is {flavour}; "
+            "choose an index with the other build in pip's configuration, or the other FLAVOUR"
         )
 
 

@@ -1,1 +1,1 @@
-"""The steps of the pipeline and the rooms they share: files in, files out."""
+"""The steps of the pipeline, which read files and write files, and the modules that they share."""

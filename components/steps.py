@@ -1,4 +1,4 @@
-"""What there is to know of each step from outside: its help, its paths, and how it is run."""
+"""The registry of steps: the help and the paths of each step, the class of its parameters, and how it is run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,9 +16,9 @@ class Step:
 
 
 SCHEMA = 2
-"""Of params.yaml: a file with another number has other keys."""
+"""Version of the keys in params.yaml."""
 OTHER_KEYS = ("schema", "kubeflow", "presets")
-"""Of params.yaml, beside the sections of the steps."""
+"""Keys of params.yaml beside the sections of the steps."""
 
 STEPS = {
     "ingest": Step(
@@ -33,7 +33,7 @@ STEPS = {
         "train a generator on the packages; resumes when run again",
         {
             "packages": "folder that crop_resize filled",
-            "checkpoints": "folder for checkpoints; an interrupted run goes on from there",
+            "checkpoints": "folder for checkpoints; an interrupted run resumes from them",
             "generator": "folder for the trained generator",
             "report": "folder for the losses and the sample grids",
         },
@@ -59,12 +59,12 @@ STEPS = {
 
 
 def load_parameters(path: Path) -> dict[str, Any]:
-    """Return the parameters of every step from a params.yaml; any mistake in any section is a UserError."""
+    """Return the parameters of every step from a params.yaml. Raises UserError for a mistake in any section."""
     return parse_sections(load_content(path), str(path))
 
 
 def load_content(path: Path) -> dict[str, Any]:
-    """Return what a params.yaml holds. Raises UserError for another schema, or for a section that is not known."""
+    """Return the content of a params.yaml. Raises UserError for another schema, or for an unknown section."""
     from .core.errors import UserError
     from .core.parameters import load_yaml
 
@@ -81,14 +81,14 @@ def load_content(path: Path) -> dict[str, Any]:
 
 
 def parse_sections(content: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the parameters of every step from its section; `where` names their origin in a UserError."""
+    """Return the parameters of every step from its section. Raises UserError, which begins with `where`."""
     from .core.errors import UserError
     from .core.parameters import parse
 
     sections: dict[str, Any] = {name: parse(parameter_type(name), content.get(name, {}), where, name) for name in STEPS}
     made, wanted = sections["crop_resize"].sizes_px, sections["train"].image_size_px
     if wanted not in made:
-        raise UserError(f"{where}: train.image_size_px: {wanted} is none of crop_resize.sizes_px, {list(made)}")
+        raise UserError(f"{where}: train.image_size_px: {wanted} is not one of crop_resize.sizes_px, {list(made)}")
     return sections
 
 
@@ -112,8 +112,8 @@ def parameter_type(step: str) -> type:
 def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, float]:
     """Run a step inside its MLflow run; return the metrics.
 
-    `sections` are the parameters by step: the step's own, and whatever else is known of the pipeline. Of several
-    training processes, only the leader has a run and metrics.
+    `sections` are the parameters by step. They hold at least the step's own. Of several training processes, only the
+    leader has a run and metrics.
     """
     from importlib import import_module
 
@@ -131,7 +131,7 @@ def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) 
 
 
 def _follows(parameters: Any, paths: Mapping[str, Path]) -> bool:
-    """Say whether this is a training process that another one leads, after it has done its share."""
+    """Return whether another process leads this training process. If so, train first."""
     from .train import step as train
     from .train.processes import end_with_torchrun, launched
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renders every overlay, holds it against the schemas of the Kubernetes API, and scans it. Opens no connection.
+# Renders every overlay, validates it against the schemas of the Kubernetes API, and scans it. Opens no connection.
 # usage: deploy/scan.sh FOLDER_OF_THE_SCANNERS
 set -euo pipefail
 bin=$(cd "$1" && pwd)

@@ -1,6 +1,6 @@
 """fabgan: train, evaluate and register generators of semiconductor package images, on your own computers.
 
-Importing it loads nothing heavy; what it offers is loaded where it is first used.
+Importing the package loads no heavy library. A public name is loaded when it is first used.
 """
 
 from importlib import import_module
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Generator", "UserError", "__version__", "generate", "load_generator"]
 
-_HOMES = {
+_MODULE_OF = {
     "Generator": "fabgan.components.artifacts.generator",
     "UserError": "fabgan.components.core.errors",
     "generate": "fabgan.components.artifacts.generator",
@@ -23,11 +23,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its home."""
+    """Return a public name from the module that defines it, which is imported at this point."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("fabgan")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'fabgan' has no attribute {name!r}")

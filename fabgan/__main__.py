@@ -1,4 +1,4 @@
-"""`python -m fabgan` is the `fabgan` command."""
+"""`python -m fabgan` runs the `fabgan` command."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The `fabgan` command. Nothing heavy is imported before a subcommand runs, so that help answers at once."""
+"""The `fabgan` command. Heavy libraries are imported only when a subcommand runs, so `--help` answers at once."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,12 +12,15 @@ from fabgan.components.core.signals import Terminated, stop_on_sigterm
 from .commands import augment, code, init, migrate, pipeline, preset, step, summary
 
 INTERRUPTED, TERMINATED = 130, 143
-"""Exit statuses of programs that SIGINT or SIGTERM ended, as shells have them."""
+"""Exit statuses that shells report for a program that SIGINT or SIGTERM ended."""
 COMMANDS = step, augment, pipeline, init, preset, migrate, summary, code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return its exit status: 0, or 1 with one line that says what to fix."""
+    """Run one subcommand and return its exit status.
+
+    A UserError or OSError is logged in one line that says what to fix; the status is then 1.
+    """
     options = _parser().parse_args(arguments)
     start_logging(options.log_format)
     stop_on_sigterm()
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or ", ".join(map(str, error.args))  # a library's own have nothing but their words
+        reason = error.strerror or ", ".join(map(str, error.args))  # an OSError of a library has no strerror
         return _fail(f"{where}{reason}; finished work is kept: fix this and run the same command again")
     except Terminated:
         LOG.warning("terminated; run the same command again to resume")
@@ -48,10 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fabgan",
         description="Train, evaluate and register generators of semiconductor package images, on your own computers.",
-        epilog="The pipeline runs by `dvc repro`; dvc.yaml shows every step with its paths.",
+        epilog="`dvc repro` runs the pipeline. dvc.yaml shows every step with its paths.",
     )
     parser.add_argument("--version", action="version", version=f"fabgan {version('fabgan')}")
-    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="of messages; default: text")
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="format of the messages; default: text"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

@@ -1,1 +1,1 @@
-"""The networks and the mathematics: torch only, no files, no network, no logging."""
+"""The networks and the mathematics. They import torch only, and use no files, no connections and no logging."""

@@ -1,7 +1,7 @@
 """How far generated images are from real ones, and how visible their seams are.
 
-Images are looked at one by one or a few at a time, and what is kept of each is small: whatever their size and number,
-no more of them than that need be in memory.
+Features are extracted from one image or a few images at a time, and few numbers are kept of each. So only these few
+images have to be in memory, whatever the number and size of all images.
 
 Dimensions: N images, C channels, H W pixels, F features, O orders of difference (1, 2).
 """
@@ -23,11 +23,12 @@ RESAMPLES = 500
 
 
 class RandomFeatures(nn.Module):
-    """A convolutional network with pinned random weights; what it sees is the basis of `frechet_random`.
+    """A convolutional network with fixed random weights. Its features are the basis of `frechet_random`.
 
-    Random features rank generators much as trained ones do when images are alike in kind (Naeem et al. 2020,
-    arXiv:2002.09797, use them for images far from ImageNet), and need no download. The distance is not FID and not
-    comparable with one: different features, native resolution. It is comparable between models on the same data.
+    Random features rank generators much as trained ones do when the images are of a similar type (Naeem et al. 2020,
+    arXiv:2002.09797, use them for images far from ImageNet). They need no download. The distance is not FID and cannot
+    be compared with FID: its features differ, and images keep their native resolution. It can be compared between
+    models on the same data.
     """
 
     def __init__(self, channels: int) -> None:
@@ -41,7 +42,7 @@ class RandomFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Return N x F features (float64) of uint8 images: the mean of every map of every layer."""
+        """Return N x F features (float64) of uint8 images: the spatial mean of each map of each layer."""
         x = to_float(x_NCHW)
         means = []
         for weight in self.weights:
@@ -82,56 +83,60 @@ def _square_root(symmetric: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class SeamVisibility:
-    """Seam excess ratios: 1 where generated images show no more at the borders than real ones.
+    """Seam excess ratios: 1 if neighbouring pixels differ at the borders as they do in real images.
 
-    Two-sided: above 1 a seam stands out, below 1 something blurred or doubled it away.
+    The ratios are two-sided. Above 1, a seam is visible. Below 1, the seam was blurred or covered by repeated pixels.
     """
 
     ser1: float
-    """From the size of the steps across the border."""
+    """From the absolute differences across the border."""
     ser2: float
-    """From the size of the steps less the mean of their two neighbours: what stands out of a slope."""
+    """The same of each difference minus the mean of its two neighbours, so that a slope does not count."""
 
 
 def border_differences(x_NCHW: Tensor, grid: int) -> Tensor:
-    """Return what `seam_visibility` compares, of uint8 images at the inner borders of a g x g grid: N x O x 2.
+    """Return the differences that `seam_visibility` compares, of uint8 images: N x O x 2.
 
-    Per image and order, the mean size of the steps across the borders, and at 3..16 px from them, both directions
-    together. Raises ValueError where regions are too small to hold the offsets.
+    The borders are the inner borders of a grid x grid division. The last axis holds the mean absolute difference across
+    the borders, and that at 3..16 px from them. Both directions are added up. Raises ValueError if regions are too
+    small for these offsets.
     """
     if x_NCHW.shape[-1] // grid <= SEAM_OFFSETS_PX.stop + 1:
-        raise ValueError(f"regions of {x_NCHW.shape[-1] // grid} px are too small to judge seams")
+        raise ValueError(f"regions of {x_NCHW.shape[-1] // grid} px are too small to measure seams")
     directions = (x_NCHW, x_NCHW.transpose(-1, -2))
-    orders = [sum(_steps(x, grid, order) for x in directions) for order in (1, 2)]
+    orders = [sum(_differences(x, grid, order) for x in directions) for order in (1, 2)]
     return torch.stack([torch.as_tensor(differences_N2) for differences_N2 in orders], dim=1)
 
 
-def _steps(x_NCHW: Tensor, grid: int, order: int) -> Tensor:
-    """Return per image the mean step across the inner vertical borders, and the one some pixels away: N x 2."""
-    steps = x_NCHW.float().diff(dim=-1)
+def _differences(x_NCHW: Tensor, grid: int, order: int) -> Tensor:
+    """Return the mean absolute difference across the inner vertical borders, and that some pixels away: N x 2."""
+    differences = x_NCHW.float().diff(dim=-1)
     if order == 2:
-        steps = functional.pad(steps[..., 1:-1] - (steps[..., :-2] + steps[..., 2:]) / 2, (1, 1))
-    size_NW = steps.abs().mean(dim=(1, 2)).double()
+        differences = functional.pad(
+            differences[..., 1:-1] - (differences[..., :-2] + differences[..., 2:]) / 2, (1, 1)
+        )
+    magnitude_NW = differences.abs().mean(dim=(1, 2)).double()
     region_px = x_NCHW.shape[-1] // grid
     borders = [region_px * column - 1 for column in range(1, grid)]
     away = [border + sign * offset for border in borders for offset in SEAM_OFFSETS_PX for sign in (-1, 1)]
-    return torch.stack([size_NW[:, borders].mean(dim=1), size_NW[:, away].mean(dim=1)], dim=1)
+    return torch.stack([magnitude_NW[:, borders].mean(dim=1), magnitude_NW[:, away].mean(dim=1)], dim=1)
 
 
 def seam_visibility(generated_NO2: Tensor, real_NO2: Tensor) -> SeamVisibility:
-    """Return the seam excess ratios of images whose `border_differences` these are.
+    """Return the seam excess ratios, from the `border_differences` of generated and of real images.
 
-    [mean |step across the border| / mean |step away from it|] of the generated images over the same of the real ones;
-    flat generated images give 0. Raises ValueError where real images are flat.
+    A ratio is the quotient [mean |difference across the border| / mean |difference away from it|] of the generated
+    images, divided by the same quotient of the real ones. Flat generated images give 0. Raises ValueError if the real
+    images are flat.
     """
     return SeamVisibility(*_excess_ratios(generated_NO2, real_NO2).tolist())
 
 
 def seam_interval(real_NO2: Tensor, stream: torch.Generator, share: float = 0.95) -> tuple[float, float]:
-    """Return between which values SER1 and SER2 of real images against real images lie, in `share` of the cases.
+    """Return the lower and upper bound of SER1 and SER2 between real images, in `share` of the cases.
 
-    Bootstrapped: both sides are drawn from the same images with replacement, and the wider interval of the two
-    ratios is returned. Generated images inside of it cannot be told from real ones by their borders.
+    The interval is bootstrapped: both sides are drawn with replacement from the same images. It covers the intervals of
+    both ratios. Generated images inside it cannot be distinguished from real ones by their borders.
     """
     draws = torch.randint(len(real_NO2), (2, RESAMPLES, len(real_NO2)), generator=stream)
     ratios = torch.stack([_excess_ratios(real_NO2[a], real_NO2[b]) for a, b in zip(*draws, strict=True)])
@@ -141,7 +146,7 @@ def seam_interval(real_NO2: Tensor, stream: torch.Generator, share: float = 0.95
 
 
 def _excess_ratios(generated_NO2: Tensor, real_NO2: Tensor) -> Tensor:
-    """Return SER1 and SER2."""
+    """Return SER1 and SER2, a tensor of two."""
     excess = []
     for differences_O2 in (generated_NO2.mean(dim=0), real_NO2.mean(dim=0)):
         at_border, away = differences_O2.unbind(dim=1)
@@ -153,15 +158,16 @@ def _excess_ratios(generated_NO2: Tensor, real_NO2: Tensor) -> Tensor:
 
 
 def mean_pairwise_distance(features_NF: Tensor) -> float:
-    """Return the mean Euclidean distance between two different samples: how much a set differs within itself."""
+    """Return the mean Euclidean distance over all pairs of samples: the diversity of a set."""
     return float(torch.pdist(features_NF).mean())
 
 
 def nearest_distance(samples_NF: Tensor, others_MF: Tensor | None = None) -> float:
-    """Return the mean Euclidean distance of each sample to the nearest of the others, or else of one another.
+    """Return the mean Euclidean distance of each sample to the nearest of `others_MF`.
 
-    Among one another, it tells whether samples repeat each other, which the mean over all pairs hardly does when they
-    form groups; it falls with their number. Equal samples are at no distance, not even by rounding.
+    Without `others_MF`, it is the distance to the nearest other sample. It is then small if samples repeat each other,
+    which the mean over all pairs hardly shows when samples form groups. It falls as the number of samples grows. Equal
+    samples have distance 0 exactly, without rounding errors.
     """
     exactly = "donot_use_mm_for_euclid_dist"
     if others_MF is None:
@@ -172,17 +178,17 @@ def nearest_distance(samples_NF: Tensor, others_MF: Tensor | None = None) -> flo
 
 
 def random_patches(x_NCHW: Tensor, side_px: int, per_image: int, stream: torch.Generator) -> Tensor:
-    """Return square patches at random places, at native resolution: (N * per_image) x C x side x side.
+    """Return square patches at random positions, at native resolution: (N * per_image) x C x side x side.
 
-    Distances on patches see detail that distances on whole images average away (pFID, Lin et al. 2019,
+    Distances between patches measure detail that distances between whole images average away (pFID, Lin et al. 2019,
     arXiv:1904.00284).
     """
     height_px, width_px = x_NCHW.shape[-2:]
-    places = torch.randint(min(height_px, width_px) - side_px + 1, (len(x_NCHW), per_image, 2), generator=stream)
+    positions = torch.randint(min(height_px, width_px) - side_px + 1, (len(x_NCHW), per_image, 2), generator=stream)
     return torch.stack(
         [
             image[:, top : top + side_px, left : left + side_px]
-            for image, spots in zip(x_NCHW, places.tolist(), strict=True)
-            for top, left in spots
+            for image, corners in zip(x_NCHW, positions.tolist(), strict=True)
+            for top, left in corners
         ]
     )

@@ -1,4 +1,4 @@
-"""What the training steps of all variants share: Adam, the update of some networks, and freezing others."""
+"""What the training steps of all variants share: Adam, the update of networks, and freezing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ GradientMode = Literal["joint", "region_wise"]
 
 @dataclass(frozen=True)
 class AdamConfig:
-    """Adam (Kingma and Ba 2014, arXiv:1412.6980), alike for the three networks."""
+    """Settings of Adam (Kingma and Ba 2014, arXiv:1412.6980), the same for all three networks."""
 
     learning_rate: float
     beta1: float
@@ -26,7 +26,7 @@ class AdamConfig:
 
 @contextmanager
 def updated(*optimizers: torch.optim.Optimizer) -> Iterator[None]:
-    """Let the gradients that the body adds up make one step of each optimizer, then let go of their memory."""
+    """Take one step of each optimizer with the gradients that the block accumulates, then free their memory."""
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     yield
@@ -37,7 +37,7 @@ def updated(*optimizers: torch.optim.Optimizer) -> Iterator[None]:
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Keep gradients out of the discriminators' weights while G learns through them."""
+    """Keep gradients out of the discriminators' weights inside the block, where G is trained through them."""
     for network in networks:
         network.requires_grad_(False)
     yield

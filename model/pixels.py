@@ -1,4 +1,4 @@
-"""Where pixels change between uint8 [0, 255] (files) and float32 [-1, 1] (networks), and images in size.
+"""Conversion of pixels between uint8 [0, 255] (files) and float32 [-1, 1] (networks), and shrinking of images.
 
 Dimensions: N B images, C channels, H W pixels, P values of a thumbnail.
 """
@@ -16,19 +16,19 @@ def to_float(x: Tensor) -> Tensor:
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """Return float pixels in [-1, 1] as uint8 in [0, 255], rounded to the nearest and clipped."""
+    """Return float pixels in [-1, 1] as uint8 in [0, 255], rounded to the nearest integer and clipped."""
     return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:
-    """Return images averaged down to `size_px` a side, which divides theirs."""
+    """Return images averaged down to `size_px` a side. `size_px` must divide their side."""
     factor = x_BCHW.shape[-1] // size_px
     return functional.avg_pool2d(x_BCHW, factor) if factor > 1 else x_BCHW
 
 
 def thumbnails(x_NCHW: Tensor) -> Tensor:
-    """Return uint8 images shrunk to `THUMBNAIL_PX` a side, N x P float in [0, 255]; distances tell products apart.
+    """Return uint8 images shrunk to `THUMBNAIL_PX` a side: N x P, float in [0, 255].
 
-    They are made one after the other, as images may be large.
+    Distances between thumbnails separate products. Images are shrunk one by one, because they may be large.
     """
     return torch.cat([shrunk(x_1CHW.float(), THUMBNAIL_PX).flatten(1) for x_1CHW in torch.split(x_NCHW, 1)])

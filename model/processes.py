@@ -1,10 +1,10 @@
 """Several processes that make one training step together, each with its share of the step's images.
 
-All of them hold the same weights, and draw the same random numbers for the whole batch. What each adds to a gradient
-or a loss is weighed by the share of its images, so that the sum over the processes is that of the batch, and every
+All processes hold the same weights and draw the same random numbers for the whole batch. Each process weights its
+gradients and losses by its share of the images. So their sum over the processes is that of the whole batch, and every
 process makes the same update.
 
-Dimensions: B the batch, or a process's share of it.
+Dimensions: B batch, or the share of one process.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ from torch import Tensor, distributed, nn
 
 @dataclass(frozen=True)
 class Processes:
-    """One of `count` processes, which share a step's images evenly; where it is the only one, it exchanges nothing.
+    """One of `count` processes that divide a step's images evenly. A single process exchanges nothing.
 
-    Where there are more, whatever exchanges tensors needs torch's process group, must be called by all of them in the
-    same order, and raises ConnectionError where another one does not answer.
+    With several processes, every method that exchanges tensors needs torch's process group. All processes must call
+    these methods in the same order. They raise ConnectionError if another process does not answer.
     """
 
     rank: int
@@ -28,16 +28,16 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes files and speaks for all."""
+        """Whether this process writes the files and the messages."""
         return self.rank == 0
 
     def share(self, batch: int, rank: int) -> slice:
-        """Return which images of a batch are a process's own."""
+        """Return which images of a batch belong to process `rank`."""
         size = batch // self.count
         return slice(rank * size, (rank + 1) * size)
 
     def of_all(self, own_B: Tensor) -> Tensor:
-        """Return what every process has for its own images, in the order of the batch, without a graph."""
+        """Return the values of all processes, in the order of the batch, without a graph."""
         if self.count == 1:
             return own_B
         own_B = own_B.contiguous()
@@ -53,7 +53,7 @@ class Processes:
         return dict(zip(losses, totals, strict=True))
 
     def add_up_gradients(self, *networks: nn.Module) -> None:
-        """Replace the gradients of the networks' weights by their sums over the processes, one message a network."""
+        """Replace the gradients of the networks' weights by their sums over the processes, one message per network."""
         if self.count == 1:
             return
         for network in networks:
@@ -65,13 +65,13 @@ class Processes:
                 gradient.copy_(total.view_as(gradient))
 
     def agree(self, number: int) -> bool:
-        """Return whether every process has the same whole number, of less than 64 bits."""
+        """Return whether all processes pass the same integer, of less than 64 bits."""
         numbers = self.of_all(torch.tensor([number], device=self._device()))
         return bool((numbers == number).all())
 
     @contextmanager
     def leader_first(self) -> Iterator[None]:
-        """Let the leader go through the block before all others."""
+        """Run the block in the leader first, then in all other processes."""
         if not self.leads:
             self.wait()
         yield
@@ -79,7 +79,7 @@ class Processes:
             self.wait()
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has made this call."""
         self._sum(torch.zeros((), device=self._device()))
 
     def _sum(self, values: Tensor) -> None:
@@ -88,7 +88,7 @@ class Processes:
                 distributed.all_reduce(values)
 
     def _device(self) -> torch.device:
-        """Where the tensors lie that the process group exchanges."""
+        """Return the device for the tensors that the process group exchanges."""
         on_gpu = self.count > 1 and distributed.get_backend() == "nccl"
         return torch.device("cuda" if on_gpu else "cpu")
 

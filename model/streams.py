@@ -1,4 +1,4 @@
-"""Random numbers that depend on their place alone."""
+"""Random numbers that depend only on the place where they are drawn."""
 
 import hashlib
 
@@ -6,9 +6,9 @@ import torch
 
 
 def random_stream(*place: int | str) -> torch.Generator:
-    """Return a random generator that depends on its place alone, such as (seed, "batch", step).
+    """Return a random generator that depends only on `place`, such as (seed, "batch", step).
 
-    Training that draws so needs no random state in its checkpoints: it resumes exactly from its progress.
+    So checkpoints of training need no random state: training resumes exactly from its progress.
     """
     name = "/".join(str(part) for part in place)
     return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1)

@@ -1,1 +1,1 @@
-"""The Kubeflow face: the pipelines, compiled, run on this machine, and submitted. The only place that imports kfp."""
+"""The steps as Kubeflow pipelines: compiled, run on this machine, or submitted. Only this folder imports kfp."""

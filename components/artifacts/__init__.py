@@ -1,1 +1,1 @@
-"""The files by which steps meet: manifests, packages, generators, verdicts, sheets of samples."""
+"""The files that steps exchange: manifests, packages, generators, verdicts and sheets of samples."""

@@ -28,16 +28,16 @@ FORMAT = 3
 GENERATION_BATCH = 16
 GENERATION_PIXELS = 16 * 256 * 256
 GOLDEN_RATIO = (5**0.5 - 1) / 2
-MOST_UNLIKELY = 1e-9
-"""Quantiles keep this distance from 0 and 1."""
+QUANTILE_MARGIN = 1e-9
+"""Minimum distance of quantiles from 0 and 1."""
 
 Generator = PaperGenerator | SeamlessGenerator
 GENERATORS: dict[str, type[Generator]] = {"paper": PaperGenerator, "seamless": SeamlessGenerator}
-"""The generator of each variant, by the name that its card has. Its `config_type` has its shapes."""
+"""The generator of each variant, by the variant's name in the card. `config_type` is the class of its shapes."""
 
 
 def save_generator(folder: Path, variant: str, generator: Generator, facts: dict[str, Any]) -> None:
-    """Write a generator of a variant; `facts` go into its JSON card beside what is needed to build it again."""
+    """Write a generator of a variant. Its JSON card holds `facts` and what is needed to rebuild the generator."""
     with atomic_folder(folder, CARD) as partial:
         save_tensors(partial / WEIGHTS, generator.state_dict())
         card = {"format": FORMAT, "variant": variant, "config": asdict(generator.config)} | {
@@ -48,7 +48,7 @@ def save_generator(folder: Path, variant: str, generator: Generator, facts: dict
 
 
 def load_card(folder: Path) -> dict[str, Any]:
-    """Return a generator's JSON card."""
+    """Return a generator's JSON card. Raises OtherVersionError for a card of another format."""
     card = read_json(folder / CARD)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise OtherVersionError(f"{folder / CARD}: not the card of a generator that this version can build")
@@ -56,19 +56,19 @@ def load_card(folder: Path) -> dict[str, Any]:
 
 
 def load_generator(folder: Path) -> Generator:
-    """Return a generator ready to generate.
+    """Return a generator ready to generate images.
 
-    Missing, damaged or foreign files are a UserError, and those of another version's networks an OtherVersionError.
+    Raises UserError for missing or damaged files, and OtherVersionError for networks of another version.
     """
     card = load_card(folder)
     weights = folder / WEIGHTS
     if not weights.is_file() or sha256_of_file(weights) != card.get("weights_sha256"):
-        raise UserError(f"{weights}: missing, or not the weights that {CARD} describes (sha256 differs)")
+        raise UserError(f"{weights}: missing, or different from the weights that {CARD} describes (sha256 differs)")
     generator = _untrained(str(card.get("variant")), card.get("config", {}), str(folder / CARD))
     try:
         generator.load_state_dict(load_file(weights))
     except RuntimeError as error:
-        message = f"{weights}: not of networks that this version builds; use the version that made it"
+        message = f"{weights}: this version of fabgan does not build these networks; use the version that wrote them"
         raise OtherVersionError(message) from error
     return generator.eval()
 
@@ -76,51 +76,51 @@ def load_generator(folder: Path) -> Generator:
 def _untrained(variant: str, config: object, where: str) -> Generator:
     """Return a generator of a variant from its shapes as JSON holds them.
 
-    An unknown variant is an OtherVersionError, and shapes that are none a UserError.
+    Raises OtherVersionError for an unknown variant, and UserError for impossible shapes.
     """
     if variant not in GENERATORS:
-        raise OtherVersionError(f"{where}: variant {variant!r} is not one that this version can build")
+        raise OtherVersionError(f"{where}: this version of fabgan cannot build the variant {variant!r}")
     generator_type = GENERATORS[variant]
     return generator_type(parse(generator_type.config_type, config, where, "config"))  # type: ignore[arg-type]
 
 
 def untrained_generator(like: Generator, seed: int) -> Generator:
-    """Return a generator of the same variant and shapes as it is before its first training step."""
+    """Return a generator of the same variant and shapes, in the state before its first training step."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return type(like)(like.config).eval()  # type: ignore[arg-type]
 
 
 class Latents(NamedTuple):
-    """What images are made of."""
+    """The random numbers that determine images."""
 
     z_NZ: Tensor
     """Values from N(0, 1)."""
     quantiles_N: Tensor
-    """Which kind each image is of: the one in whose share of all images this number, in (0, 1), lies; float64."""
+    """Numbers in (0, 1), float64. They choose the kind of each image (`SeamlessGenerator.kinds_of`)."""
 
 
 def latents(count: int, latent_size: int, seed: int, first: int = 0) -> Latents:
     """Return the latents first .. first + count - 1 of a seed.
 
-    Latent i depends on (seed, i) alone, so that image i is the same whatever the number of images. Quantiles are an
-    additive recurrence (Niederreiter 1992, doi:10.1137/1.9781611970081): in a run of images each kind has nearly its
-    share, for which random ones take thousands. All else is drawn at random.
+    Latent i depends on (seed, i) alone, so image i is the same whatever the number of images. Quantiles are an additive
+    recurrence (Niederreiter 1992, doi:10.1137/1.9781611970081). So each kind has nearly its share in any run of images.
+    Random quantiles would need thousands of images for that. Everything else is drawn at random.
     """
     indices = range(first, first + count)
     z_NZ = torch.stack([torch.randn(latent_size, generator=random_stream(seed, "latent", index)) for index in indices])
     offset = torch.rand((), generator=random_stream(seed, "latent"), dtype=torch.float64)
-    evenly_N = torch.frac(offset + GOLDEN_RATIO * torch.arange(first, first + count, dtype=torch.float64))
-    return Latents(z_NZ, evenly_N.clamp(MOST_UNLIKELY, 1 - MOST_UNLIKELY))
+    quantiles_N = torch.frac(offset + GOLDEN_RATIO * torch.arange(first, first + count, dtype=torch.float64))
+    return Latents(z_NZ, quantiles_N.clamp(QUANTILE_MARGIN, 1 - QUANTILE_MARGIN))
 
 
 @torch.inference_mode()
 def generate(generator: Generator, count: int, seed: int, label: int | None = None, first: int = 0) -> Iterator[Tensor]:
-    """Yield images first .. first + count - 1, C x H x W uint8; image i depends on the weights, the seed and i alone.
+    """Yield images first .. first + count - 1, C x H x W uint8. Image i depends only on the weights, the seed and i.
 
-    With `label`, all are of that class of a generator with classes; else each is as frequent as in training.
-    Every batch is full, and image i always has the same neighbours: another batch may be computed by another
-    convolution algorithm and round otherwise.
+    With `label`, all images are of that class, if the generator has classes. Otherwise each class is as frequent as in
+    training. Every batch is full, and image i is always in the same batch. In another batch, a different convolution
+    algorithm could round differently.
     """
     device = next(generator.parameters()).device
     batch = max(min(GENERATION_BATCH, GENERATION_PIXELS // generator.config.image_size_px**2), 1)

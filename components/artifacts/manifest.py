@@ -1,6 +1,6 @@
-"""The manifest: what a folder of images holds, where each image came from, and what could not be used and why.
+"""The manifest: the images of a folder, their sources, and the files that could not be used, with the reasons.
 
-`manifest.json` lies in the folder that it describes; its paths are relative to that folder.
+`manifest.json` lies in the folder that it describes. Its paths are relative to that folder.
 """
 
 from collections import Counter
@@ -16,18 +16,18 @@ from ..core.parameters import parameters, parse
 FILE_NAME = "manifest.json"
 Split = Literal["train", "held_out"]
 T = TypeVar("T")
-LEAST_OF_A_SPLIT = 2
+MIN_SPLIT_IMAGES = 2
 
 
 @parameters
 class Frame:
-    """One verified photograph or rendered frame, its bytes as they came."""
+    """One verified photograph or rendered frame, with its bytes unchanged."""
 
     name: str
-    """Unique in the manifest; derived files are called after it."""
+    """Unique in the manifest. Derived files are named after it."""
     file: str
     source: str
-    """Where it came from: a path below the source, or `rendered:SEED/INDEX`."""
+    """Its origin: a path below the source, or `rendered:SEED/INDEX`."""
     sha256: str
     size_bytes: int
     width_px: int
@@ -36,9 +36,9 @@ class Frame:
     """Pillow's mode of the file: L, RGB, I;16, ..."""
     label: str | None
     lot: str
-    """Frames of one lot resemble each other: a lot lies wholly in one split."""
+    """Frames of one lot resemble each other, so a lot is in one split as a whole."""
     product: str
-    """Empty where nothing tells it; every product of at least two lots lies in both splits."""
+    """Empty if unknown. Every product of at least two lots is in both splits."""
     split: Split
 
 
@@ -67,7 +67,7 @@ class Package:
 
 @parameters
 class Quarantined:
-    """Something that could not be used."""
+    """A file that could not be used."""
 
     source: str
     reason: str
@@ -78,9 +78,9 @@ class FrameManifest:
     """What `ingest` writes."""
 
     source: str
-    """`ingest.source`: where the images came from."""
+    """The value of `ingest.source`."""
     revision: str
-    """What pinned them there: a commit, or a digest; empty for a folder."""
+    """What pins the images in the source: a commit or a digest; empty for a folder."""
     images: list[Frame]
     quarantined: list[Quarantined]
 
@@ -127,7 +127,7 @@ def write_manifest(folder: Path, manifest: FrameManifest | PackageManifest | Gen
 
 
 def read_manifest(folder: Path, cls: type[T]) -> T:
-    """Read `manifest.json` from `folder` as a `cls`; one that is missing or of another step is a UserError."""
+    """Read `manifest.json` from `folder` as a `cls`. Raises UserError if it is missing or of another step."""
     path = folder / FILE_NAME
     if not path.is_file():
         raise UserError(f"{path}: missing; run the step that writes this folder first")
@@ -135,12 +135,12 @@ def read_manifest(folder: Path, cls: type[T]) -> T:
 
 
 def manifest_digest(folder: Path) -> str:
-    """Return the data set's digest: the manifest names every image by its SHA-256, so its own covers them all."""
+    """Return the digest of the manifest. It identifies the data set, as the manifest has every image's SHA-256."""
     return sha256_of_file(folder / FILE_NAME)
 
 
 def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_share: float) -> None:
-    """Raise a UserError where more than `max_share` of the images was quarantined, or nothing is left."""
+    """Raise a UserError if more than `max_share` of the images were quarantined, or no image is left."""
     total = used + len(quarantined)
     if used and len(quarantined) <= max_share * total:
         return
@@ -153,13 +153,13 @@ def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_s
 
 
 def check_splits(step: str, images: Sequence[Frame | Package]) -> None:
-    """Raise a UserError where fewer than two images are left to learn from, or to judge by."""
+    """Raise a UserError if fewer than two images are left to train with, or to evaluate with."""
     count = Counter(image.split for image in images)
-    if min(count["train"], count["held_out"]) >= LEAST_OF_A_SPLIT:
+    if min(count["train"], count["held_out"]) >= MIN_SPLIT_IMAGES:
         return
     lots = len({image.lot for image in images})
     raise UserError(
-        f"{step}: {count['train']} images to train with and {count['held_out']} held out, of {lots} lot(s): both need "
-        f"at least {LEAST_OF_A_SPLIT}. Whole lots are held out, but never a product's last; see ingest.lot_pattern and "
-        "ingest.held_out_share"
+        f"{step}: {count['train']} images to train with and {count['held_out']} held out, of {lots} lot(s); both need "
+        f"at least {MIN_SPLIT_IMAGES}. Whole lots are held out, but never the last lot of a product; see "
+        "ingest.lot_pattern and ingest.held_out_share"
     )

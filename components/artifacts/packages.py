@@ -1,4 +1,4 @@
-"""Packages as tensors: what `crop_resize` wrote, verified as it is read.
+"""Packages as tensors. The files of `crop_resize` are verified as they are read.
 
 Dimensions: N images, C channels, H W pixels.
 """
@@ -18,14 +18,14 @@ from .manifest import Package, PackageManifest, Split, read_manifest
 
 @dataclass(frozen=True)
 class Packages:
-    """The packages of a folder at one size, in the manifest's order; iterating reads them one by one."""
+    """The packages of a folder at one size, in the manifest's order. Iterating reads them one by one."""
 
     folder: Path
     size_px: int
     listed: list[Package]
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield images, C x H x W uint8; one that differs from the manifest is a UserError."""
+        """Yield images, C x H x W uint8. Raises UserError for a file that differs from the manifest."""
         return (_load(self.folder, package, str(self.size_px)) for package in self.listed)
 
     def chosen(self, places: list[int]) -> "Packages":
@@ -34,11 +34,11 @@ class Packages:
 
 
 def open_packages(folder: Path, size_px: int, split: Split | None = None) -> Packages:
-    """Return the packages of one split, or of both; a size that was not made, or an empty split, is a UserError."""
+    """Return the packages of one split, or of both. Raises UserError for a missing size, or an empty split."""
     manifest = read_manifest(folder, PackageManifest)
     if size_px not in manifest.sizes_px:
-        made = ", ".join(str(size) for size in manifest.sizes_px)
-        raise UserError(f"{folder}: no images of {size_px} px; crop_resize.sizes_px made {made}")
+        sizes = ", ".join(str(size) for size in manifest.sizes_px)
+        raise UserError(f"{folder}: no images of {size_px} px; crop_resize.sizes_px made {sizes}")
     listed = [package for package in manifest.images if split in (None, package.split)]
     if not listed:
         raise UserError(f"{folder}: no {split} images; see ingest.held_out_share and the number of lots")
@@ -46,7 +46,7 @@ def open_packages(folder: Path, size_px: int, split: Split | None = None) -> Pac
 
 
 def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Tensor:
-    """Return the packages that `open_packages` names, all in memory: N x C x H x W, uint8."""
+    """Return the packages of `open_packages`, all in memory: N x C x H x W, uint8."""
     packages = open_packages(folder, size_px, split)
     channels = read_manifest(folder, PackageManifest).channels
     x_NCHW = torch.empty(len(packages.listed), channels, size_px, size_px, dtype=torch.uint8)
@@ -57,16 +57,16 @@ def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Ten
 
 @dataclass(frozen=True)
 class Labels:
-    """Which class each of some images belongs to."""
+    """The classes of some images."""
 
     names: list[str]
     """In alphabetical order."""
     numbers_N: Tensor
-    """Places in `names`, int64."""
+    """Indices into `names`, int64."""
 
     @property
     def shares(self) -> list[float]:
-        """How often each class occurs."""
+        """How often each class occurs, as a share of all images."""
         counts = torch.bincount(self.numbers_N, minlength=len(self.names))
         return [int(count) / len(self.numbers_N) for count in counts]
 
@@ -74,7 +74,7 @@ class Labels:
 def load_labels(folder: Path, split: Split) -> Labels:
     """Return the class labels of one split, in the manifest's order.
 
-    Raises UserError where an image has no label, or all have the same.
+    Raises UserError if an image has no label, or all images have the same label.
     """
     packages = [package for package in read_manifest(folder, PackageManifest).images if package.split == split]
     found = [package.label for package in packages if package.label is not None]
@@ -82,7 +82,8 @@ def load_labels(folder: Path, split: Split) -> Labels:
     if len(found) < len(packages) or len(names) < 2:
         raise UserError(
             f"{folder}: {len(packages) - len(found)} of {len(packages)} {split} images have no label, and the others "
-            f"are of {len(names)} class(es): labels need every image labelled, and two classes; see ingest.labels_file"
+            f"have {len(names)} class(es); training with labels needs a label for every image, and at least two "
+            "classes; see ingest.labels_file"
         )
     return Labels(names, torch.tensor([names.index(label) for label in found]))
 

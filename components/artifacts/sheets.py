@@ -1,4 +1,4 @@
-"""Sheets of images for people to look at.
+"""Sheets of images to look at.
 
 Dimensions: N images, C channels, H W pixels.
 """
@@ -16,13 +16,13 @@ from ..core.images import Pixels
 
 GAP_PX = 4
 SHOWN_PX = (128, 256)
-"""Smaller images are enlarged to the first by a whole factor, larger ones shrunk to the second."""
+"""Smaller images are enlarged by a whole factor, to the first size at most. Larger ones are shrunk to the second."""
 PAPER_WHITE = 255
 CAPTION_PX = 28
 
 
 def image_grid(images: Iterable[Tensor], columns: int | None = None) -> Pixels:
-    """Return images, C x H x W uint8, side by side on white, H' x W' or H' x W' x 3, at a size to look at."""
+    """Return images, C x H x W uint8, side by side on white: H' x W' or H' x W' x 3. See `SHOWN_PX` for their size."""
     shown_NHWC = torch.stack([_shown(x_CHW) for x_CHW in images]).permute(0, 2, 3, 1).numpy()
     columns = columns or math.ceil(math.sqrt(len(shown_NHWC)))
     side_px, channels = shown_NHWC.shape[1], shown_NHWC.shape[3]
@@ -35,19 +35,19 @@ def image_grid(images: Iterable[Tensor], columns: int | None = None) -> Pixels:
 
 
 def _shown(x_CHW: Tensor) -> Tensor:
-    least_px, most_px = SHOWN_PX
-    if x_CHW.shape[-1] > most_px:
-        return interpolate(x_CHW[None].float(), size=(most_px, most_px), mode="area")[0].round().to(torch.uint8)
-    return interpolate(x_CHW[None], scale_factor=max(least_px // x_CHW.shape[-1], 1), mode="nearest")[0]
+    min_px, max_px = SHOWN_PX
+    if x_CHW.shape[-1] > max_px:
+        return interpolate(x_CHW[None].float(), size=(max_px, max_px), mode="area")[0].round().to(torch.uint8)
+    return interpolate(x_CHW[None], scale_factor=max(min_px // x_CHW.shape[-1], 1), mode="nearest")[0]
 
 
 def of_full_rows(count: int, columns: int) -> int:
-    """Return how many images, of `count`, fill whole rows, so that what follows begins a row; one row may be short."""
+    """Return how many of `count` images fill whole rows, so that the next image begins a row. One row may be short."""
     return count - count % columns if count > columns else count
 
 
 def with_corners(images: Iterable[Tensor], count: int) -> Iterator[Tensor]:
-    """Yield images, and then, if a grid shrinks them, upper left corners of the first `count` as they are."""
+    """Yield images. If a grid shrinks them, then also yield upper left corners of the first `count`, not shrunk."""
     corners = list[Tensor]()
     for x_CHW in images:
         yield x_CHW
@@ -57,7 +57,7 @@ def with_corners(images: Iterable[Tensor], count: int) -> Iterator[Tensor]:
 
 
 def side_by_side(pictures: Mapping[str, Pixels]) -> Pixels:
-    """Return pictures in a row, each under its caption, uint8 RGB."""
+    """Return pictures in a row, each below its caption, H x W x 3 uint8 (RGB)."""
     shown = {caption: Image.fromarray(pixels).convert("RGB") for caption, pixels in pictures.items()}
     width_px = sum(image.width for image in shown.values()) + CAPTION_PX * (len(shown) - 1)
     height_px = CAPTION_PX + max(image.height for image in shown.values())

@@ -11,7 +11,7 @@ from ..core.files import atomic_file
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors by name, atomically. Raises OSError where the disk refuses."""
+    """Write named tensors, atomically. Raises OSError if the disk refuses, for example when it is full."""
     with atomic_file(path) as partial:
         try:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, dict(metadata or {}))

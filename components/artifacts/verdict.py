@@ -1,4 +1,4 @@
-"""The verdict on a generator: what `evaluate` says and `publish` obeys. One JSON file."""
+"""The verdict on a generator, a JSON file that `evaluate` writes and `publish` reads."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,24 +13,24 @@ FILE_NAME = "verdict.json"
 
 @parameters
 class Verdict:
-    """Whether a generator is good enough, why not, and on what it was measured."""
+    """Whether a generator passed, the reasons if it failed, and what was measured."""
 
     passed: bool
     reasons: list[str]
-    """Why it did not pass: one sentence a threshold that was missed."""
+    """Why it failed: one sentence per missed threshold."""
     weights_sha256: str
-    """The generator that was measured."""
+    """Digest of the generator that was measured."""
     held_out_sha256: str
-    """The real images it was measured against."""
+    """Digest of the real images that it was measured against."""
     held_out_images: int
     generated_images: int
     seed: int
-    """Of the generated images' latents."""
+    """Seed of the generated images' latents."""
     metrics: dict[str, float]
 
     @property
     def word(self) -> Literal["passed", "failed"]:
-        """The verdict in one word, as pages, tags and pipelines have it."""
+        """The verdict in one word, for pages, tags and pipelines."""
         return "passed" if self.passed else "failed"
 
 
@@ -40,7 +40,7 @@ def write_verdict(folder: Path, verdict: Verdict) -> None:
 
 
 def read_verdict(folder: Path) -> Verdict:
-    """Read `verdict.json` from `folder`; a missing or broken one is a UserError."""
+    """Read `verdict.json` from `folder`. Raises UserError if it is missing or broken."""
     path = folder / FILE_NAME
     if not path.is_file():
         raise UserError(f"{path}: missing; run evaluate first")

@@ -1,1 +1,1 @@
-"""The augment step: a registered generator makes images for a training set."""
+"""The augment step: a registered generator generates images for a training set."""

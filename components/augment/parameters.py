@@ -1,17 +1,17 @@
-"""What `augment` is asked for."""
+"""The parameters of `augment`, from its command line."""
 
 from ..core.parameters import NonNegativeInt, PositiveInt, parameters
 
 
 @parameters
 class AugmentParameters:
-    """What is asked for."""
+    """The images to generate."""
 
     model: str
     """`models:/NAME@ALIAS` or `models:/NAME/NUMBER`."""
     first: NonNegativeInt
-    """Index of the first image: a shard of a larger set begins there."""
+    """Index of the first image. A shard of a larger set begins there."""
     count: PositiveInt
     seed: NonNegativeInt
     label: str
-    """Class of the images, of a generator that was trained with labels; empty for all of them."""
+    """Class of the images, if the generator was trained with labels; empty for all classes."""

@@ -1,8 +1,8 @@
-"""The augment step: a registered generator is pulled and makes images for a training set.
+"""The augment step: it pulls a registered generator and generates images for a training set.
 
-Image i depends on the weights, the seed and i alone: the same command gives the same images, and a larger count
-begins with the images of a smaller one. So several computers can share the work: each makes a shard, the images from
-`first` on, and puts it into a bucket. Only the registry is needed, no data set and no pipeline.
+Image i depends only on the weights, the seed and i. So the same command gives the same images, and a larger count
+begins with the images of a smaller count. Several computers can share the work: each generates a shard, the images from
+`first` on, and uploads it to a bucket. The step needs only the registry, no data set and no pipeline.
 """
 
 import tempfile
@@ -28,8 +28,8 @@ from .shards import file_name, put_shard
 def run(params: AugmentParameters, output: str) -> dict[str, float]:
     """Fill `output`, a folder or `s3://bucket/prefix`, with PNG images and a manifest of model, seed and digests.
 
-    Running it again goes on where it stopped, or finds all done. Raises UserError for a model that is not there,
-    or an output that holds something else.
+    Running it again resumes, or does nothing if all images exist. Raises UserError for a missing model, and for an
+    output that holds something else.
     """
     registry = Registry()
     version = registry.resolve(params.model)
@@ -59,13 +59,13 @@ def _number_of(label: str, classes: list[str]) -> int | None:
     if not label:
         return None
     if label not in classes:
-        known = ", ".join(classes) or "none: it was trained without labels"
+        known = ", ".join(classes) or "none, because it was trained without labels"
         raise UserError(f"label: {label!r} is not a class of this generator (known: {known})")
     return classes.index(label)
 
 
 def _images(generator: Generator, wanted: GeneratedManifest, label: int | None, first: int) -> Iterator[Pixels]:
-    """Yield the images of a manifest from one on, H x W or H x W x 3."""
+    """Yield the images of a manifest from image `first` on, H x W or H x W x 3."""
     count = wanted.first + wanted.count - first
     for image in generate(generator, count, wanted.seed, label, first):
         yield image.permute(1, 2, 0).squeeze(2).numpy()
@@ -79,13 +79,13 @@ def _fill_folder(output: Path, wanted: GeneratedManifest, images: Iterator[Pixel
 
 
 def _is_done(output: Path, request: dict[str, object]) -> bool:
-    """Say whether `output` holds what is asked for; refuse to replace anything else."""
+    """Return whether `output` holds the requested images. Raises UserError if it holds anything else."""
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return False
     manifest = read_json(output / FILE_NAME) if (output / FILE_NAME).is_file() else {}
     if isinstance(manifest, dict) and all(manifest.get(key) == value for key, value in request.items()):
         return True
-    raise UserError(f"{output}: holds something else already; nothing was touched, choose another folder")
+    raise UserError(f"{output}: holds something else already; nothing was changed, choose another folder")
 
 
 def _write_images(folder: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> list[GeneratedImage]:

@@ -1,1 +1,1 @@
-"""What every component stands on: errors, files, images, parameters, progress, parallel and resumable work."""
+"""What every component uses: errors, files, images, messages, parameters, progress, provenance and resumable work."""

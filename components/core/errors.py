@@ -1,9 +1,9 @@
-"""The errors that a person can act on."""
+"""The errors that a user can fix."""
 
 
 class UserError(Exception):
-    """Something a person can mend. The message says what was wrong, where, and what would be right."""
+    """An error that a user can fix. The message says what is wrong, where, and what would be right."""
 
 
 class OtherVersionError(UserError):
-    """What was read is whole, but of another version of fabgan, which builds other networks."""
+    """A file is intact, but of another version of fabgan, which builds other networks."""

@@ -14,9 +14,9 @@ from .errors import UserError
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; it becomes `path` when the block ends well and vanishes when it does not.
+    """Yield a path to write to. It is renamed to `path` if the block succeeds, and deleted if the block fails.
 
-    An OSError that names no file, as one of a full disk, is of `path`.
+    An OSError without a file name, such as that of a full disk, gets the name `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -34,7 +34,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
-    """Yield an empty folder to fill; it replaces `path` when the block ends well and vanishes when it does not.
+    """Yield an empty folder to fill. It replaces `path` if the block succeeds, and is deleted if the block fails.
 
     Raises UserError as `check_replaceable` does.
     """
@@ -51,18 +51,18 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path, marker: str) -> None:
-    """Raise a UserError unless nothing is at `path`, or an empty folder, or an earlier one of the kind with `marker`.
+    """Raise a UserError unless `path` is absent, an empty folder, or an earlier result.
 
-    `marker` is a file that every finished folder of that kind holds; a person's own folder does not.
+    `marker` is a file that every finished folder of that type holds. A user's own folder does not hold it.
     """
     if path.is_dir() and ((path / marker).is_file() or not any(path.iterdir())):
         return
     if path.exists():
-        raise UserError(f"{path}: holds something else (no {marker}); name another folder. Nothing was touched")
+        raise UserError(f"{path}: holds something else (no {marker}); nothing was changed, choose another folder")
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Put the folder `new` in the place of `path`, of which nothing remains."""
+    """Replace `path` by the folder `new`. The earlier content of `path` is deleted."""
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
@@ -99,6 +99,6 @@ def sha256_of_bytes(content: bytes) -> str:
 
 
 def md5_of_file(path: Path) -> str:
-    """Return the MD5 of a file's bytes in hexadecimal: what object stores and DVC tell of theirs."""
+    """Return the MD5 of a file's bytes in hexadecimal, the digest that object stores and DVC list."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

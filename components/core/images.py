@@ -1,6 +1,6 @@
-"""Image files in and out, with Pillow: an allow-list of formats, capped sizes, orientation honoured.
+"""Reading and writing image files with Pillow: allowed formats only, limited sizes, EXIF orientation applied.
 
-Pixel arrays are uint8 in [0, 255], H x W for grey and H x W x 3 (RGB) for colour.
+Pixel arrays are uint8 in [0, 255]: H x W for grey, H x W x 3 (RGB) for colour.
 """
 
 import io
@@ -25,12 +25,12 @@ Pixels = NDArray[np.uint8]
 
 
 class UnusableImageError(Exception):
-    """An image that cannot be used; the message is the reason, for the manifest's quarantine list."""
+    """An image that cannot be used. The message is the reason for the manifest's quarantine list."""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a file holds, as displayed (after its EXIF orientation)."""
+    """Size and mode of an image file, after its EXIF orientation was applied."""
 
     width_px: int
     height_px: int
@@ -51,13 +51,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise UnusableImageError(f"not an image in one of the formats {', '.join(FORMATS)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnusableImageError("its header claims more pixels than are safe to decode") from error
+        raise UnusableImageError("its header declares more pixels than are safe to decode") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise UnusableImageError(f"cannot be decoded: {error}") from error
 
 
 def inspect_image(path: Path) -> ImageFacts:
-    """Decode every pixel of an image file and return what it holds; an UnusableImageError says why it cannot."""
+    """Decode every pixel of an image file; return its size and mode. Raises UnusableImageError with the reason."""
     with _opened(path) as image:
         mode = image.mode
         upright = ImageOps.exif_transpose(image)
@@ -68,11 +68,11 @@ def inspect_image(path: Path) -> ImageFacts:
 def read_image(path: Path, sha256: str | None = None) -> Pixels:
     """Return the pixels of an image file, upright, uint8, H x W or H x W x 3.
 
-    With `sha256`, the file's bytes must have that digest: decoding alone does not notice flipped bits.
-    Raises UnusableImageError.
+    With `sha256`, the file's bytes must have that digest, because decoding does not detect all flipped bits. Raises
+    UnusableImageError.
     """
     if sha256 is not None and sha256_of_file(path) != sha256:
-        raise UnusableImageError("its bytes are not those that the manifest recorded (sha256 differs)")
+        raise UnusableImageError("its content differs from the manifest (sha256 differs)")
     with _opened(path) as image:
         return _to_uint8(ImageOps.exif_transpose(image))
 
@@ -105,21 +105,21 @@ def write_jpeg(path: Path, pixels: Pixels) -> None:
 
 
 def resize(pixels: Pixels, size_px: int) -> Pixels:
-    """Resize to `size_px` square with an antialiasing (Lanczos) filter."""
+    """Return pixels resized to `size_px` x `size_px` with an antialiasing (Lanczos) filter."""
     image = Image.fromarray(pixels)
     return np.array(image.resize((size_px, size_px), Image.Resampling.LANCZOS, reducing_gap=3.0), dtype=np.uint8)
 
 
 def to_grey(pixels: Pixels) -> Pixels:
-    """Return luma (ITU-R BT.601), H x W."""
+    """Return the luma of pixels (ITU-R BT.601), H x W."""
     return np.array(Image.fromarray(pixels).convert("L"), dtype=np.uint8)
 
 
 def find_images(paths: Iterable[str], where: str) -> list[str]:
-    """Return those paths of files that end as an image's does, none of them hidden; none at all is a UserError."""
-    found = sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
-    images = [path for path in found if PurePosixPath(path).suffix.lower() in SUFFIXES]
+    """Return the paths that have an image suffix and are not hidden, sorted. Raises UserError if there are none."""
+    visible = sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
+    images = [path for path in visible if PurePosixPath(path).suffix.lower() in SUFFIXES]
     if not images:
-        what = "it is empty" if not found else f"none of its {len(found)} files is one"
-        raise UserError(f"{where}: no image to use ({', '.join(sorted(SUFFIXES))}): {what}")
+        reason = "it is empty" if not visible else f"none of its {len(visible)} files is an image"
+        raise UserError(f"{where}: no image to use ({', '.join(sorted(SUFFIXES))}): {reason}")
     return images

@@ -1,4 +1,4 @@
-"""What fabgan says while it works: one message a line on standard error, as text or as JSON."""
+"""Log messages on standard error: one message per line, as text or as JSON."""
 
 import json
 import logging
@@ -8,16 +8,16 @@ from typing import Literal, TextIO
 
 LogFormat = Literal["text", "json"]
 LOG = logging.getLogger("fabgan")
-"""Of the program as a whole."""
+"""The logger of the whole program."""
 
 
 def logger(source: str) -> logging.Logger:
-    """Return the logger of a step, or of another part that speaks under a name of its own."""
+    """Return the logger of a step, or of another part with a name of its own."""
     return LOG.getChild(source)
 
 
 def start_logging(log_format: LogFormat = "text") -> None:
-    """Let messages go to standard error from here on; a program calls this, a library does not."""
+    """Send messages to standard error from this call on. Programs call this, libraries do not."""
     handler = _ToStandardError()
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     LOG.handlers = [handler]
@@ -30,7 +30,7 @@ def _source(record: logging.LogRecord) -> str:
 
 
 class _ToStandardError(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is at the time."""
+    """Writes to the current `sys.stderr`, which may be replaced after the logging starts."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -38,7 +38,7 @@ class _ToStandardError(logging.StreamHandler[TextIO]):
 
 
 class _Text(logging.Formatter):
-    """`SOURCE: message`, with the level where it is a warning or an error."""
+    """`SOURCE: message`, with the level of warnings and errors."""
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
@@ -46,7 +46,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line: time (UTC), level, source and message."""
+    """One JSON object per line: time (UTC), level, source and message."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

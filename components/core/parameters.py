@@ -1,8 +1,8 @@
-"""Parameters: one section of `params.yaml` a step, loaded once into frozen, typed dataclasses.
+"""Parameters: one section of `params.yaml` per step, loaded into frozen, typed dataclasses.
 
-A value that is unknown, missing, of the wrong type or impossible is refused with the dotted name of its key.
-Two habits of the tools around us are undone here: Kubeflow turns whole numbers inside dicts into floats
-(7 arrives as 7.0), and PyYAML reads `2e-4` as a string.
+Unknown keys, missing keys, wrong types and impossible values are refused with the dotted name of the key. Two quirks of
+other tools are corrected: Kubeflow turns whole numbers inside dicts into floats (7 arrives as 7.0), and PyYAML reads
+`2e-4` as a string.
 """
 
 import hashlib
@@ -28,24 +28,24 @@ def parameters(cls: type[T]) -> type[T]:
     return cast("type[T]", pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls))
 
 
-def _whole_number(least: int, words: str) -> BeforeValidator:
+def _whole_number(minimum: int, expected: str) -> BeforeValidator:
     def check(value: object) -> int:
         whole = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-        if not whole or int(value) < least:  # type: ignore[call-overload]
-            raise ValueError(f"expected {words}")
+        if not whole or int(value) < minimum:  # type: ignore[call-overload]
+            raise ValueError(f"expected {expected}")
         return int(value)  # type: ignore[call-overload,no-any-return]
 
     return BeforeValidator(check)
 
 
-def _number(allowed: Callable[[float], bool], words: str) -> BeforeValidator:
+def _number(allowed: Callable[[float], bool], expected: str) -> BeforeValidator:
     def check(value: object) -> float:
         try:
             number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             number = math.nan
         if not (math.isfinite(number) and allowed(number)):
-            raise ValueError(f"expected {words}")
+            raise ValueError(f"expected {expected}")
         return number
 
     return BeforeValidator(check)
@@ -59,7 +59,7 @@ Share = Annotated[float, _number(lambda x: 0 <= x <= 1, "a share between 0 and 1
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping."""
+    """Return the mapping that a YAML file holds. Raises UserError for any other content."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -72,9 +72,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse(cls: type[T], content: object, where: str, prefix: str = "") -> T:
-    """Return `content` as a `cls`, or raise a UserError that names `where` and every bad key.
+    """Return `content` as a `cls`. Raises UserError with `where` and every wrong key.
 
-    `where` is the file and `prefix` the dotted name of the mapping inside it.
+    `where` is the file, and `prefix` the dotted name of the mapping inside it.
     """
     try:
         return TypeAdapter(cls).validate_python(content)
@@ -98,12 +98,12 @@ def _explain(cls: type, detail: Any, prefix: str) -> str:
 
 
 def _section(cls: Any, path: tuple[str | int, ...]) -> Any:
-    """Return the dataclass that is found along a path of keys, and of places in lists and dicts, below `cls`."""
+    """Return the dataclass at a path below `cls`; a path consists of keys, and of positions in lists and dicts."""
     for part in path:
         cls = get_type_hints(cls)[str(part)] if is_dataclass(cls) else get_args(cls)[-1]
     return cls
 
 
 def digest(content: object) -> str:
-    """Return the SHA-256 of a JSON-like value, the same for the same value whatever its key order."""
+    """Return the SHA-256 of a JSON-like value. It does not depend on the order of keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then in a log."""
+"""Progress of long work: a bar on a terminal, or a line every ten seconds in a log."""
 
 import sys
 import time
@@ -11,22 +11,22 @@ BAR_WIDTH = 30
 
 
 class Progress:
-    """Counts `total` things called `unit` and tells standard error how far, how fast and how long yet."""
+    """Counts `total` items of a `unit`, and reports the count, the rate and the time left on standard error."""
 
     def __init__(self, what: str, total: int, unit: str, done: int = 0) -> None:
         self.what, self.total, self.unit = what, total, unit
         self.done = self.done_at_start = done
-        self.started_s = self.told_s = time.monotonic()
+        self.started_s = self.reported_s = time.monotonic()
         self.on_terminal = sys.stderr.isatty()
 
     def advance(self, count: int, note: str = "") -> None:
-        """Count `count` more; `note` is shown behind the figures."""
+        """Count `count` more items; `note` is shown after the figures."""
         self.done += count
         now_s = time.monotonic()
         interval_s = BAR_INTERVAL_S if self.on_terminal else LOG_INTERVAL_S
-        if now_s - self.told_s >= interval_s or self.done >= self.total:
-            self.told_s = now_s
-            self._tell(f"{self._figures(now_s)}{'  ' + note if note else ''}")
+        if now_s - self.reported_s >= interval_s or self.done >= self.total:
+            self.reported_s = now_s
+            self._report(f"{self._figures(now_s)}{'  ' + note if note else ''}")
 
     def _figures(self, now_s: float) -> str:
         rate = (self.done - self.done_at_start) / max(now_s - self.started_s, 1e-9)
@@ -34,7 +34,7 @@ class Progress:
         minutes, seconds = divmod(round(left_s), 60)
         return f"{self.done}/{self.total} {self.unit}, {rate:.1f}/s, {minutes}:{seconds:02d} left"
 
-    def _tell(self, figures: str) -> None:
+    def _report(self, figures: str) -> None:
         if not self.on_terminal:
             logger(self.what).info(figures)
             return

@@ -1,7 +1,7 @@
-"""Which code is running: the git commit for tags and runs, and the code that decides a step's result.
+"""Which code is running: the git commit for tags and runs, and the digest of the code that decides a step's result.
 
-`code_of(step)` is the one notion of "the code of a step". DVC, checkpoints, unfinished folders and the local runner of
-Kubeflow pipelines all use it.
+`code_of(step)` is the only definition of "the code of a step". DVC, checkpoints, unfinished folders and the local
+runner of Kubeflow pipelines use it.
 """
 
 import ast
@@ -15,14 +15,14 @@ from pathlib import Path
 from .parameters import digest
 
 PACKAGE = Path(__file__).absolute().parents[2]
-"""The folder `fabgan`: not resolved, since parts of it may be links to other folders of the checkout."""
+"""The folder `fabgan`. It is not resolved, because parts of it may be links to other folders of the checkout."""
 CHECKOUT = PACKAGE.parent
 
 
 def git_commit() -> str:
-    """Return the commit of this code, with `+changes` where its files differ from it.
+    """Return the commit of this code, with `+changes` if files differ from the commit.
 
-    Outside git it is what FABGAN_GIT_COMMIT says, as the container image sets it, or `unknown`.
+    Outside git, it is the value of FABGAN_GIT_COMMIT, which the container image sets, or `unknown`.
     """
     commit = _git("rev-parse", "HEAD")
     if not commit:
@@ -44,29 +44,29 @@ def code_of(step: str) -> str:
     """Return the SHA-256 of the code that decides a step's result.
 
     That is the step's module and every module of fabgan that it imports, directly or not, without comments and
-    docstrings. Work that other code began is not resumed: the result would mix versions.
+    docstrings. Work is not resumed with other code, because the result would mix versions.
     """
     modules = modules_of(f"fabgan.components.{step}.step")
     return digest({module: _without_comments(_file(module).read_bytes()) for module in modules})
 
 
 def modules_of(module: str) -> list[str]:
-    """Return a module of fabgan and all those of fabgan that it imports, directly or not, sorted."""
+    """Return a module and all modules of fabgan that it imports, directly or not, sorted."""
     found, waiting = set[str](), {module}
     while waiting:
         found |= waiting
-        waiting = {imported for one in waiting for imported in _imported(one)} - found
+        waiting = {imported for importer in waiting for imported in _imported(importer)} - found
     return sorted(found)
 
 
 def _file(module: str) -> Path:
-    """Return the file of a module: of a package, its __init__.py."""
+    """Return the file of a module. For a package, this is its __init__.py."""
     place = PACKAGE.joinpath(*module.split(".")[1:])
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 def _imported(module: str) -> Iterator[str]:
-    """Yield the modules of fabgan that a module imports anywhere in it, and the packages that hold it."""
+    """Yield the packages that hold a module, and the modules of fabgan that it imports anywhere in its code."""
     yield from _packages(module)
     package = module if _file(module).name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(_file(module).read_bytes())):
@@ -79,15 +79,15 @@ def _imported(module: str) -> Iterator[str]:
 
 
 def _packages(module: str) -> list[str]:
-    """Return the packages that hold a module, but for `fabgan` itself, which only hands names on."""
+    """Return the packages that hold a module, except `fabgan` itself, which only re-exports names."""
     parts = module.split(".")
     return [".".join(parts[:length]) for length in range(2, len(parts))]
 
 
 def _known(base: str, name: str = "") -> list[str]:
-    """Return `base` and `base.name` where they are modules of fabgan; a name may also be a function of `base`."""
+    """Return `base` and `base.name` if they are modules of fabgan. A name may also be a function of `base`."""
     candidates = [base, f"{base}.{name}"] if name else [base]
-    return [one for one in candidates if one.split(".")[0] == "fabgan" and _file(one).is_file()]
+    return [known for known in candidates if known.split(".")[0] == "fabgan" and _file(known).is_file()]
 
 
 @cache
@@ -96,10 +96,10 @@ def _without_comments(source: bytes) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
-            node.body = [one for one in body if not _is_docstring(one)]  # type: ignore[attr-defined]
+            node.body = [statement for statement in body if not _is_docstring(statement)]  # type: ignore[attr-defined]
     return ast.dump(tree)
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    """Say whether a statement is a bare string: a docstring, or one below an attribute. It has no effect."""
+    """Return whether a statement is a bare string: the docstring of a module, class, function or attribute."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

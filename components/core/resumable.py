@@ -1,6 +1,6 @@
-"""Work over many items, in parallel over the cores, that goes on where it stopped when it is started again.
+"""Work on many items, in parallel on all cores, that resumes when it is started again.
 
-The unfinished folder keeps a record an item. It is used again only by work with the same fingerprint.
+The unfinished folder keeps one record per finished item. Only work with the same fingerprint resumes from it.
 """
 
 import shutil
@@ -23,9 +23,9 @@ RECORDS = ".records"
 
 @contextmanager
 def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path]:
-    """Yield the folder to fill; it replaces `path` when the block ends well and waits to be resumed when not.
+    """Yield the folder to fill. It replaces `path` if the block succeeds, and is kept for resuming on failure.
 
-    Raises UserError where `path` holds something else, as `check_replaceable` does.
+    Raises UserError as `check_replaceable` does.
     """
     check_replaceable(path, marker)
     partial = path.with_name(f".{path.name}.partial")
@@ -41,9 +41,9 @@ def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path
 def map_resumably(
     what: str, work: Callable[[Item, Path], Record], items: Sequence[tuple[str, Item]], folder: Path
 ) -> list[Record]:
-    """Return `work(item, folder)` of every (key, item), in order; what an earlier try finished is not done again.
+    """Return `work(item, folder)` for every (key, item), in order. Items with a record are not done again.
 
-    `work` runs in other processes: it and the items must be picklable, and its record JSON-like.
+    `work` runs in other processes, so it and the items must be picklable. Its record must be JSON-like.
     """
     waiting = [(key, item) for key, item in items if not _record_file(folder, key).is_file()]
     progress = Progress(what, len(items), "images", done=len(items) - len(waiting))
@@ -55,7 +55,7 @@ def map_resumably(
                 progress.advance(1)
         except BrokenProcessPool as error:
             raise UserError(
-                f"{what}: a worker process was killed (out of memory?); the same command goes on where it stopped"
+                f"{what}: a worker process was killed (out of memory?); run the same command again to resume"
             ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)

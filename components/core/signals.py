@@ -1,4 +1,4 @@
-"""What a step does when it is told to stop."""
+"""How a step ends when it gets SIGTERM."""
 
 import os
 import signal
@@ -6,11 +6,11 @@ from types import FrameType
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: Kubernetes evicts the pod, a batch system or a shutdown stops the process."""
+    """SIGTERM arrived: Kubernetes evicts the pod, or a batch system or a shutdown stops the process."""
 
 
 def stop_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: runs in MLflow are ended, files are whole or absent.
+    """Make SIGTERM end this process as Ctrl-C does: runs in MLflow are ended, and files are whole or absent.
 
     Worker processes that are forked later end at once.
     """

@@ -1,1 +1,1 @@
-"""The crop_resize step: every package is found in its frame, straightened, cut out and resized."""
+"""The crop_resize step: find every package in its frame, straighten it, cut it out and resize it."""

@@ -8,15 +8,15 @@ class CropResizeParameters:
     """The `crop_resize` section of params.yaml."""
 
     sizes_px: tuple[PositiveInt, ...]
-    """Sides of the square images to make, one folder a size."""
+    """Sides of the square images to make, one folder per size."""
     margin_share: Share = 0.04
-    """Margin around the package on each side, as a share of its longer side."""
+    """Margin on each side of the package, as a share of its longer side."""
     grey: bool = False
-    """Make grey images (one channel) instead of colour ones (three)."""
+    """Make grey images (one channel) instead of colour images (three)."""
     max_quarantined_share: Share = 0.2
-    """A larger share of frames without a usable package fails the step."""
+    """Maximum share of frames without a usable package; above it, the step fails."""
 
     def __post_init__(self) -> None:
-        """Refuse an empty or repeated list of sizes."""
+        """Refuse an empty list of sizes, or a repeated size."""
         if not self.sizes_px or len(set(self.sizes_px)) < len(self.sizes_px):
             raise ValueError(f"sizes_px: expected one or more different sizes, got {list(self.sizes_px)}")

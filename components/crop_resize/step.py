@@ -1,6 +1,6 @@
-"""The crop_resize step: every package is found in its frame, straightened, cut out and resized to each size asked for.
+"""The crop_resize step: find every package in its frame, straighten it, cut it out and resize it to each size.
 
-A package that is not found, or is cut by the frame, is listed in the manifest as quarantined, with a reason.
+A package that is not found, or that the frame cuts off, is listed in the manifest as quarantined, with a reason.
 """
 
 from dataclasses import asdict, dataclass
@@ -39,9 +39,9 @@ class _Item:
 
 
 def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, float]:
-    """Fill `output` with the packages of the `frames` folder and their manifest; return counts.
+    """Fill the folder `output` with the packages of the folder `frames` and their manifest; return counts.
 
-    Raises UserError for a frame that is not what its manifest says, or where too many have no usable package.
+    Raises UserError for a frame that differs from its manifest, or if too many frames have no usable package.
     """
     manifest = read_manifest(frames, FrameManifest)
     items = [(frame.name, _Item(frame, frames.resolve(), params)) for frame in manifest.images]

@@ -1,1 +1,1 @@
-"""The evaluate step: a generator is measured against held-out images and gets a verdict."""
+"""The evaluate step: it measures a generator against held-out images and gives a verdict."""

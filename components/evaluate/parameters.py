@@ -8,19 +8,19 @@ class EvaluateParameters:
     """The `evaluate` section of params.yaml."""
 
     generated_images: PositiveInt = 1000
-    """How many images are generated and measured."""
+    """Number of images that are generated and measured."""
     seed: NonNegativeInt = 1
     max_share_of_untrained: PositiveFloat = 0.2
-    """The verdict asks frechet_random to be at most this share of the untrained generator's."""
+    """Maximum frechet_random for the verdict, relative to the generator before training."""
     min_diversity: NonNegativeFloat = 0.7
-    """The verdict asks diversity, diversity_nearest and novelty not to be below this (1 is as in real images)."""
+    """Minimum diversity, diversity_nearest and novelty for the verdict, relative to real images (1 = as real)."""
     min_ser: PositiveFloat = 0.95
-    """The verdict asks for seam excess ratios not below this (1 is as in real images) ..."""
+    """Minimum seam excess ratios for the verdict (1 = as real)."""
     max_ser: PositiveFloat = 1.05
-    """... and not above this."""
+    """Maximum seam excess ratios for the verdict."""
 
     def __post_init__(self) -> None:
-        """Refuse an empty range of seam excess ratios, or too few images for a covariance."""
+        """Refuse an empty range of seam excess ratios, and too few images for a covariance."""
         if self.min_ser > self.max_ser:
             raise ValueError(f"min_ser: {self.min_ser} is above max_ser = {self.max_ser}")
         if self.generated_images < 2:

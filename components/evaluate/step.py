@@ -1,8 +1,8 @@
 """The evaluate step: how far the generator's images are from real ones, how visible their seams are, and a verdict.
 
-Distances are Frechet distances on a pinned random network, called `frechet_random`: they are not FID. They stand
-beside what the same measure says of two halves of the real images (the floor) and of the same generator before its
-first training step (the ceiling).
+`frechet_random` is a Frechet distance on the features of a fixed random network. It is not FID. It is reported beside
+two others. The floor is the distance between two halves of the real images. The ceiling is the distance of the same
+generator before its first training step.
 """
 
 from collections.abc import Iterable
@@ -32,22 +32,22 @@ SHEET_COLUMNS = 6
 def run(params: EvaluateParameters, packages: Path, generator: Path, report: Path) -> dict[str, float]:
     """Measure the `generator` folder against the `packages` folder; fill `report`; return the measures.
 
-    `report` gets `verdict.json` and `samples_beside_real.png`, with corners at full resolution of images that are shown
-    smaller than they are. Raises UserError for too few held-out images.
+    `report` gets `verdict.json` and `samples_beside_real.png`. If the images are shown shrunk, the picture also has
+    corners of some images at full resolution. Raises UserError for too few held-out images.
     """
     check_replaceable(report, VERDICT)
     card = load_card(generator)
     trained = load_generator(generator)
     real = open_packages(packages, trained.config.image_size_px)
-    real_seen, generated, untrained = _seen(trained, real, params)
-    measures = measure(generated, untrained, real_seen, params.seed)
+    real_features, generated, untrained = _extract_all(trained, real, params)
+    measures = measure(generated, untrained, real_features, params.seed)
     reasons = _objections(measures, params)
     verdict = Verdict(
         passed=not reasons,
         reasons=reasons,
         weights_sha256=card["weights_sha256"],
         held_out_sha256=held_out_sha256(packages, real.size_px),
-        held_out_images=len(real_seen.held_out.features_NF),
+        held_out_images=len(real_features.held_out.features_NF),
         generated_images=params.generated_images,
         seed=params.seed,
         metrics=asdict(measures),
@@ -59,16 +59,18 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, report: Pat
     return {**asdict(measures), "passed": float(verdict.passed)}
 
 
-def _seen(trained: Generator, real: Packages, params: EvaluateParameters) -> tuple[RealFeatures, Features, Features]:
-    """Look at the real images, at generated ones, and at those of the generator before its first training step."""
+def _extract_all(
+    trained: Generator, real: Packages, params: EvaluateParameters
+) -> tuple[RealFeatures, Features, Features]:
+    """Return the features of real images, of generated ones, and of those of the untrained generator."""
     count, seed = params.generated_images, params.seed
     progress = Progress("evaluate", len(real.listed) + 2 * count, "images")
-    real_seen = extract_real(real, seed, progress)
+    real_features = extract_real(real, seed, progress)
     generated, untrained = (
         extract(generate(generator, count, seed), random_stream(seed, "patches", "generated"), progress)
         for generator in (trained, untrained_generator(trained, seed))
     )
-    return real_seen, generated, untrained
+    return real_features, generated, untrained
 
 
 def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
@@ -77,16 +79,17 @@ def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
     if share > params.max_share_of_untrained:
         objections.append(
             f"frechet_random {measures.frechet_random:.4g} is {share:.2f} of the untrained generator's "
-            f"{measures.frechet_random_untrained:.4g}; at most {params.max_share_of_untrained} is asked for"
+            f"{measures.frechet_random_untrained:.4g}; at most {params.max_share_of_untrained} is allowed"
         )
-    alike = "images are too much alike"
-    for name, diversity, fault in (
-        ("diversity", measures.diversity, alike),
-        ("diversity_nearest", measures.diversity_nearest, alike),
-        ("novelty", measures.novelty, "images are too much like those of training"),
+    for name, value, similar_to in (
+        ("diversity", measures.diversity, "each other"),
+        ("diversity_nearest", measures.diversity_nearest, "each other"),
+        ("novelty", measures.novelty, "training images"),
     ):
-        if diversity < params.min_diversity:
-            objections.append(f"{name} {diversity:.3f} is below {params.min_diversity}: {fault}")
+        if value < params.min_diversity:
+            objections.append(
+                f"{name} {value:.3f} is below {params.min_diversity}: generated images are too similar to {similar_to}"
+            )
     for name, ser in (("ser1", measures.ser1), ("ser2", measures.ser2)):
         if not params.min_ser <= ser <= params.max_ser:
             objections.append(f"{name} {ser:.3f} is outside {params.min_ser} .. {params.max_ser}")

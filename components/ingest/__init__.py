@@ -1,1 +1,1 @@
-"""The ingest step: photographs, or rendered frames, become verified frames and a manifest."""
+"""The ingest step: verify photographs, or render frames, and list them in a manifest."""

@@ -1,6 +1,6 @@
-"""The ingest step: photographs of any source, or the renderer, become verified frames and a manifest.
+"""The ingest step: fetch and verify photographs of any source, or render frames, and list them in a manifest.
 
-Nothing is dropped in silence: what cannot be used is listed in the manifest as quarantined, with a reason.
+Every file that cannot be used is listed in the manifest as quarantined, with a reason.
 """
 
 import csv
@@ -32,13 +32,13 @@ from .renderer import RendererParameters, render_frame
 from .sources import is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 
-OF_THE_WHOLE = {"held_out_share", "max_quarantined_share", "seed"}
-"""Parameters that say nothing of a single image: changed, they throw away no image that is there already."""
+WHOLE_SET_KEYS = {"held_out_share", "max_quarantined_share", "seed"}
+"""Keys that do not affect single images. After a change of these, the images of an unfinished folder are kept."""
 
 
 @parameters
 class RenderedSource:
-    """What a .yaml source holds: how many frames of which kind."""
+    """The content of a .yaml source: how many frames to render, and with which parameters."""
 
     frames: PositiveInt
     seed: NonNegativeInt
@@ -62,13 +62,13 @@ class _Rendered:
 
 
 def run(params: IngestParameters, output: Path) -> dict[str, float]:
-    """Fill `output` with frames and their manifest; return counts.
+    """Fill the folder `output` with frames and their manifest; return counts.
 
-    Raises UserError for an unusable source, or where too many images cannot be used.
+    Raises UserError for an unusable source, or if too many images cannot be used.
     """
     listing = list_source(params.source, params.revision)
     versions = [(file.path, file.version) for file in listing.files]
-    taken = {name: value for name, value in asdict(params).items() if name not in OF_THE_WHOLE}
+    taken = {name: value for name, value in asdict(params).items() if name not in WHOLE_SET_KEYS}
     recorded = [field.name for field in fields(Frame)]
     with resumable_folder(
         output, digest([taken, listing.revision, versions, recorded, code_of("ingest")]), FILE_NAME
@@ -122,7 +122,10 @@ def _photographs(params: IngestParameters, listing: Listing) -> list[_Photograph
         product = (match.groupdict().get("product") or "") if match else ""
         photographs.append(_Photograph(files[path], labels.pop(path, None), lot, product, params.min_side_px))
     if labels:
-        raise UserError(f"{params.labels_file}: {len(labels)} labelled files are not there, such as {min(labels)}")
+        raise UserError(
+            f"{params.labels_file} (ingest.labels_file): {len(labels)} files in it are not images of the source, "
+            f"such as {min(labels)}"
+        )
     return photographs
 
 
@@ -130,14 +133,14 @@ def _labels(listing: Listing, name: str) -> dict[str, str]:
     try:
         rows = list(csv.DictReader(io.StringIO(listing.read(name).decode(), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{name}: the labels (ingest.labels_file) cannot be read: {error}") from error
+        raise UserError(f"{name} (ingest.labels_file): not a CSV file in UTF-8: {error}") from error
     if rows and not {"file", "label"} <= rows[0].keys():
-        raise UserError(f"{name}: expected the columns file and label, got {', '.join(rows[0])}")
+        raise UserError(f"{name} (ingest.labels_file): expected the columns file and label, got {', '.join(rows[0])}")
     return {row["file"]: row["label"] for row in rows}
 
 
 def _key(source: str) -> str:
-    """Name a photograph's files: readable, and unique by a piece of its path's digest."""
+    """Return a readable, unique name for a photograph's files: its stem and a part of its path's digest."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)[:60]
     return f"{stem}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
 
@@ -166,7 +169,7 @@ def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
 def _manifest(records: list[Record], params: IngestParameters, revision: str) -> FrameManifest:
     quarantined = [Quarantined(**record) for record in records if "reason" in record]
     usable, copies = _without_copies(record for record in records if "reason" not in record)
-    held_out = _held_out_of_each_product(usable, params)
+    held_out = _held_out_per_product(usable, params)
     images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
     return FrameManifest(params.source, revision, images, quarantined + copies)
 
@@ -187,8 +190,8 @@ def _remove_unlisted(folder: Path, files: set[str]) -> None:
             path.unlink()
 
 
-def _held_out_of_each_product(records: Iterable[Record], params: IngestParameters) -> set[str]:
-    """Choose lots of every product, so that held-out images show products as often as those to learn from do."""
+def _held_out_per_product(records: Iterable[Record], params: IngestParameters) -> set[str]:
+    """Choose lots of every product, so that products are about equally frequent in held-out and training images."""
     lots: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in records:
         lots[record["product"]][record["lot"]] += 1
@@ -196,7 +199,7 @@ def _held_out_of_each_product(records: Iterable[Record], params: IngestParameter
 
 
 def held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[str]:
-    """Choose whole lots, in an order drawn by the seed, until they hold the share asked for; never the last one."""
+    """Choose whole lots in a seeded order until they hold `held_out_share`; the last lot always stays for training."""
     wanted = params.held_out_share * images_in_lot.total()
     order = sorted(images_in_lot, key=lambda lot: hashlib.sha256(f"{params.seed}/{lot}".encode()).digest())
     held_out: set[str] = set()

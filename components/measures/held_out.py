@@ -1,8 +1,8 @@
-"""How a generator is measured against the held-out images: the same way when it is evaluated and when it is compared.
+"""How a generator is measured against the held-out images. `evaluate` and `publish` measure in the same way.
 
-Images are looked at one after the other, and let go: at 4096 px, a thousand of them would fill 50 GB.
+Features are extracted from one image at a time: at 4096 px, a thousand images would fill 50 GB of memory.
 
-Dimensions: N images, C channels, H W pixels, F features, P patches an image, T values of a thumbnail, O orders of
+Dimensions: N images, C channels, H W pixels, F features, P patches per image, T values of a thumbnail, O orders of
 difference (1, 2).
 """
 
@@ -32,45 +32,45 @@ from ..artifacts.packages import Packages, open_packages
 from ..core.errors import UserError
 from ..core.progress import Progress
 
-LEAST_HELD_OUT = 2
+MIN_HELD_OUT = 2
 PATCH_PX = 32
 PATCHES_PER_IMAGE = 4
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured of a generator; `frechet_random` is a Frechet distance on pinned random features, not FID."""
+    """The measures of a generator. `frechet_random` is a Frechet distance on fixed random features, not FID."""
 
     frechet_random: float
-    """Whole images to the held-out ones."""
+    """Distance of whole generated images to whole held-out images."""
     frechet_random_floor: float
-    """Between two random halves of all real images: as close as this measure can tell."""
+    """Distance between two random halves of all real images, the resolution of this measure."""
     frechet_random_untrained: float
-    """The same generator before its first training step."""
+    """Distance of the same generator before its first training step."""
     frechet_random_patches: float
-    """Patches at native resolution to patches of the held-out images."""
+    """Distance of patches at native resolution to patches of the held-out images."""
     frechet_random_patches_floor: float
-    """Patches of two random halves of all real images."""
+    """Distance between patches of two random halves of all real images."""
     diversity: float
-    """Mean pairwise feature distance of the generated images over that of the held-out ones."""
+    """Mean pairwise feature distance of the generated images, relative to held-out images."""
     diversity_nearest: float
-    """Mean distance of a thumbnail to the one most like it, over that of as many held-out ones."""
+    """Mean distance of a thumbnail to its nearest neighbour, relative to as many held-out images."""
     novelty: float
-    """Mean distance of a thumbnail to the training image most like it, over that of held-out ones: 0 for copies
+    """Mean distance of a thumbnail to the nearest training image, relative to held-out images. Copies score 0
     (data-copying: Meehan et al. 2020, arXiv:2004.05675)."""
     ser1: float
-    """Seam excess ratio of the steps across the inner borders; 1 is as in the held-out images."""
+    """Seam excess ratio of the differences across the inner borders, relative to held-out images (1 = as real)."""
     ser2: float
-    """The same of what stands out of the neighbouring steps."""
+    """The same of each difference minus the mean of its two neighbours."""
     ser_real_low: float
-    """The seam excess ratios of real images against real ones lie above this in 97.5% of the cases ..."""
+    """In 97.5% of the cases, the seam excess ratios of real images against real images lie above this ..."""
     ser_real_high: float
     """... and below this."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What is kept of images that were looked at."""
+    """The features of a set of images."""
 
     features_NF: Tensor
     patches_NPF: Tensor
@@ -78,25 +78,25 @@ class Features:
     differences_NO2: Tensor
     """`border_differences`."""
     thumbnails_NT: Tensor
-    """They tell images of one kind apart, whose differences hardly show in random features."""
+    """They separate images of one kind, whose differences hardly show in random features."""
 
     def chosen(self, places_N: Tensor) -> "Features":
-        """Return what was kept of some of the images; `places_N` are their places, or say of each whether it counts."""
-        kept = self.features_NF, self.patches_NPF, self.differences_NO2, self.thumbnails_NT
-        return Features(*(values[places_N] for values in kept))
+        """Return the features of some images. `places_N` is an index tensor or a boolean mask."""
+        features = self.features_NF, self.patches_NPF, self.differences_NO2, self.thumbnails_NT
+        return Features(*(values[places_N] for values in features))
 
     def frechet_random(self, other: "Features") -> float:
-        """Return the Frechet distance of whole images to others."""
+        """Return the Frechet distance of whole images to those of `other`."""
         return frechet_distance(self.features_NF, other.features_NF)
 
     def frechet_random_patches(self, other: "Features") -> float:
-        """Return the Frechet distance of patches to patches of others."""
+        """Return the Frechet distance of patches to patches of `other`."""
         return frechet_distance(self.patches_NPF.flatten(0, 1), other.patches_NPF.flatten(0, 1))
 
 
 @dataclass(frozen=True)
 class RealFeatures:
-    """What is kept of the real images: all, those that a generator may have learned from, and the others."""
+    """The features of all real images, of the training images, and of the held-out images."""
 
     every: Features
     training: Features
@@ -104,48 +104,50 @@ class RealFeatures:
 
 
 def extract(images: Iterable[Tensor], stream: torch.Generator, progress: Progress) -> Features:
-    """Look at images, C x H x W uint8, and let them go; `stream` draws where their patches lie.
+    """Return the features of images, C x H x W uint8, one by one. `stream` draws the positions of patches.
 
-    Raises UserError for images too small to judge their seams.
+    Raises UserError for images that are too small to measure their seams.
     """
-    seen = []
+    extracted = []
     for x_CHW in images:
-        seen.append(_extracted(x_CHW[None], stream))
+        extracted.append(_extract_one(x_CHW[None], stream))
         progress.advance(1)
-    return Features(*(torch.cat(kept) for kept in zip(*seen, strict=True)))
+    return Features(*(torch.cat(values) for values in zip(*extracted, strict=True)))
 
 
-def _extracted(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _extract_one(x_1CHW: Tensor, stream: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     patches_PCHW = random_patches(x_1CHW, PATCH_PX, PATCHES_PER_IMAGE, stream)
     try:
         differences_1O2 = border_differences(x_1CHW, GRID)
     except ValueError as error:
-        raise UserError(f"seams cannot be judged: {error}") from error
+        raise UserError(f"seams cannot be measured: {error}") from error
     return random_features(x_1CHW), random_features(patches_PCHW)[None], differences_1O2, thumbnails(x_1CHW)
 
 
 def extract_real(packages: Packages, seed: int, progress: Progress) -> RealFeatures:
-    """Look at all real images; fewer than two held-out ones are a UserError."""
+    """Return the features of all real images. Raises UserError for fewer than two held-out images."""
     held_out_N = torch.tensor([package.split == "held_out" for package in packages.listed])
-    if (count := int(held_out_N.sum())) < LEAST_HELD_OUT:
+    if (count := int(held_out_N.sum())) < MIN_HELD_OUT:
         raise UserError(f"{packages.folder}: only {count} held-out image(s); raise ingest.held_out_share")
     every = extract(packages, random_stream(seed, "patches", "real"), progress)
     return RealFeatures(every, every.chosen(~held_out_N), every.chosen(held_out_N))
 
 
 def measure(generated: Features, untrained: Features, real: RealFeatures, seed: int) -> Measures:
-    """Return the measures of generated images; real ones that are flat, or each have an equal, are a UserError."""
+    """Return the measures of generated images. Raises UserError if real images are flat, or all have duplicates."""
     order_N = torch.randperm(len(real.every.features_NF), generator=random_stream(seed, "floor"))
     first, second = map(real.every.chosen, order_N.tensor_split(2))
     try:
         seams = seam_visibility(generated.differences_NO2, real.held_out.differences_NO2)
         low, high = seam_interval(real.held_out.differences_NO2, random_stream(seed, "seams"))
     except ValueError as error:
-        raise UserError(f"seams cannot be judged: {error}") from error
-    of_generated, of_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
-    made_NT, held_out_NT, training_NT = (seen.thumbnails_NT for seen in (generated, real.held_out, real.training))
-    # As many: the nearest of more are nearer. Listed are lot after lot, of which a few would be too much alike.
-    count = min(len(made_NT), len(held_out_NT))
+        raise UserError(f"seams cannot be measured: {error}") from error
+    pairwise_generated, pairwise_real = map(mean_pairwise_distance, (generated.features_NF, real.held_out.features_NF))
+    generated_NT, held_out_NT, training_NT = (
+        features.thumbnails_NT for features in (generated, real.held_out, real.training)
+    )
+    # Equal counts, since the nearest of more images is nearer. In random order, since images of a lot are similar.
+    count = min(len(generated_NT), len(held_out_NT))
     held_out_NT = held_out_NT[torch.randperm(len(held_out_NT), generator=random_stream(seed, "nearest"))[:count]]
     return Measures(
         frechet_random=generated.frechet_random(real.held_out),
@@ -153,9 +155,11 @@ def measure(generated: Features, untrained: Features, real: RealFeatures, seed: 
         frechet_random_untrained=untrained.frechet_random(real.held_out),
         frechet_random_patches=generated.frechet_random_patches(real.held_out),
         frechet_random_patches_floor=first.frechet_random_patches(second),
-        diversity=_over_real(of_generated, of_real),
-        diversity_nearest=_over_real(nearest_distance(made_NT[:count]), nearest_distance(held_out_NT)),
-        novelty=_over_real(nearest_distance(made_NT, training_NT), nearest_distance(held_out_NT, training_NT)),
+        diversity=_relative_to_real(pairwise_generated, pairwise_real),
+        diversity_nearest=_relative_to_real(nearest_distance(generated_NT[:count]), nearest_distance(held_out_NT)),
+        novelty=_relative_to_real(
+            nearest_distance(generated_NT, training_NT), nearest_distance(held_out_NT, training_NT)
+        ),
         ser1=seams.ser1,
         ser2=seams.ser2,
         ser_real_low=low,
@@ -163,14 +167,14 @@ def measure(generated: Features, untrained: Features, real: RealFeatures, seed: 
     )
 
 
-def _over_real(generated: float, real: float) -> float:
+def _relative_to_real(generated: float, real: float) -> float:
     if not real:
-        raise UserError("diversity cannot be judged: held-out images have equals; keep copies out of the photographs")
+        raise UserError("diversity cannot be measured: held-out images have exact copies; keep one photograph of each")
     return generated / real
 
 
 def held_out_sha256(packages: Path, size_px: int) -> str:
-    """Return the digest of the held-out images of one size, whatever their order or names."""
+    """Return the digest of the held-out images of one size. It does not depend on their order or names."""
     held_out = open_packages(packages, size_px, "held_out").listed
     digests = sorted(package.sha256[str(size_px)] for package in held_out)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""The publish step: a generator becomes a version in the registry."""
+"""The publish step: it registers a generator as a version in the registry."""

@@ -1,8 +1,8 @@
 """The publish step: a generator becomes a version in the MLflow registry, a candidate, and perhaps the champion.
 
-The same weights make one version, however often they are published. A generator becomes champion if its verdict
-allows it and there is no champion, or if it lies closer to the same held-out images than the champion does, which
-is measured here and now with the same latents.
+The same weights make one version, however often they are published. A generator becomes champion only if its verdict is
+passed. If there is a champion already, the generator must also be closer to the held-out images. This step measures the
+champion for that, on the same images and with the same latents.
 """
 
 import tempfile
@@ -36,16 +36,16 @@ class _Decision:
 def run(
     params: PublishParameters, packages: Path, generator: Path, evaluation: Path, receipt: Path
 ) -> dict[str, float]:
-    """Register the `generator` folder with what the `evaluation` folder says of it; write the JSON file `receipt`.
+    """Register the `generator` folder with the verdict in the `evaluation` folder; write the JSON file `receipt`.
 
-    Raises UserError where the verdict is about another generator, or the registry cannot be used.
+    Raises UserError if the verdict is about another generator or other images, or the registry cannot be used.
     """
     ours = load_generator(generator)
     card, verdict = load_card(generator), read_verdict(evaluation)
     if verdict.weights_sha256 != card["weights_sha256"]:
-        raise UserError(f"{evaluation}: its verdict is about another generator than {generator}; run evaluate again")
+        raise UserError(f"{evaluation}: its verdict is about a generator other than {generator}; run evaluate again")
     if verdict.held_out_sha256 != held_out_sha256(packages, ours.config.image_size_px):
-        raise UserError(f"{evaluation}: its verdict is about other images than {packages}; run evaluate again")
+        raise UserError(f"{evaluation}: its verdict is about images other than those of {packages}; run evaluate again")
     registry = Registry()
     known = registry.find(params.model_name, verdict.weights_sha256)
     tags = _tags(card, verdict)
@@ -78,29 +78,29 @@ def _decide(registry: Registry, version: Version, verdict: Verdict, packages: Pa
     if champion is not None and champion.number == version.number:
         return _Decision(True, "it is the champion already")
     if not verdict.passed:
-        return _Decision(False, f"the verdict does not allow it: {'; '.join(verdict.reasons)}")
+        return _Decision(False, f"the verdict is failed: {'; '.join(verdict.reasons)}")
     if champion is None:
-        return _Decision(True, "it passed, and there was no champion")
+        return _Decision(True, "the verdict is passed, and there was no champion")
     with tempfile.TemporaryDirectory() as folder:
         registry.pull(champion, Path(folder))
         try:
             theirs = load_generator(Path(folder))
         except OtherVersionError:
-            words = "is of networks that this version of fabgan does not build: choose between them yourself"
-            return _Decision(False, f"version {champion.number} {words}")
-    if _kind(theirs) != _kind(ours):
-        words = f"{_kind(theirs)}, this one {_kind(ours)}: choose between them yourself"
-        return _Decision(False, f"version {champion.number} makes images of {words}")
-    return _against(theirs, champion.number, verdict, packages)
+            reason = "has networks that this version of fabgan does not build; choose between the two yourself"
+            return _Decision(False, f"version {champion.number} {reason}")
+    if _image_type(theirs) != _image_type(ours):
+        reason = f"{_image_type(theirs)}, this one {_image_type(ours)}; choose between the two yourself"
+        return _Decision(False, f"version {champion.number} makes images of {reason}")
+    return _compare(theirs, champion.number, verdict, packages)
 
 
-def _kind(generator: Generator) -> str:
+def _image_type(generator: Generator) -> str:
     config = generator.config
     return f"{config.image_size_px} px in {'grey' if config.channels == 1 else 'colour'}"
 
 
-def _against(champion: Generator, number: int, verdict: Verdict, packages: Path) -> _Decision:
-    """Measure the champion on the held-out images of the verdict and compare."""
+def _compare(champion: Generator, number: int, verdict: Verdict, packages: Path) -> _Decision:
+    """Measure the champion on the held-out images of the verdict, and compare."""
     held_out = open_packages(packages, champion.config.image_size_px, "held_out")
     progress = Progress("publish", len(held_out.listed) + verdict.generated_images, "images")
     real, generated = (
@@ -108,7 +108,7 @@ def _against(champion: Generator, number: int, verdict: Verdict, packages: Path)
         for images in (held_out, generate(champion, verdict.generated_images, verdict.seed))
     )
     theirs, ours = generated.frechet_random(real), verdict.metrics["frechet_random"]
-    comparison = f"frechet_random {ours:.4g}, and {theirs:.4g} of version {number}, on the same images"
+    comparison = f"frechet_random is {ours:.4g}, and {theirs:.4g} for version {number}, on the same images"
     return _Decision(ours < theirs, comparison)
 
 

@@ -1,1 +1,1 @@
-"""The services around the steps: object storage (boto3) and MLflow. Nothing else imports their clients."""
+"""The services that steps use: object storage (boto3) and MLflow. Only this folder imports their clients."""

@@ -1,7 +1,7 @@
-"""Objects of an S3-compatible store: listed, fetched into files, put away. The only module that imports boto3.
+"""Objects of an S3-compatible store: list, download and upload them. Only this module imports boto3.
 
-The store and its keys are those of the usual variables: AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_DEFAULT_REGION, AWS_CA_BUNDLE. Every failure is a UserError that names endpoint and bucket.
+The usual environment variables name the store and its keys: AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, AWS_CA_BUNDLE. Every failure is a UserError that names endpoint and bucket.
 """
 
 import base64
@@ -23,22 +23,23 @@ CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 60
 RETRIES = 4
 PAGE_SIZE = 1000
-MENDS = {
-    "AccessDenied": "the keys do not allow this; correct AWS_ACCESS_KEY_ID, or the rights that it has on the bucket",
-    "403": "refused; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the rights that they have on the bucket",
+FIXES = {
+    "AccessDenied": "this key has no permission; correct AWS_ACCESS_KEY_ID, or its permissions on the bucket",
+    "403": "refused; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or their permissions on the bucket",
     "InvalidAccessKeyId": "the store does not know this key; correct AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the store refuses the secret key; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "NoSuchBucket": "there is no such bucket; correct its name, or make it",
-    "NoSuchKey": "there is no such object (any more)",
-    "404": "there is no such object (any more)",
-    "InvalidBucketName": "no bucket can have this name; correct it",
-    "RequestTimeTooSkewed": "the clocks differ; set the time of this computer or of the store",
+    "NoSuchBucket": "there is no such bucket; correct its name, or create it",
+    "NoSuchKey": "there is no such object; if it was deleted, run the same command again",
+    "404": "there is no such object; if it was deleted, run the same command again",
+    "InvalidBucketName": "this is not a valid name of a bucket; correct it",
+    "RequestTimeTooSkewed": "the clocks differ; set the clock of this computer or of the store",
 }
+"""What to fix, by the store's error code."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object, as a listing of its bucket shows it."""
+    """One object, as listed by its bucket."""
 
     bucket: str
     key: str
@@ -69,9 +70,10 @@ def list_objects(bucket: str, prefix: str) -> list[StoredObject]:
 
 
 def download(wanted: StoredObject, to: Path) -> None:
-    """Write the bytes of an object to a file; a UserError where they are not those that the listing showed.
+    """Write the bytes of an object to the file `to`. Raises UserError if they differ from the listed object.
 
-    Of an object that was put in parts, or lies under a key of its own, only ETag and size can be compared.
+    The ETag of an object that was uploaded in parts, or encrypted by SSE-KMS or SSE-C, is not an MD5. For such an
+    object only ETag and size are compared.
     """
     with _explained(wanted.bucket, wanted.key):
         _client().download_file(wanted.bucket, wanted.key, str(to))
@@ -82,24 +84,24 @@ def download(wanted: StoredObject, to: Path) -> None:
     if head["ETag"].strip('"') != wanted.etag:
         raise UserError(f"{where}: changed since the bucket was listed; run the same command again")
     if to.stat().st_size != wanted.size_bytes or _etag_is_md5(head):
-        raise UserError(f"{where}: its bytes are not those that were stored (MD5 differs); put it there again")
+        raise UserError(f"{where}: the downloaded bytes differ from the stored ones (MD5 or size); upload it again")
 
 
 def _etag_is_md5(head: dict[str, Any]) -> bool:
-    """Say whether an object's ETag is the MD5 of its bytes: not so for uploads in parts, nor under a key of its own."""
+    """Return whether an object's ETag is the MD5 of its bytes. An upload in parts, SSE-KMS and SSE-C prevent that."""
     encrypted = head.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in head
     return re.fullmatch(r"[0-9a-f]{32}", head["ETag"].strip('"')) is not None and not encrypted
 
 
 def upload(content: bytes, bucket: str, key: str, metadata: dict[str, str]) -> None:
-    """Put an object; the store refuses bytes that were damaged on the way."""
+    """Upload an object. The store refuses bytes that were damaged on the way."""
     md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
     with _explained(bucket, key):
         _client().put_object(Bucket=bucket, Key=key, Body=content, ContentMD5=md5, Metadata=metadata)
 
 
 def metadata_of(wanted: StoredObject) -> dict[str, str]:
-    """Return what was put beside an object's bytes."""
+    """Return the metadata that was uploaded with an object."""
     with _explained(wanted.bucket, wanted.key):
         found: dict[str, str] = _client().head_object(Bucket=wanted.bucket, Key=wanted.key)["Metadata"]
     return found
@@ -111,25 +113,25 @@ def _client() -> Any:
 
 @lru_cache(maxsize=1)
 def _client_of(_process: int) -> Any:
-    """Make the client of a process: a fork must not talk through its parent's connections.
+    """Make the client of a process. A forked process must not use the connections of its parent.
 
-    Its retries outlast three errors of a store in a row; boto3's own default may give up after two.
+    The retries survive three consecutive errors of a store; boto3's default may give up after two.
     """
     import boto3
     from botocore.config import Config
 
-    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")  # a cloud's service of keys, not found in a fab
+    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")  # no EC2 metadata credentials in a fab
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         retries={"mode": "legacy", "max_attempts": RETRIES},
-        request_checksum_calculation="when_required",  # others than MD5 are unknown to older stores
+        request_checksum_calculation="when_required",  # older stores know only MD5
     )
     return boto3.Session().client("s3", endpoint_url=_endpoint(), config=config)
 
 
 def _endpoint() -> str:
-    """Return the store's address, which must be given: boto3's own default is on the internet."""
+    """Return the store's address, which has no default here, because boto3's default is on the internet."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3", "")
     if not re.match(r"https?://.", endpoint):
         raise UserError(f"AWS_ENDPOINT_URL_S3: expected the object store's address (https://...), got {endpoint!r}")
@@ -138,7 +140,7 @@ def _endpoint() -> str:
 
 @contextmanager
 def _explained(bucket: str, key: str = "") -> Iterator[None]:
-    """Turn what boto3 raises into one line that says what to mend."""
+    """Turn the errors of boto3 into a UserError of one line that says what to fix."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -146,18 +148,18 @@ def _explained(bucket: str, key: str = "") -> Iterator[None]:
         yield
     except (Boto3Error, BotoCoreError, ClientError) as error:
         what = f"{bucket}/{key}" if key else bucket
-        raise UserError(f"{SCHEME}{what} at {_endpoint()}: {_what_to_mend(error)}") from error
+        raise UserError(f"{SCHEME}{what} at {_endpoint()}: {_what_to_fix(error)}") from error
 
 
-def _what_to_mend(error: Exception) -> str:
+def _what_to_fix(error: Exception) -> str:
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):
-        return MENDS.get(error.response["Error"]["Code"]) or " ".join(str(error).split())
+        return FIXES.get(error.response["Error"]["Code"]) or " ".join(str(error).split())
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
-        return "no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        return "no access keys are set; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if isinstance(error, exceptions.SSLError):
-        return f"its certificate is not trusted; set AWS_CA_BUNDLE to the file of your authority ({error})"
+        return f"its certificate is not trusted; set AWS_CA_BUNDLE to the PEM file of your authority ({error})"
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return "the store does not answer; start it, or correct AWS_ENDPOINT_URL_S3"
     return " ".join(str(error).split())

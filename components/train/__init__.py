@@ -1,1 +1,1 @@
-"""The train step: packages become a generator."""
+"""The train step: it trains a generator on packages."""

@@ -17,7 +17,7 @@ FILE_NAME = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class LossPoint:
-    """The mean losses of the steps up to `images` real images shown."""
+    """Mean losses over the steps since the last point; `images` real images have been shown so far."""
 
     images: int
     losses: dict[str, float]
@@ -25,10 +25,10 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where one training run keeps what it needs to go on: a folder of its own below `root`, beside other runs'.
+    """The checkpoint and the sample grids of one training run, in a folder of its own below `root`.
 
-    Only a run with the same `fingerprint` (parameters, data and code) goes on from it. Of several processes one
-    `leads`: it keeps the folder and speaks of it, and the others only read.
+    Only a run with the same `fingerprint` (parameters, data and code) resumes from it. Of several processes, the one
+    that `leads` writes the folder and the messages. The others only read.
     """
 
     root: Path
@@ -42,18 +42,18 @@ class Checkpoints:
 
     @property
     def samples(self) -> Path:
-        """The sample grids made so far."""
+        """The folder of the sample grids."""
         return self.folder / "samples"
 
     def save(self, training: Training, step: int, points: list[LossPoint]) -> None:
-        """Replace the checkpoint by the state after `step` steps."""
+        """Replace the checkpoint by the state after `step` training steps."""
         progress = {"step": step, "points": [(p.images, p.losses) for p in points]}
         save_tensors(self.folder / FILE_NAME, _tensors(training), {"progress": json.dumps(progress)})
 
     def load(self, training: Training) -> tuple[int, list[LossPoint]]:
-        """Bring `training` to its last checkpoint; return the steps done and the losses so far.
+        """Restore `training` from the last checkpoint; return the number of steps done and the losses so far.
 
-        Without a usable checkpoint the run's folder is emptied, `training` stays as it is, and 0 steps are done.
+        Without a usable checkpoint, the run's folder is emptied, `training` is left unchanged, and 0 steps are done.
         """
         path = self.folder / FILE_NAME
         if path.is_file():
@@ -61,17 +61,17 @@ class Checkpoints:
                 with safe_open(path, framework="pt") as file:
                     progress = json.loads(file.metadata()["progress"])
                     _restore(training, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-                self._tell(f"resuming after step {progress['step']} from {path}")
+                self._log(f"resuming after step {progress['step']} from {path}")
                 return progress["step"], [LossPoint(*point) for point in progress["points"]]
             except (SafetensorError, KeyError, ValueError) as error:
-                self._tell(f"{path} is damaged ({error}): starting anew")
+                self._log(f"{path} is damaged ({error}): starting again from step 0")
         elif any(self.root.glob(f"*/{FILE_NAME}")):
-            self._tell(f"the checkpoints in {self.root} belong to other parameters, data or code: starting anew")
+            self._log(f"the checkpoints in {self.root} belong to other parameters, data or code: starting from step 0")
         if self.leads:
             shutil.rmtree(self.folder, ignore_errors=True)
         return 0, []
 
-    def _tell(self, message: str) -> None:
+    def _log(self, message: str) -> None:
         if self.leads:
             logger("train").info(message)
 

@@ -1,4 +1,4 @@
-"""What the computer at hand offers: the GPU where there is one, and arithmetic in bfloat16 where it is in hardware."""
+"""What this computer offers: a GPU or a CPU for training, and bfloat16 arithmetic if its hardware has it."""
 
 import os
 from pathlib import Path
@@ -13,20 +13,20 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def training_device() -> torch.device:
-    """Return the GPU of this process's number on this computer (the first without torchrun), else the CPU.
+    """Return the GPU with this process's number on this computer, or the CPU if there is no GPU.
 
-    Raises UserError where torchrun has started more processes than there are GPUs.
+    Without torchrun, it is the first GPU. Raises UserError if torchrun has started more processes than there are GPUs.
     """
     if not torch.cuda.is_available():
         return torch.device("cpu")
     number, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
     if number >= gpus:
-        raise UserError(f"torchrun --nproc-per-node: {number + 1} or more processes for {gpus} GPUs; start one a GPU")
+        raise UserError(f"torchrun --nproc-per-node: {number + 1} or more processes for {gpus} GPUs; start one per GPU")
     return torch.device("cuda", number)
 
 
 def uses_bfloat16(precision: Precision) -> bool:
-    """Return whether convolutions run in bfloat16; `auto` where this computer's hardware does."""
+    """Return whether convolutions run in bfloat16. For `auto`, that is whether the hardware computes in it."""
     if precision != "auto":
         return precision == "bfloat16"
     if training_device().type == "cuda":

@@ -1,4 +1,4 @@
-"""The `train` section of params.yaml: the training run, and a section of settings for each variant of the model."""
+"""The `train` section of params.yaml: the training run, and the settings of each variant of the model."""
 
 from dataclasses import asdict
 from typing import Any, ClassVar, Literal, Protocol, get_args
@@ -11,31 +11,31 @@ from ..core.parameters import NonNegativeFloat, NonNegativeInt, PositiveFloat, P
 
 VariantName = Literal["paper", "seamless"]
 Precision = Literal["auto", "float32", "bfloat16"]
-LEAST_MEASURED_PX = 64
-"""Half of it is a region, which holds the pixels by which seams are measured."""
+MIN_IMAGE_SIZE_PX = 64
+"""A region is half of it, and must hold the pixels that the seam measure compares."""
 
 
 class VariantSettings(Protocol):
-    """What the settings of every variant tell the training run."""
+    """What the training run needs to know of a variant's settings."""
 
     several_processes: ClassVar[bool]
-    """Whether several processes, or GPUs, can train it together."""
-    least_batch: ClassVar[int]
+    """Whether several processes, or GPUs, can train the variant together."""
+    min_batch_size: ClassVar[int]
 
     @property
     def labels(self) -> bool:
-        """Whether the class labels of the manifest condition it."""
+        """Whether the class labels of the manifest condition the networks."""
 
     @property
     def max_kinds(self) -> int:
-        """Into how many clusters the training images are divided, at most."""
+        """Maximum number of clusters of the training images."""
 
     @property
     def min_images_per_kind(self) -> int:
-        """How many images a cluster has on average, at least."""
+        """Minimum number of images per cluster, on average."""
 
     def config(self, image_size_px: int, channels: int, kinds: int = 1, classes: int = 0) -> object:
-        """Return the shapes of its networks. Raises ValueError for shapes that it has no networks for."""
+        """Return the shapes of the networks. Raises ValueError for impossible shapes."""
 
 
 @parameters
@@ -43,7 +43,7 @@ class PaperSettings:
     """The source paper's model: its networks and its objective."""
 
     several_processes: ClassVar[bool] = False
-    least_batch: ClassVar[int] = 1
+    min_batch_size: ClassVar[int] = 1
     labels: ClassVar[bool] = False
     max_kinds: ClassVar[int] = 1
     min_images_per_kind: ClassVar[int] = 1
@@ -57,7 +57,7 @@ class PaperSettings:
     learning_rate: PositiveFloat = 2e-4
 
     def config(self, image_size_px: int, channels: int, kinds: int = 1, classes: int = 0) -> PaperConfig:
-        """Return the shapes of its networks, which know no kinds or classes."""
+        """Return the shapes of the networks. `kinds` and `classes` have no effect."""
         return PaperConfig(
             image_size_px=image_size_px,
             channels=channels,
@@ -74,8 +74,8 @@ class SeamlessSettings:
     """The model whose tiles join without a seam, with its recipe for few images."""
 
     several_processes: ClassVar[bool] = True
-    least_batch: ClassVar[int] = 2
-    """Its trunk normalises over the batch."""
+    min_batch_size: ClassVar[int] = 2
+    """The trunk normalises over the batch."""
 
     labels: bool = False
     """Whether the class labels of the manifest condition the networks."""
@@ -86,23 +86,23 @@ class SeamlessSettings:
     full_discriminator_width: PositiveInt = 32
     feature_cap: PositiveInt = 64
     max_kinds: PositiveInt = 32
-    """Most clusters of the training images; each class has its share of them, and at least one."""
+    """Maximum number of clusters of the training images. Each class has its share of them, and at least one."""
     min_images_per_kind: PositiveInt = 10
-    """There are no more kinds than leave each this many images, on average."""
+    """Minimum number of images per cluster, on average."""
     learning_rate: PositiveFloat = 3e-3
     discriminator_learning_rate: PositiveFloat = 5e-4
     lr_decay_fraction: Share = 0.4
-    """The learning rates fall over this last part of the training."""
+    """Learning rate decay: the learning rates fall over this last fraction of the training."""
     final_lr_fraction: Share = 0.02
-    """They fall to this fraction of themselves."""
+    """They fall to this fraction of their initial values."""
     energy_weight: NonNegativeFloat = 50.0
     """Weight of the energy score in G's loss."""
     r1_gamma: NonNegativeFloat = 0.1
-    """Weight of the R1 gradient penalty."""
+    """Weight of the R1 penalty on the gradients of the discriminators."""
     ema_decay: Share = 0.995
 
     def config(self, image_size_px: int, channels: int, kinds: int = 1, classes: int = 0) -> SeamlessConfig:
-        """Return the shapes of its networks."""
+        """Return the shapes of the networks."""
         return SeamlessConfig(
             image_size_px=image_size_px,
             channels=channels,
@@ -123,23 +123,23 @@ class TrainParameters:
     image_size_px: PositiveInt
     """Side of the generated images: a power of two, one of crop_resize.sizes_px."""
     total_images: PositiveInt
-    """Real images shown in all; training ends there."""
+    """Number of real images shown in all. Training ends when it is reached."""
     checkpoint_images: PositiveInt = 4000
-    """A checkpoint and a grid of samples every so many images."""
+    """A checkpoint and a grid of samples are written each time this many images were shown."""
     batch_size: PositiveInt = 8
     variant: VariantName = "seamless"
-    """Which model is trained; its settings are in the section of its name."""
+    """Which model is trained. Its settings are in the section of the same name."""
     seed: NonNegativeInt = 1
     paper: PaperSettings = PaperSettings()
     seamless: SeamlessSettings = SeamlessSettings()
 
     def __post_init__(self) -> None:
-        """Refuse a batch that the variant cannot normalise, and shapes that no network has."""
+        """Refuse a batch that is too small to normalise, and impossible shapes."""
         self.settings.config(self.image_size_px, channels=3)
-        if self.image_size_px < LEAST_MEASURED_PX:
-            raise ValueError(f"image_size_px: expected {LEAST_MEASURED_PX} px or more, got {self.image_size_px}")
-        if self.batch_size < (least := self.settings.least_batch):
-            raise ValueError(f"batch_size: {self.variant} normalises over a batch and needs at least {least}")
+        if self.image_size_px < MIN_IMAGE_SIZE_PX:
+            raise ValueError(f"image_size_px: expected {MIN_IMAGE_SIZE_PX} px or more, got {self.image_size_px}")
+        if self.batch_size < (minimum := self.settings.min_batch_size):
+            raise ValueError(f"batch_size: {self.variant} normalises over a batch and needs at least {minimum}")
 
     @property
     def settings(self) -> VariantSettings:
@@ -147,17 +147,17 @@ class TrainParameters:
         settings: VariantSettings = getattr(self, self.variant)
         return settings
 
-    def that_count(self) -> dict[str, Any]:
-        """Return what decides the result, JSON-like: everything but the settings of the other variants."""
+    def relevant(self) -> dict[str, Any]:
+        """Return the parameters that decide the result, JSON-like: all except the settings of other variants."""
         others = set(get_args(VariantName)) - {self.variant}
         return {name: value for name, value in asdict(self).items() if name not in others}
 
 
 def check_processes(params: TrainParameters, count: int) -> None:
-    """Raise UserError where this many processes, or GPUs, cannot train together with these parameters."""
+    """Raise UserError if `count` processes, or GPUs, cannot train together with these parameters."""
     if count == 1:
         return
     if not params.settings.several_processes:
-        raise UserError(f"train.variant: {params.variant} trains in one process, on one GPU; got {count}")
+        raise UserError(f"train.variant: {params.variant} trains in one process, on one GPU; got {count} processes")
     if params.batch_size % count:
         raise UserError(f"train.batch_size: {params.batch_size} images cannot be divided evenly by {count} processes")

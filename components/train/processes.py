@@ -1,7 +1,7 @@
-"""Training by several processes: which of them this one is, how they find each other, and how a program starts them.
+"""Training by several processes: their numbers, how they find each other, and how a program starts them.
 
-torchrun starts the processes and tells them by environment variables who they are; on a GPU they exchange tensors by
-NCCL, else by gloo.
+torchrun starts the processes and sets their numbers in environment variables. They exchange tensors by NCCL on GPUs,
+and by gloo on CPUs.
 """
 
 import ctypes
@@ -28,21 +28,22 @@ from ..core.errors import UserError
 from .devices import training_device
 
 TIMEOUT = timedelta(minutes=10)
-"""How long a process waits for another, which may be writing a checkpoint, before it gives up."""
+"""How long a process waits for another one, which may be writing a checkpoint, before it fails."""
 LOOPBACK = "lo"
 PR_SET_PDEATHSIG = 1
 
 
 def launched() -> Processes:
-    """Return which process this is of how many that torchrun has started; the only one without torchrun."""
+    """Return the number of this process, and how many torchrun has started. Without torchrun, it is the only one."""
     count = int(os.environ.get("WORLD_SIZE", 1))
     return Processes(int(os.environ["RANK"]) if count > 1 else 0, count)
 
 
 def end_with_torchrun() -> None:
-    """Let torchrun, which stops all when one has failed, stop this process in good order, by ConnectionError.
+    """Raise ConnectionError in this process when torchrun stops it, so that it ends in good order.
 
-    If torchrun itself is gone, Linux kills the process: left over, it would train on beside its successor.
+    torchrun stops all processes when one has failed. If torchrun itself has died, Linux kills the process. Otherwise it
+    would continue beside the process that replaces it.
     """
     signal.signal(signal.SIGTERM, _stopped)
     if sys.platform == "linux":
@@ -50,14 +51,14 @@ def end_with_torchrun() -> None:
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:
-    raise ConnectionError("torchrun stops this process: it was told to, or another one has failed")
+    raise ConnectionError("torchrun stops this process: it was stopped itself, or another process has failed")
 
 
 @contextmanager
 def joined(processes: Processes) -> Iterator[None]:
-    """Let the processes exchange tensors inside the block, at whose end they wait for each other.
+    """Connect the processes, so that they can exchange tensors inside the block. At its end they wait for each other.
 
-    Raises UserError where they do not find each other.
+    Raises UserError if they do not find each other.
     """
     if processes.count == 1:
         yield
@@ -79,16 +80,16 @@ def joined(processes: Processes) -> Iterator[None]:
 
 
 def launch(processes: int, arguments: Sequence[str]) -> None:
-    """Run `python -m` with these arguments in so many processes of this computer, which share its cores.
+    """Run `python -m` with these arguments in several processes of this computer, which share its cores.
 
-    Their output is this one's. Raises UserError where any of them failed, and said why.
+    Their output goes to the output of this process. Raises UserError if one of them fails.
     """
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     threads = max(min(usable_cores() // processes, int(os.environ.get("OMP_NUM_THREADS", usable_cores()))), 1)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     status = subprocess.run([*torchrun, *arguments], env=environment, check=False).returncode  # noqa: S603
     if status != 0:
-        raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; its own message is above")
+        raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; see its message above")
 
 
 def _on_one_computer(processes: Processes) -> bool:
@@ -96,10 +97,10 @@ def _on_one_computer(processes: Processes) -> bool:
 
 
 def _store(processes: Processes) -> Any:
-    """Return the place where the processes tell each other their addresses, without those of an earlier attempt.
+    """Return the store where the processes exchange their addresses, without the addresses of an earlier attempt.
 
-    torchrun keeps it when it starts the processes anew (pytorch issue 135712). Only on one computer does its count of
-    attempts tell them apart.
+    torchrun keeps the store when it restarts the processes (pytorch issue 135712). On one computer, its count of
+    attempts separates the addresses. On several computers it does not.
     """
     store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
@@ -107,6 +108,6 @@ def _store(processes: Processes) -> Any:
 
 
 def _stay_on_this_computer() -> None:
-    """Let gloo use the loopback interface: it needs no name or address of this computer, and nobody can listen."""
+    """Make gloo use the loopback interface: it needs no host name, and the traffic stays on this computer."""
     if LOOPBACK in (name for _, name in socket.if_nameindex()):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)

@@ -1,8 +1,8 @@
-"""The train step: packages become a generator, with checkpoints, sample grids and losses on the way.
+"""The train step: it trains a generator on packages, and writes checkpoints, sample grids and losses on the way.
 
-Killed and started again by the same command, it goes on from the last checkpoint and ends with the weights of an
-uninterrupted run: every random draw depends on the seed and the step alone. Started by torchrun, several processes
-divide the images of every step; one of them writes.
+If it was killed, the same command resumes from the last checkpoint. It ends with the weights of an uninterrupted run,
+because every random draw depends only on the seed and the training step. With torchrun, several processes divide the
+images of each training step. One of them writes the files.
 """
 
 import csv
@@ -46,10 +46,10 @@ def run(
 ) -> dict[str, float]:
     """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
 
-    `checkpoints` keeps what each run needs to resume, in a folder of its own; a finished run, started again, only
-    writes its results again. `log` gets losses and their step (in images). Of several processes only the leader writes.
-    Raises UserError for parameters that do not fit the data or the processes, folders that hold something else, or
-    losses that are no longer finite.
+    `checkpoints` holds one folder per run, from which the run resumes. A finished run that is started again only writes
+    its results again. `log` is called with losses and the number of images shown. Of several processes, only the leader
+    writes. Raises UserError for parameters that do not fit the data or the processes, for folders that hold something
+    else, and for losses that are not finite.
     """
     check_replaceable(generator, CARD)
     check_replaceable(report, LOSSES)
@@ -62,11 +62,11 @@ def run(
     labels = load_labels(packages, "train") if settings.labels else None
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
-    data_sha256, counting = manifest_digest(packages), params.that_count()
-    # Of the kinds too: k-means may cluster differently on another machine.
-    run_digest = digest([counting, data_sha256, code_of("train"), kinds.numbers_N.tolist()])
+    data_sha256, relevant = manifest_digest(packages), params.relevant()
+    # The kinds are included, because k-means may cluster differently on another machine.
+    run_digest = digest([relevant, data_sha256, code_of("train"), kinds.numbers_N.tolist()])
     kept = Checkpoints(checkpoints, run_digest, processes.leads)
-    facts = {"data_sha256": data_sha256, "parameters": counting, "training_images": len(x_NCHW)}
+    facts = {"data_sha256": data_sha256, "parameters": relevant, "training_images": len(x_NCHW)}
     facts["classes"] = labels.names if labels else []
     with joined(processes):
         points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
@@ -87,7 +87,7 @@ def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, flo
 
 @dataclass(frozen=True)
 class _Images:
-    """The training images and their kinds, on the device that trains."""
+    """The training images and their kinds, on the training device."""
 
     x_NCHW: Tensor
     kinds_N: Tensor
@@ -98,7 +98,7 @@ class _Images:
         return cls(x_NCHW.to(device), kinds.numbers_N.to(device))
 
     def batch(self, size: int, stream: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return different images, uint8, and their kinds."""
+        """Return `size` different images, uint8, and their kinds."""
         chosen_B = torch.randperm(len(self.x_NCHW), generator=stream)[:size].to(self.x_NCHW.device)
         return self.x_NCHW[chosen_B], self.kinds_N[chosen_B]
 
@@ -154,12 +154,12 @@ def _train(
 
 
 def _resumed(training: Training, checkpoints: Checkpoints, processes: Processes) -> tuple[int, list[LossPoint]]:
-    """Bring every process to the last checkpoint; return the steps done and the losses so far."""
+    """Restore the last checkpoint in every process; return the number of steps done and the losses so far."""
     with processes.leader_first():
         done_steps, points = checkpoints.load(training)
     if not processes.agree(int(digest([checkpoints.fingerprint, done_steps])[:15], 16)):
         raise UserError(
-            "train: the processes see different packages or checkpoints; all computers need the same folders of both"
+            "train: the processes found different packages or checkpoints; all computers must share both folders"
         )
     return done_steps, points
 
@@ -167,7 +167,7 @@ def _resumed(training: Training, checkpoints: Checkpoints, processes: Processes)
 def _loss_point(steps: list[dict[str, Tensor]], images: int) -> LossPoint:
     losses = {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
     if not all(map(math.isfinite, losses.values())):
-        raise UserError(f"train: the losses are no longer finite after {images} images; lower the learning rate")
+        raise UserError(f"train: the losses are not finite after {images} images; lower the learning rate")
     return LossPoint(images, losses)
 
 

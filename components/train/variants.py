@@ -1,4 +1,4 @@
-"""How each variant of the model is trained: the place where a name in `train.variant` becomes networks that learn.
+"""How each variant of the model is trained: it turns the name in `train.variant` into networks and their training.
 
 Dimensions: B batch, C channels, H W pixels.
 """
@@ -21,12 +21,12 @@ from .devices import uses_bfloat16
 from .parameters import PaperSettings, Precision, SeamlessSettings, TrainParameters, VariantName
 
 PAPER_BETAS = 0.5, 0.999
-"""Of Adam, as DCGAN has them."""
+"""Adam's decay rates, as in DCGAN."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a training run asks of any variant."""
+    """What every variant needs to know of a training run."""
 
     image_size_px: int
     channels: int
@@ -40,15 +40,15 @@ class Task:
 
 
 class Training(Protocol):
-    """What the training loop needs of a variant."""
+    """What the training loop needs from a variant."""
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """Everything whose weights a checkpoint keeps."""
+        """The networks whose weights a checkpoint holds, by name."""
 
     @property
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """By the name of the network that each one trains."""
+        """The optimizers, by the name of the network that each one trains."""
 
     @property
     def generator(self) -> Generator:
@@ -57,7 +57,7 @@ class Training(Protocol):
     def step(self, x_BCHW: Tensor, index: int, stream: torch.Generator, kinds_B: Tensor) -> dict[str, Tensor]:
         """Update every network once from real images, uint8, and their kinds; return the losses.
 
-        `index` counts steps from 1; every random number comes from `stream`.
+        `index` counts the steps from 1. Every random number comes from `stream`.
         """
 
 
@@ -90,11 +90,11 @@ _BUILDERS: dict[VariantName, Callable[[Any, Task], Training]] = {"paper": _new_p
 
 
 def new_training(params: TrainParameters, task: Task) -> Training:
-    """Return the chosen variant as it is before its first step. Raises ValueError for shapes that it does not have."""
+    """Return the chosen variant before its first training step. Raises ValueError for impossible shapes."""
     return _BUILDERS[params.variant](params.settings, task)
 
 
 def on_this_computer(params: TrainParameters) -> TrainParameters:
-    """Return the parameters with `auto` replaced by what this computer's hardware makes of it."""
+    """Return the parameters with the precision `auto` replaced by the one that this computer's hardware suggests."""
     precision: Precision = "bfloat16" if uses_bfloat16(params.seamless.precision) else "float32"
     return replace(params, seamless=replace(params.seamless, precision=precision))

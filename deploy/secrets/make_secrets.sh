@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Makes the passwords of an installation, once, as files that kubectl turns into Secrets. Keep the folder in the fab's
+# Makes the passwords of an installation once, as files that kubectl turns into Secrets. Keep the folder in the fab's
 # password store, never in git.
 #
 # usage: deploy/secrets/make_secrets.sh FOLDER [NAMESPACE_OF_THE_RUNS]
 #
-# A fab with its own services names them: DATABASE_URI=postgresql+psycopg2://USER:PASSWORD@HOST:5432/DATABASE,
-# AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY. What is not named is made up.
+# For a fab's own services, set DATABASE_URI=postgresql+psycopg2://USER:PASSWORD@HOST:5432/DATABASE, AWS_ACCESS_KEY_ID and
+# AWS_SECRET_ACCESS_KEY. Values that are not set are generated.
 set -euo pipefail
 folder=$1
 runs=${2:-kubeflow-user}
 if [ -e "$folder" ]; then
-    echo "$folder exists: passwords are made once; remove it only where nothing uses them yet" >&2
+    echo "$folder: exists already, and passwords are made once; remove it only if no service uses them" >&2
     exit 1
 fi
 
@@ -35,7 +35,7 @@ cat > mlflow-server.env <<END
 MLFLOW_BACKEND_STORE_URI=$database
 MLFLOW_FLASK_SERVER_SECRET_KEY=$(secret)
 END
-# In this file a percent sign has to be doubled.
+# This file format needs every percent sign doubled.
 cat > basic_auth.ini <<END
 [mlflow]
 default_permission = READ
@@ -60,4 +60,4 @@ secretGenerator:
   - {name: fabgan-s3, namespace: $runs, envs: [s3.env]}
   - {name: fabgan-mlflow, namespace: $runs, envs: [mlflow.env]}
 END
-echo "kubectl apply --kustomize $folder makes the Secrets of the namespaces fabgan and $runs."
+echo "made $folder; to make the Secrets in the namespaces fabgan and $runs: kubectl apply --kustomize $folder"

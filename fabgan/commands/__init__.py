@@ -1,1 +1,1 @@
-"""The subcommands of the fabgan command that are no steps."""
+"""The subcommands of the `fabgan` command, one module each."""

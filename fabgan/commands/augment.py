@@ -1,27 +1,29 @@
-"""`fabgan augment` and `fabgan gather`: images of a registered generator, in a folder or in a bucket."""
+"""`fabgan augment` and `fabgan gather`: make images with a registered generator, in a folder or a bucket."""
 
 import argparse
 import sys
 from typing import TYPE_CHECKING
+
+from .options import add_command
 
 if TYPE_CHECKING:
     from .options import Subcommands
 
 
 def add(commands: "Subcommands") -> None:
-    """Add the two subcommands."""
-    command = commands.add_parser("augment", help="pull a registered generator and make images")
+    """Add the subcommands `augment` and `gather`."""
+    command = add_command(commands, "augment", "make images with a registered generator")
     command.add_argument("--model", required=True, help="models:/NAME@ALIAS or models:/NAME/NUMBER")
-    command.add_argument("--count", type=int, required=True, help="how many images")
+    command.add_argument("--count", type=int, required=True, help="number of images")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
-    command.add_argument("--label", default="", help="class of the images, where the model was trained with labels")
-    command.add_argument("--first", type=int, default=0, help="index of the first image, for a shard; default: 0")
-    out = "folder to fill, which must not exist yet, or s3://BUCKET/PREFIX"
+    command.add_argument("--label", default="", help="class of the images; needs a model trained with labels")
+    command.add_argument("--first", type=int, default=0, help="index of the first image of a shard; default: 0")
+    out = "new or empty folder to fill, or s3://BUCKET/PREFIX"
     command.add_argument("--out", required=True, metavar="DIR", help=out)
     command.set_defaults(run=_augment)
-    command = commands.add_parser("gather", help="make one manifest of the shards that augment put into a bucket")
+    command = add_command(commands, "gather", "join the shards that augment put into a bucket under one manifest")
     command.add_argument("--out", required=True, metavar="URL", help="s3://BUCKET/PREFIX that augment filled")
-    command.add_argument("--count", type=int, required=True, help="how many images there are in all")
+    command.add_argument("--count", type=int, required=True, help="number of images of all shards together")
     command.set_defaults(run=_gather)
 
 
@@ -32,11 +34,11 @@ def _augment(options: argparse.Namespace) -> None:
 
     asked = {name: getattr(options, name) for name in ("model", "first", "count", "seed", "label")}
     run(parse(AugmentParameters, asked, "fabgan augment"), options.out)
-    sys.stdout.write(f"{options.count} images of {options.model} and their manifest are in {options.out}\n")
+    sys.stdout.write(f"{options.out}: {options.count} images of {options.model}, with their manifest\n")
 
 
 def _gather(options: argparse.Namespace) -> None:
     from fabgan.components.augment.shards import gather
 
     gather(options.out, options.count)
-    sys.stdout.write(f"the manifest of {options.count} images is in {options.out}\n")
+    sys.stdout.write(f"{options.out}: manifest of {options.count} images written\n")

@@ -1,17 +1,19 @@
-"""`fabgan code`: the digest of the code of each step, for DVC to compare."""
+"""`fabgan code`: write the code digest of each step, which DVC compares."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .options import add_command
 
 if TYPE_CHECKING:
     from .options import Subcommands
 
 
 def add(commands: "Subcommands") -> None:
-    """Add the subcommand."""
-    command = commands.add_parser("code", help="write the digest of each step's code, so that DVC sees it change")
-    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for a file a step")
+    """Add the subcommand `code`."""
+    command = add_command(commands, "code", "write the digest of each step's code, by which DVC detects changes")
+    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill, one file per step")
     command.set_defaults(run=_run)
 
 

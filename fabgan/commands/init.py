@@ -1,4 +1,4 @@
-"""`fabgan init`: a project of one's own, in which git and DVC version parameters, data and results."""
+"""`fabgan init`: make a project, in which git and DVC version parameters, data and results."""
 
 import argparse
 import shutil
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 
+from .options import add_command
+
 if TYPE_CHECKING:
     from .options import Subcommands
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "project"
-PLACES = {
+TARGET_PATHS = {
     "params.yaml": "params.yaml",
     "dvc.yaml": "dvc.yaml",
     "rendered.yaml": "data/rendered.yaml",
@@ -22,32 +24,32 @@ PLACES = {
     "dvc_config": ".dvc/config",
     "dvc_gitignore": ".dvc/.gitignore",
 }
-"""Where each template goes in a project."""
+"""The path of each template's copy in a project."""
 
 
 def add(commands: "Subcommands") -> None:
-    """Add the subcommand."""
-    command = commands.add_parser("init", help="make a folder with params.yaml and dvc.yaml for your own photographs")
-    command.add_argument("folder", type=Path, help="a new folder, or an empty one; it becomes a git repository")
+    """Add the subcommand `init`."""
+    command = add_command(commands, "init", "make a folder with params.yaml and dvc.yaml for your own photographs")
+    command.add_argument("folder", type=Path, help="new or empty folder; it becomes a git repository")
     command.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     new_project(options.folder)
-    sys.stdout.write(f"{options.folder}: a project; next: git add --all && git commit, then dvc repro\n")
+    sys.stdout.write(f"{options.folder}: project made; next: git add --all && git commit, then dvc repro\n")
 
 
 def new_project(folder: Path) -> None:
     """Write a project's files into a new or empty folder, and make it a git repository.
 
-    Raises UserError where the folder holds something, or git is missing.
+    Raises UserError if the folder is not empty or git is not installed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: holds something already; name a new folder. Nothing was touched")
-    for template, place in PLACES.items():
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(TEMPLATES / template, folder / place)
+        raise UserError(f"{folder}: exists and is not an empty folder; name a new folder. Nothing was changed")
+    for template, path in TARGET_PATHS.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(TEMPLATES / template, folder / path)
     git = shutil.which("git")
     if git is None:
-        raise UserError("git: not found; a project is a git repository, so install git, and run `git init` there")
+        raise UserError(f"git: not found, and a project is a git repository; install git and run `git init {folder}`")
     subprocess.run([git, "init", "--quiet", str(folder)], check=True)  # noqa: S603

@@ -1,4 +1,4 @@
-"""`fabgan migrate`: a params.yaml of an older schema gets the keys of this one."""
+"""`fabgan migrate`: update a params.yaml of an older schema to the keys of this schema."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fabgan.components.core.errors import UserError
 from fabgan.components.steps import SCHEMA
 
-from .options import add_params
+from .options import add_command, add_params
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -27,12 +27,12 @@ REMOVED: dict[str, object] = {
     "train.seamless.beta2": 0.99,
     "train.seamless.slope_every_steps": 8,
 }
-"""Keys that are gone since schema 1, and the value that is fixed now."""
+"""Keys of schema 1 that schema 2 lacks, with the constant that replaces each."""
 
 
 def add(commands: "Subcommands") -> None:
-    """Add the subcommand."""
-    command = commands.add_parser("migrate", help="bring a params.yaml of an older version up to date")
+    """Add the subcommand `migrate`."""
+    command = add_command(commands, "migrate", "update a params.yaml that was written for an older version")
     add_params(command)
     command.set_defaults(run=_run)
 
@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def migrate(path: Path) -> list[str]:
-    """Bring a params.yaml to this version's schema, its comments included; return a line a change.
+    """Update a params.yaml to the schema of this version, keep its comments, and return one line per change.
 
     Raises UserError for a newer schema.
     """
@@ -52,7 +52,7 @@ def migrate(path: Path) -> list[str]:
 
     with edited(path) as content:
         if (schema := content.get("schema", 1)) > SCHEMA:
-            raise UserError(f"{path}: schema: {schema} is newer than this version's {SCHEMA}; install a newer fabgan")
+            raise UserError(f"{path}: schema: {schema} is newer than this version reads ({SCHEMA}); upgrade fabgan")
         content.pop("schema", None)
         content.insert(0, "schema", SCHEMA)
         return [
@@ -74,13 +74,13 @@ def _migrated(sections: Any, prefix: str) -> Iterator[str]:
             section.insert(place, new, section.pop(old))
             if comment is not None:
                 section.ca.items[new] = comment
-            yield f"{prefix}{key} is now {new}"
+            yield f"{prefix}{key}: renamed to {new}"
     for key, fixed in REMOVED.items():
         section, old = _section(sections, key)
         if old in section:
             value = section.pop(old)
-            lost = "" if value == fixed else f": it was {value}, and is {fixed} in this version"
-            yield f"{prefix}{key} is gone{lost}"
+            lost = "" if value == fixed else f"; its value was {value}, this version always uses {fixed}"
+            yield f"{prefix}{key}: removed{lost}"
 
 
 def _section(sections: Any, key: str) -> tuple[Any, str]:

@@ -1,4 +1,4 @@
-"""What several subcommands share."""
+"""What several subcommands share: how they are declared, and the option `--params`."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+def add_command(commands: "Subcommands", name: str, text: str) -> argparse.ArgumentParser:
+    """Add a subcommand; `text` describes it in the list of commands and in its own help."""
+    return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+
+
 def add_params(command: argparse.ArgumentParser) -> None:
-    """Add the option that names a params.yaml."""
-    command.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    """Add the option `--params`, the path of a params.yaml."""
+    command.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameters; default: params.yaml")

@@ -1,4 +1,4 @@
-"""A params.yaml, edited in place: its comments, quotes and number formats stay as they are."""
+"""Edit a params.yaml in place, keeping its comments, quotes and number formats."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from fabgan.components.core.parameters import load_yaml
 
 @contextmanager
 def edited(path: Path) -> Iterator[Any]:
-    """Yield what a params.yaml holds, to be changed; it is written when the block ends well.
+    """Yield the content of a params.yaml for the block to change; write it if the block raises nothing.
 
     Raises UserError for a file that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""`fabgan pipeline`: compile the pipelines for Kubeflow, run one on this machine, submit one, list what is pulled."""
+"""`fabgan pipeline`: compile the Kubeflow pipelines, run one on this machine, submit one, list their images."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 
-from .options import add_params
+from .options import add_command, add_params
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -19,21 +19,23 @@ DEFAULT_IMAGE = "fabgan:{version}"
 
 def add(above: "Subcommands") -> None:
     """Add `fabgan pipeline` and its subcommands."""
-    pipeline = above.add_parser("pipeline", help="the same steps as a Kubeflow pipeline: compile, run here, submit")
+    pipeline = add_command(above, "pipeline", "run the same steps as a Kubeflow pipeline: compile, run, submit")
     pipeline.set_defaults(run=_run)
     commands = pipeline.add_subparsers(dest="pipeline_command", required=True, metavar="COMMAND")
-    compiled = commands.add_parser("compile", help="write the pipelines as files for Kubeflow")
+    compiled = add_command(commands, "compile", "write the pipelines as files for Kubeflow")
     _add_source(compiled)
-    compiled.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill; it is replaced")
-    _add_run(commands.add_parser("run", help="run a pipeline on this machine, in processes or in containers"))
-    _add_submit(commands.add_parser("submit", help="upload a pipeline to Kubeflow and start a run of it"))
-    _add_train_job(commands.add_parser("train-job", help="print a TrainJob that trains across nodes"))
-    images = commands.add_parser("images", help="list every image that a run and an installation pull")
+    output = "folder to fill; an existing one is replaced"
+    compiled.add_argument("--output", type=Path, required=True, metavar="DIR", help=output)
+    _add_run(add_command(commands, "run", "run a pipeline on this machine, in processes or in containers"))
+    _add_submit(add_command(commands, "submit", "upload a pipeline to Kubeflow and start a run of it"))
+    _add_train_job(add_command(commands, "train-job", "print the manifest of a TrainJob that trains across nodes"))
+    images = add_command(commands, "images", "list every container image that a run or an installation pulls")
     _add_source(images)
 
 
 def _add_source(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--image", default="", help="image of the steps, by tag or digest; default: fabgan:VERSION")
+    image = "container image of the steps, with tag or digest; default: fabgan:VERSION"
+    command.add_argument("--image", default="", help=image)
     add_params(command)
 
 
@@ -44,7 +46,7 @@ def _add_form(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a value of the pipeline's form; may be repeated",
+        help="value for a field of the pipeline's form; may be repeated",
     )
 
 
@@ -57,7 +59,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("out/pipeline"),
         metavar="DIR",
-        help="folder for all of its files; default: out/pipeline",
+        help="folder for all files of the run; default: out/pipeline",
     )
 
 
@@ -65,25 +67,28 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
     _add_form(command)
     _add_source(command)
     command.add_argument(
-        "--host", required=True, metavar="URL", help="Kubeflow Pipelines, such as https://kubeflow.fab.local/pipeline"
+        "--host",
+        required=True,
+        metavar="URL",
+        help="address of Kubeflow Pipelines, such as https://kubeflow.fab.local/pipeline",
     )
-    command.add_argument("--namespace", default="", help="the profile's namespace, of a Kubeflow with several users")
-    command.add_argument("--experiment", default="fabgan", help="default: fabgan")
-    command.add_argument("--token-file", type=Path, metavar="FILE", help="file with a bearer token")
+    command.add_argument("--namespace", default="", help="namespace of your profile, if Kubeflow has profiles")
+    command.add_argument("--experiment", default="fabgan", help="experiment that lists the run; default: fabgan")
+    command.add_argument("--token-file", type=Path, metavar="FILE", help="file that holds a bearer token")
     command.add_argument("--ca-file", type=Path, metavar="FILE", help="PEM file of the certificate authority")
-    command.add_argument("--wait", action="store_true", help="follow the run; the exit status is its own")
+    wait = "wait for the end of the run; exit with 0 if it succeeded, else with 1"
+    command.add_argument("--wait", action="store_true", help=wait)
 
 
 def _add_train_job(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--image", default="", help="image of the steps; default: fabgan:VERSION")
-    add_params(command)
-    command.add_argument("--name", required=True, help="of the job")
-    command.add_argument("--namespace", required=True, help="where it runs, and where the secrets of params.yaml are")
-    command.add_argument(
-        "--claim", required=True, help="volume claim with params.yaml and packages, shared by all nodes"
-    )
-    command.add_argument("--nodes", type=int, required=True, help="how many nodes")
-    command.add_argument("--gpus", type=int, required=True, help="GPUs of each node, or 0 for its CPU")
+    _add_source(command)
+    command.add_argument("--name", required=True, help="name of the TrainJob")
+    namespace = "namespace of the TrainJob, which has the secrets that params.yaml names"
+    command.add_argument("--namespace", required=True, help=namespace)
+    claim = "PersistentVolumeClaim with params.yaml and packages, shared by all nodes (ReadWriteMany)"
+    command.add_argument("--claim", required=True, help=claim)
+    command.add_argument("--nodes", type=int, required=True, help="number of nodes")
+    command.add_argument("--gpus", type=int, required=True, help="GPUs per node; 0 trains on the CPU")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -122,5 +127,5 @@ def _run(options: argparse.Namespace) -> None:
 def _form(pairs: list[str]) -> dict[str, str]:
     form = dict(pair.partition("=")[::2] for pair in pairs if "=" in pair)
     if len(form) < len(pairs):
-        raise UserError(f"--set {' --set '.join(pairs)}: expected NAME=VALUE, each name once")
+        raise UserError(f"--set {' --set '.join(pairs)}: expected NAME=VALUE, with every NAME given once")
     return form

@@ -1,4 +1,4 @@
-"""`fabgan preset`: the values of a preset, kept in params.yaml, are written into its sections."""
+"""`fabgan preset`: write the values of a preset of params.yaml into its sections."""
 
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from fabgan.components.core.errors import UserError
 
-from .options import add_params
+from .options import add_command, add_params
 
 if TYPE_CHECKING:
     from .options import Subcommands
 
 
 def add(commands: "Subcommands") -> None:
-    """Add the subcommand."""
-    command = commands.add_parser("preset", help="write one of the presets of params.yaml into its sections")
+    """Add the subcommand `preset`."""
+    command = add_command(commands, "preset", "write a preset of params.yaml into the sections of that file")
     add_params(command)
-    command.add_argument("name", help="a key of `presets`")
+    command.add_argument("name", help="name of the preset: a key below `presets`")
     command.set_defaults(run=lambda options: apply_preset(options.params, options.name))
 
 
 def apply_preset(path: Path, name: str) -> None:
-    """Write the values of `presets.NAME` into the sections of a params.yaml, leaving its comments alone.
+    """Write the values of `presets.NAME` into the sections of a params.yaml and keep its comments.
 
-    Raises UserError for a preset that is not there.
+    Raises UserError if there is no preset of this name.
     """
     from .params_file import edited
 

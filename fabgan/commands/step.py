@@ -1,4 +1,4 @@
-"""`fabgan STEP`: one step of the pipeline, with the paths that dvc.yaml gives it."""
+"""`fabgan STEP`: run one step of the pipeline on the given paths."""
 
 import argparse
 import sys
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from fabgan.components.steps import STEPS, load_parameters, run_step
 
-from .options import add_params
+from .options import add_command, add_params
 
 if TYPE_CHECKING:
     from .options import Subcommands
 
 
 def add(commands: "Subcommands") -> None:
-    """Add a subcommand for each step."""
+    """Add one subcommand per step."""
     for name, step in STEPS.items():
-        command = commands.add_parser(name, help=step.help, description=f"{step.help.capitalize()}.")
+        command = add_command(commands, name, step.help)
         add_params(command)
         for path, text in step.paths.items():
             command.add_argument(f"--{path}", type=Path, required=True, metavar="PATH", help=text)

@@ -1,4 +1,4 @@
-"""`fabgan summary`: the metrics of a run, where its pictures are, and what to type next."""
+"""`fabgan summary`: print the metrics of a run, where its pictures are, and commands to try next."""
 
 import argparse
 import sys
@@ -9,12 +9,14 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json
 from fabgan.components.steps import STEPS
 
+from .options import add_command
+
 if TYPE_CHECKING:
     from .options import Subcommands
 
 NEXT = """
 Look at   reports/evaluate/samples_beside_real.png   generated packages beside real ones
-          reports/train/samples/                     the same latents as training went on
+          reports/train/samples/                     images of the same latents during training
 Then      . .venv/bin/activate
           fabgan augment --model models:/bga-generator@candidate --count 64 --seed 7 --out out/augmented
           MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db
@@ -23,8 +25,8 @@ Then      . .venv/bin/activate
 
 
 def add(commands: "Subcommands") -> None:
-    """Add the subcommand."""
-    command = commands.add_parser("summary", help="print the metrics of the last run, and what to do next")
+    """Add the subcommand `summary`."""
+    command = add_command(commands, "summary", "print the metrics of the last run, and commands to try next")
     command.add_argument("--metrics", type=Path, required=True, metavar="FOLDER", help="folder of the metrics files")
     command.set_defaults(run=_run)
 
@@ -34,12 +36,15 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def summarise(folder: Path) -> str:
-    """Return the metrics files of `folder` as a table, and what to do next; none at all is a UserError."""
+    """Return the metrics files of `folder` as a table, followed by commands to try next.
+
+    Raises UserError if the folder holds no metrics file of a step.
+    """
     found: dict[str, Any] = {
         step: read_json(folder / f"{step}.json") for step in STEPS if (folder / f"{step}.json").is_file()
     }
     if not found:
-        raise UserError(f"{folder}: no metrics yet; run the pipeline first")
+        raise UserError(f"{folder}: holds no metrics of a step; run the pipeline first (`dvc repro`)")
     rows = [(step, name, f"{value:,.6g}") for step, metrics in found.items() for name, value in metrics.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{step:<{widths[0]}}  {name:<{widths[1]}}  {value:>{widths[2]}}" for step, name, value in rows]

@@ -1,11 +1,15 @@
 """The networks of the source paper: a region-conditional DCGAN with a full-image discriminator.
 
 Chang, Choi, Han, "A Computationally Optimized Data Augmentation Framework Utilizing cDCGAN for High-Resolution
-Package Images Acquisition". G makes one region r' of an image from the latent z; the same z serves all four
-regions, and an embedding of r' is concatenated to it. D judges a region, told which one by an embedding
-concatenated to its input; FD judges the merged full image. Layers follow DCGAN (Radford, Metz, Chintala 2015,
-arXiv:1511.06434): strided 4 x 4 convolutions, batch normalisation but for G's output and the discriminators'
-input, ReLU in G, LeakyReLU(0.2) in D and FD, weights drawn from N(0, 0.02).
+Package Images Acquisition".
+
+G generates one region r' of an image. Its input is the latent z, with an embedding of r' concatenated to it. All four
+regions of an image have the same z. D scores a region. An embedding of r' is concatenated to its input. FD scores the
+merged full image.
+
+Layers follow DCGAN (Radford, Metz, Chintala 2015, arXiv:1511.06434): strided 4 x 4 convolutions with weights drawn from
+N(0, 0.02). All of them have batch normalisation, except G's output and the discriminators' input and output. G uses
+ReLU. D and FD use LeakyReLU(0.2).
 
 Dimensions: B batch, C image channels, H W pixels, Z latent, E embedding, R regions.
 """
@@ -22,9 +26,10 @@ from .config import GRID, REGIONS, PaperConfig
 
 
 class RegionBatchNorm(nn.Module):
-    """Batch normalisation whose statistics are those of one region, with weights shared by all of them.
+    """Batch normalisation with separate running statistics per region; all regions share the weights.
 
-    Regions are made one after the other, so each batch shows one region; mixed running statistics would fit none.
+    Regions are generated one after the other, so each batch shows one region. Running statistics mixed over the regions
+    would match none of them.
     """
 
     running_mean: Tensor
@@ -38,14 +43,14 @@ class RegionBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(REGIONS, channels))
 
     def forward(self, x_BCHW: Tensor, region: int) -> Tensor:
-        """Return normalised features, B x C x H x W."""
+        """Return features normalised by the statistics of `region`, B x C x H x W."""
         return functional.batch_norm(
             x_BCHW, self.running_mean[region], self.running_var[region], self.weight, self.bias, self.training
         )
 
 
 class PaperGenerator(nn.Module):
-    """G(z, r'): one region of an image."""
+    """G(z, r'): generates one region of an image."""
 
     config_type = PaperConfig
 
@@ -65,7 +70,7 @@ class PaperGenerator(nn.Module):
         self.apply(_init_weights)
 
     def forward(self, z_BZ: Tensor, region: int) -> Tensor:
-        """Return region r' for latents N(0, 1): B x C x H/2 x W/2, float in [-1, 1]."""
+        """Return region r' for latents from N(0, 1): B x C x H/2 x W/2, float in [-1, 1]."""
         label_BE = self.embedding.weight[region].expand(len(z_BZ), -1)
         x = torch.cat([z_BZ, label_BE], dim=1)[:, :, None, None]
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -73,12 +78,12 @@ class PaperGenerator(nn.Module):
         return torch.tanh(self.to_pixels(x))
 
     def sample(self, z_BZ: Tensor, quantiles_B: Tensor, label: int | None = None) -> Tensor:
-        """Return images of latents, as `full_image` does; there is one kind, so `quantiles_B` has no effect.
+        """Return images of latents, as `full_image` does. There is only one kind, so `quantiles_B` has no effect.
 
-        Raises ValueError for a label: there are no classes.
+        Raises ValueError for a label, because there are no classes.
         """
         if label is not None:
-            raise ValueError(f"label: {label}, but this generator knows no classes")
+            raise ValueError(f"label: {label}, but this generator has no classes")
         return self.full_image(z_BZ)
 
     def full_image(self, z_BZ: Tensor) -> Tensor:
@@ -87,7 +92,7 @@ class PaperGenerator(nn.Module):
 
 
 class RegionDiscriminator(nn.Module):
-    """D(x, r'): is this region real, and is it region r'?"""
+    """D(x, r'): scores whether a region is real and is region r'."""
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -97,7 +102,7 @@ class RegionDiscriminator(nn.Module):
         self.apply(_init_weights)
 
     def forward(self, x_BCHW: Tensor, region: int) -> Tensor:
-        """Return one logit an image, B, for regions in [-1, 1]; D of the paper is its sigmoid."""
+        """Return one logit per image, B, for regions in [-1, 1]. The paper's D is the sigmoid of the logit."""
         batch, _, height_px, width_px = x_BCHW.shape
         label_E11 = self.embedding.weight[region][:, None, None]
         label_BEHW = label_E11.expand(batch, -1, height_px, width_px)
@@ -106,7 +111,7 @@ class RegionDiscriminator(nn.Module):
 
 
 class FullDiscriminator(nn.Module):
-    """FD(x): is this merged full image real and natural?"""
+    """FD(x): scores whether a merged full image is real and natural."""
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -114,13 +119,13 @@ class FullDiscriminator(nn.Module):
         self.apply(_init_weights)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return one logit an image, B, for full images in [-1, 1]; FD of the paper is its sigmoid."""
+        """Return one logit per image, B, for full images in [-1, 1]. The paper's FD is the sigmoid of the logit."""
         logits_B111: Tensor = self.layers(x_BCHW)
         return logits_B111.flatten()
 
 
 def _strided_layers(inputs: int, width: int, size_px: int) -> nn.Sequential:
-    """DCGAN's discriminator: halve the image and double the channels down to 4 x 4, then one logit."""
+    """Return DCGAN's discriminator: halve the image and double the channels down to 4 x 4, then one logit."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
     for _ in range(int(math.log2(size_px)) - 3):
         layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width)]

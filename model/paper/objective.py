@@ -1,9 +1,10 @@
-"""The paper's objective, from logits.
+"""The paper's objective, computed from logits.
 
     min_G max_{D,FD}  E_x[log D(psi(x, r'))] + E_z[log(1 - D(G(z, r')))]
                     + E_x[log FD(x)]         + E_z[log(1 - FD(phi(G(z, R''))))]
 
-With l a logit and D = sigmoid(l): log D = -softplus(-l) and log(1 - D) = -softplus(l), which never overflow.
+Let l be a logit and D = sigmoid(l). Then log D = -softplus(-l) and log(1 - D) = -softplus(l). These forms never
+overflow.
 """
 
 from typing import Literal
@@ -15,16 +16,16 @@ GeneratorLoss = Literal["minimax", "non_saturating"]
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Return -(E[log D(x)] + E[log(1 - D(G(z)))]), a scalar, which D (and FD likewise) minimises."""
+    """Return -(E[log D(x)] + E[log(1 - D(G(z)))]), the scalar that D minimises. FD does the same."""
     return softplus(-real_logits).mean() + softplus(fake_logits).mean()
 
 
-def generator_loss(fake_logits: Tensor, kind: GeneratorLoss) -> Tensor:
+def generator_loss(fake_logits: Tensor, form: GeneratorLoss) -> Tensor:
     """Return the scalar that G minimises for one discriminator.
 
-    `minimax` is E[log(1 - D(G(z)))], the objective as written; `non_saturating` is -E[log D(G(z))], which has the
-    same fixed point and a gradient where D is sure of itself (Goodfellow et al. 2014, arXiv:1406.2661, section 3).
+    `minimax` is E[log(1 - D(G(z)))], the objective as written. `non_saturating` is -E[log D(G(z))]. It has the same
+    fixed point, and a gradient also where D is confident (Goodfellow et al. 2014, arXiv:1406.2661, section 3).
     """
-    if kind == "minimax":
+    if form == "minimax":
         return -softplus(fake_logits).mean()
     return softplus(-fake_logits).mean()

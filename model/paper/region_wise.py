@@ -1,12 +1,13 @@
-"""The paper's training step one region at a time: the joint step's gradient at a region's memory.
+"""The paper's training step, one region at a time: the gradient of the joint step with the memory of one region.
 
-At most one graph of one network is alive, of one region or, for FD, of one full image. G's loss L reaches its
-weights w through the pixels alone, and every region of the merged image is a function of w on its own, so
+At any time there is at most one graph of one network. It is the graph of one region or, for FD, of one full image. G's
+loss L depends on its weights w through the pixels only, and each region of the merged image is a function of w by
+itself. So
 
     dL/dw = sum over r' of (dL/dimage)[r'] * dG(z, r')/dw
 
-is exact: the images are made without a graph, D and FD say dL/dimage, and each region is then made once more, with
-a graph, to send its slice of dL/dimage through it. The price is one more forward pass of G.
+is exact. First the images are generated without a graph. Then D and FD give dL/dimage. Then each region is generated
+once more, with a graph, and its slice of dL/dimage is backpropagated through it. This costs one more forward pass of G.
 
 Dimensions: B batch, C channels, H W pixels, Z latent.
 """
@@ -31,10 +32,10 @@ def merged_image(generator: PaperGenerator, z_BZ: Tensor) -> Tensor:
 
 
 def learn_regions(discriminator: RegionDiscriminator, x_BCHW: Tensor, fake_BCHW: Tensor) -> Tensor:
-    """Add the gradient of D's loss, the mean over the regions, to D's weights; return that loss.
+    """Accumulate the gradient of D's loss, the mean over the regions, in D's weights; return that loss.
 
-    Both arguments are full images in [-1, 1]. Real and fake batches have their batch statistics each, so that the
-    two halves of the loss meet in the weights only.
+    Both arguments are full images in [-1, 1]. The real and the fake batch are normalised separately, so the two halves
+    of the loss share the weights only.
     """
     parts = []
     for region in range(REGIONS):
@@ -44,7 +45,7 @@ def learn_regions(discriminator: RegionDiscriminator, x_BCHW: Tensor, fake_BCHW:
 
 
 def learn_full_images(discriminator: FullDiscriminator, x_BCHW: Tensor, fake_BCHW: Tensor) -> Tensor:
-    """Add the gradient of FD's loss on full images in [-1, 1] to FD's weights; return that loss."""
+    """Accumulate the gradient of FD's loss on full images in [-1, 1] in FD's weights; return that loss."""
     return _backward(_real_half(discriminator(x_BCHW))) + _backward(_fake_half(discriminator(fake_BCHW)))
 
 
@@ -52,26 +53,26 @@ def image_gradient(
     region_discriminator: RegionDiscriminator,
     full_discriminator: FullDiscriminator,
     fake_BCHW: Tensor,
-    kind: GeneratorLoss,
+    form: GeneratorLoss,
 ) -> tuple[Tensor, Tensor]:
     """Return G's loss on merged images in [-1, 1], and dL/dimage, B x C x H x W.
 
-    The judges' weights get no gradient only if they are frozen.
+    The discriminators' weights get no gradient. If they are frozen, the graph takes less memory.
     """
     image_BCHW = fake_BCHW.detach().requires_grad_()
-    loss = generator_loss(full_discriminator(image_BCHW), kind)
+    loss = generator_loss(full_discriminator(image_BCHW), form)
     (gradient_BCHW,) = torch.autograd.grad(loss, image_BCHW)
     parts = [loss.detach()]
     for region in range(REGIONS):
         part_BCHW = psi(fake_BCHW, region, GRID).detach().requires_grad_()
-        loss = generator_loss(region_discriminator(part_BCHW, region), kind) / REGIONS
+        loss = generator_loss(region_discriminator(part_BCHW, region), form) / REGIONS
         psi(gradient_BCHW, region, GRID).add_(*torch.autograd.grad(loss, part_BCHW))
         parts.append(loss.detach())
     return torch.stack(parts).sum(), gradient_BCHW
 
 
 def learn_generator(generator: PaperGenerator, z_BZ: Tensor, gradient_BCHW: Tensor) -> None:
-    """Add dL/dw to G's weights, from dL/dimage of the images that `merged_image` made of the same latents."""
+    """Accumulate dL/dw in G's weights, from dL/dimage of the images that `merged_image` made from the same latents."""
     with _kept_statistics(generator):
         for region in range(REGIONS):
             region_BCHW: Tensor = generator(z_BZ, region)
@@ -79,12 +80,12 @@ def learn_generator(generator: PaperGenerator, z_BZ: Tensor, gradient_BCHW: Tens
 
 
 def _real_half(logits_B: Tensor) -> Tensor:
-    """-E[log D(x)], the half of `discriminator_loss` that real images make."""
+    """Return -E[log D(x)], the half of `discriminator_loss` from real images."""
     return softplus(-logits_B).mean()
 
 
 def _fake_half(logits_B: Tensor) -> Tensor:
-    """-E[log(1 - D(G(z)))], the half that generated images make."""
+    """Return -E[log(1 - D(G(z)))], the half from generated images."""
     return softplus(logits_B).mean()
 
 
@@ -95,7 +96,7 @@ def _backward(loss: Tensor) -> Tensor:
 
 @contextmanager
 def _kept_statistics(network: nn.Module) -> Iterator[None]:
-    """Leave the running statistics as they are: the second look at a batch is not another batch."""
+    """Restore the running statistics after the block: a second forward pass of a batch must not count twice."""
     kept = [(buffer, buffer.clone()) for buffer in network.buffers()]
     yield
     for buffer, value in kept:

@@ -18,10 +18,10 @@ from .objective import GeneratorLoss, discriminator_loss, generator_loss
 
 
 class PaperTraining:
-    """The three networks, their optimizers, and the step that trains them.
+    """The three networks, their optimizers, and the training step.
 
-    A `joint` step writes the objective down as it is and keeps the graph of a whole step: the reference.
-    A `region_wise` step has the same gradient and running statistics at a region's memory (model/region_wise.py).
+    A `joint` step computes the objective as it is written and keeps the graph of the whole step. It is the reference.
+    A `region_wise` step has the same gradient and running statistics with the memory of one region (region_wise.py).
     """
 
     def __init__(
@@ -51,15 +51,15 @@ class PaperTraining:
     def step(
         self, x_BCHW: Tensor, index: int, stream: torch.Generator, kinds_B: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Update every network once from real images, uint8, with latents drawn from `stream`.
+        """Update every network once from real images, uint8, with latents drawn from `stream`; return the three losses.
 
-        `index` counts the steps of a training; each step of this model is alike, and knows no kinds.
+        `index`, the number of the training step, and `kinds_B` have no effect in this model.
         """
         z_BZ = torch.randn(len(x_BCHW), self.generator.config.latent_size, generator=stream)
         return self.update(to_float(x_BCHW), z_BZ.to(x_BCHW.device))
 
     def update(self, x_BCHW: Tensor, z_BZ: Tensor) -> dict[str, Tensor]:
-        """Update D, FD and G once from real images in [-1, 1] and latents N(0, 1); return the three losses."""
+        """Update D, FD and G once from real images in [-1, 1] and latents from N(0, 1); return the three losses."""
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
         return self._joint_step(x_BCHW, z_BZ) if self.gradient_mode == "joint" else self._region_wise_step(x_BCHW, z_BZ)
 
@@ -105,6 +105,6 @@ class PaperTraining:
         return discriminator_loss(self.full_discriminator(x_BCHW), self.full_discriminator(merged_BCHW))
 
     def _generator_loss(self, fakes: list[Tensor], merged_BCHW: Tensor) -> Tensor:
-        verdicts = [self.region_discriminator(fake, region) for region, fake in enumerate(fakes)]
-        of_regions = torch.stack([generator_loss(verdict, self.loss) for verdict in verdicts]).mean()
-        return of_regions + generator_loss(self.full_discriminator(merged_BCHW), self.loss)
+        logits = [self.region_discriminator(fake, region) for region, fake in enumerate(fakes)]
+        region_loss = torch.stack([generator_loss(logits_B, self.loss) for logits_B in logits]).mean()
+        return region_loss + generator_loss(self.full_discriminator(merged_BCHW), self.loss)

@@ -1,10 +1,12 @@
-"""The judges of the seamless generator: D sees windows of an image, told where they lie, and FD the coarse image.
+"""The discriminators of the seamless model. D scores windows of an image with their position, FD the coarse image.
 
-Windows are regions as in the paper, and lie anywhere, so that D judges what happens between regions too (macro
-patches of COCO-GAN, Lin et al. 2019, arXiv:1904.00284). Where a window lies is told by
-continuous coordinates, two channels beside its pixels. A judge is a stem of strided convolutions down to 16 x 16
-cells, then one linear layer that weighs every cell by itself: packages lie upright and in the middle, so what is
-right depends on where it is. Nothing mixes images, so the gradient of a batch is the sum of those of its parts.
+Windows are regions as in the paper, but lie anywhere. So D also scores what happens between regions (macro patches of
+COCO-GAN, Lin et al. 2019, arXiv:1904.00284). Two channels beside the pixels give the window's position as continuous
+coordinates.
+
+A discriminator is a stem of strided convolutions down to 16 x 16 cells, then one linear layer with separate weights per
+cell. Packages lie upright and in the middle, so what is right depends on the position. No layer mixes images, so the
+gradient of a batch is the sum of the gradients of its parts.
 
 Dimensions: B batch, C image channels, F features, H W pixels or cells.
 """
@@ -24,19 +26,20 @@ COORDINATES = 2
 
 
 def draw_windows(config: SeamlessConfig, stream: torch.Generator) -> tuple[Window, Window]:
-    """Return one of the regions into which windows divide the image, and a window anywhere, on the trunk's cells."""
+    """Return two random windows: a region of the grid of windows, and a window anywhere on the trunk's cells."""
     size_px, side_px = config.image_size_px, config.window_px
-    return _drawn(size_px, side_px, side_px, stream), _drawn(size_px, side_px, size_px // config.trunk_cells, stream)
+    region = _draw_window(size_px, side_px, side_px, stream)
+    return region, _draw_window(size_px, side_px, size_px // config.trunk_cells, stream)
 
 
-def _drawn(size_px: int, side_px: int, apart_px: int, stream: torch.Generator) -> Window:
-    places = (size_px - side_px) // apart_px + 1
-    top, left = (torch.randint(places, (2,), generator=stream) * apart_px).tolist()
+def _draw_window(size_px: int, side_px: int, stride_px: int, stream: torch.Generator) -> Window:
+    positions = (size_px - side_px) // stride_px + 1
+    top, left = (torch.randint(positions, (2,), generator=stream) * stride_px).tolist()
     return Window(top, left, side_px)
 
 
 class RegionDiscriminator(nn.Module):
-    """D(x, r'): is this window of an image real, and does it lie where it is said to?"""
+    """D(x, r'): scores whether a window is real and lies at its coordinates."""
 
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
@@ -46,15 +49,15 @@ class RegionDiscriminator(nn.Module):
         self.head = Head(widths[-1], config.classes)
 
     def forward(self, x_BCHW: Tensor, window: Window, labels_B: Tensor | None = None) -> Tensor:
-        """Return one logit an image, B, for the window that lies there of images in [-1, 1]."""
-        place_2HW = _coordinates(window, self.size_px, x_BCHW)
-        placed = torch.cat([x_BCHW, place_2HW.expand(len(x_BCHW), -1, -1, -1)], dim=1)
-        logits_B: Tensor = self.head(self.stem(placed), labels_B)
+        """Return one logit per image, B. `x_BCHW` holds the pixels of `window`, in [-1, 1]."""
+        position_2HW = _coordinates(window, self.size_px, x_BCHW)
+        inputs = torch.cat([x_BCHW, position_2HW.expand(len(x_BCHW), -1, -1, -1)], dim=1)
+        logits_B: Tensor = self.head(self.stem(inputs), labels_B)
         return logits_B
 
 
 class FullDiscriminator(nn.Module):
-    """FD(x): is this whole image real and natural?"""
+    """FD(x): scores whether a whole image is real and natural."""
 
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
@@ -63,16 +66,16 @@ class FullDiscriminator(nn.Module):
         self.head = Head(widths[-1], config.classes)
 
     def forward(self, x_BCHW: Tensor, labels_B: Tensor | None = None) -> Tensor:
-        """Return one logit an image, B, for coarse images in [-1, 1]."""
+        """Return one logit per image, B, for coarse images in [-1, 1]."""
         logits_B: Tensor = self.head(self.stem(x_BCHW), labels_B)
         return logits_B
 
 
 class Head(nn.Module):
-    """A weight for every feature of every cell; with classes, another set of them for each (Miyato and Koyama 2018).
+    """One weight per feature and cell; with classes, one more set of weights per class (Miyato and Koyama 2018).
 
-    The logit is head(x) + head_label(x), the projection of arXiv:1802.05637. It has no bias: only differences of
-    logits count.
+    The logit is head(x) + head_label(x), the projection of arXiv:1802.05637. It has no bias, because only differences
+    of logits enter the losses.
     """
 
     def __init__(self, features: int, classes: int) -> None:
@@ -80,14 +83,14 @@ class Head(nn.Module):
         self.weigh = nn.Linear(features * DISCRIMINATOR_CELLS**2, 1 + classes, bias=False)
 
     def forward(self, x_BFHW: Tensor, labels_B: Tensor | None) -> Tensor:
-        """Return one logit an image, B."""
+        """Return one logit per image, B."""
         weighed: Tensor = self.weigh(x_BFHW.flatten(1))
         logits_B = weighed[:, 0]
         return logits_B if labels_B is None else logits_B + weighed.gather(1, 1 + labels_B[:, None])[:, 0]
 
 
 def _coordinates(window: Window, size_px: int, like_BCHW: Tensor) -> Tensor:
-    """Return where a window's pixels lie in the image, 2 (y, x) x H x W, in [-1, 1]."""
+    """Return the coordinates of a window's pixels in the image: 2 (y, x) x H x W, in [-1, 1]."""
     offsets = torch.arange(like_BCHW.shape[-1]).to(like_BCHW) + 0.5
     axes = [(start_px + offsets) * 2 / size_px - 1 for start_px in (window.top_px, window.left_px)]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))

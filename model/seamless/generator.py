@@ -1,15 +1,19 @@
-"""A generator without seams by construction: one trunk for the whole field, tiles rendered from crops of it.
+"""A generator without seams by construction: one trunk for the whole field, and tiles rendered from crops of it.
 
-The trunk turns the latent z into feature maps of a few cells a side, and those into a coarse image of the whole field,
-once. Whatever mixes positions or images lives there: batch normalisation, and learned maps of the field, which are how
-G knows where a cell lies. The latent is first moved to the learned code of one of a few kinds, which are clusters of
-the training images: a fab's packages are a few products, and what lies between two of them is none. What differs from
-ball to ball is noise of each cell's own, a function of z too. A tile is its crop of the coarse image, enlarged, plus
-the detail that is rendered from its crop of the trunk (skips as in Karras et al. 2020, arXiv:1912.04958), each with a
-halo of neighbours, and padding only at the image's true border: every convolution sees what it would see in the whole
-image, so tiles of any grid join without a seam, and memory follows the tile, not the image. Images of up to 128 px need
-no detail: they are the coarse image. Every level is modulated by z (Chen et al. 2019, arXiv:1810.01365,
-self-modulation), so that the whole field agrees on what kind of package it shows.
+The trunk turns the latent z into feature maps of few cells a side, and these into a coarse image of the whole field,
+once. All layers that mix positions or images belong to the trunk: batch normalisation, and learned maps of the field,
+which give G the position of each cell. The latent is first centred on the learned code of one of a few kinds. Kinds are
+clusters of the training images: a fab makes a few products, and packages between two products do not exist. What
+differs from ball to ball comes from noise per cell, which is a function of z too.
+
+A tile is the sum of its crop of the coarse image, enlarged, and of detail (skips as in Karras et al. 2020,
+arXiv:1912.04958). The detail is rendered from the tile's crop of the trunk. Both crops have a halo of neighbours, and
+only the image's true border is padded. So every convolution has the same input as in the whole image. Tiles of any grid
+join without a seam, and memory depends on the tile, not on the image. Images of up to 128 px need no detail: they are
+the coarse image.
+
+z modulates every level (self-modulation, Chen et al. 2019, arXiv:1810.01365), so that the whole field shows one type of
+package.
 
 Dimensions: B batch, C image channels, F features, H W pixels or cells, Z latent and style, K kinds.
 """
@@ -28,15 +32,15 @@ from .layers import HALO, SLOPE, Inner, ScaledLinear, TileLevel, TrunkLevel, dou
 
 FIRST_CELLS = 4
 KIND_SPREAD = 0.1
-"""Standard deviation of latents around the code of their kind, whose values start at N(0, 1). It steers the whole of a
-package at once; packages of a kind differ more by what is local, for which there is noise."""
+"""Standard deviation of latents around the code of their kind. Codes are initialised from N(0, 1). A latent changes the
+whole package at once, but packages of a kind differ more in local detail. The noise per cell accounts for that."""
 OUTPUT_GAIN = 0.3
 DETAIL_GAIN = 0.03
-"""Detail starts near nothing: the coarse image is what G learns first."""
+"""Small, so that detail starts near zero and G learns the coarse image first."""
 
 
 class Trunk(NamedTuple):
-    """What a latent determines once for the whole field."""
+    """What the trunk computes from a latent, once for the whole field."""
 
     features_BFHW: Tensor
     style_BZ: Tensor
@@ -45,13 +49,13 @@ class Trunk(NamedTuple):
 
 
 class SeamlessGenerator(nn.Module):
-    """G(z): images of the whole field, or any tile of it."""
+    """G(z): generates images of the whole field, or any tile of it."""
 
     config_type = SeamlessConfig
     kind_shares_K: Tensor
-    """How often training images are of each kind."""
+    """How often each kind occurs in the training images."""
     class_of_kind_K: Tensor
-    """The number of the class of each kind's images, 0 without classes."""
+    """Number of the class of each kind; 0 without classes."""
 
     def __init__(self, config: SeamlessConfig) -> None:
         super().__init__()
@@ -79,10 +83,10 @@ class SeamlessGenerator(nn.Module):
         self.to_detail = doubling(widths[-1], config.channels, DETAIL_GAIN, bias=True) if detailed else None
 
     def trunk(self, z_BZ: Tensor, kinds_B: Tensor | None = None) -> Trunk:
-        """Return the features (B x F, `trunk_cells` a side), styles and coarse images of latents N(0, 1) and kinds.
+        """Return the features (B x F, `trunk_cells` a side), styles and coarse images of latents from N(0, 1).
 
-        `kinds_B` are numbers of kinds, int64, needed where there are several. z[1:] varies the image around the code of
-        its kind. The first value of a code is the kind's alone, so z[0] has no effect.
+        `kinds_B` are numbers of kinds, int64. They are required if there are several kinds. z[1:] varies the image
+        around the code of its kind. The first value comes from the code alone, so z[0] has no effect.
         """
         kinds_B = self.checked_kinds(len(z_BZ), kinds_B)
         rest_BZ = functional.pad(z_BZ[:, 1:], (1, 0))
@@ -95,31 +99,31 @@ class SeamlessGenerator(nn.Module):
         return Trunk(x, style_BZ, self.to_coarse(x))
 
     def checked_kinds(self, batch: int, kinds_B: Tensor | None) -> Tensor:
-        """Return the kinds of a batch. Raises ValueError where there are several and they are not given."""
+        """Return the kinds of a batch. Raises ValueError for None if there are several kinds."""
         if kinds_B is not None:
             return kinds_B
         if self.config.kinds > 1:
-            raise ValueError(f"kinds_B: with {self.config.kinds} kinds, every image needs the number of its own")
+            raise ValueError(f"kinds_B: with {self.config.kinds} kinds, every image needs the number of its kind")
         return torch.zeros(batch, dtype=torch.int64, device=self.kind_shares_K.device)
 
     def kinds_of(self, quantiles_B: Tensor, label: int | None = None) -> Tensor:
-        """Return the kinds of images, B, each as often as in training; with `label`, among those of a class.
+        """Return the kinds of images, B, each as often as in training; with `label`, only kinds of that class.
 
-        The kind is the one in whose share, of all or of the class, the image's quantile, in (0, 1), lies. Raises
-        ValueError for a class that is not there.
+        The shares of these kinds divide (0, 1) into intervals. The interval that holds an image's quantile determines
+        its kind. Raises ValueError for an unknown class.
         """
         shares_K = self.kind_shares_K
         if label is not None:
             shares_K = shares_K * (self.class_of_kind_K == label)
             if not shares_K.any():
-                raise ValueError(f"label: {label} is none of the {self.config.classes} classes")
+                raise ValueError(f"label: {label} is not one of the {self.config.classes} classes")
         bounds_K = shares_K.double().cumsum(dim=0)
         return torch.searchsorted(bounds_K, quantiles_B.double() * bounds_K[-1])
 
     def window(self, trunk: Trunk, window: Window) -> Tensor:
-        """Return a window of the whole image, B x C x side x side: float in and a little beyond [-1, 1].
+        """Return a window of the whole image: B x C x side x side, float in [-1, 1] or slightly outside.
 
-        Raises ValueError for a window that is not of whole cells of the trunk, or reaches beyond the image.
+        Raises ValueError if the window does not consist of whole cells of the trunk, or reaches beyond the image.
         """
         cells, cell_px = self.config.trunk_cells, self.config.image_size_px // self.config.trunk_cells
         top, left, side = (px // cell_px for px in window)
@@ -138,8 +142,8 @@ class SeamlessGenerator(nn.Module):
     def _enlarged(self, coarse_BCHW: Tensor, inner: Inner) -> Tensor:
         """Return a crop of the coarse image at the image's resolution, without the halo at its inner sides.
 
-        Doubled again and again by weights 3/4 and 1/4, it approaches a quadratic spline (Chaikin 1974,
-        doi:10.1016/0146-664X(74)90028-8): enlarged at once, every coarse pixel would show as an edge.
+        Repeated doubling with weights 3/4 and 1/4 approaches a quadratic spline (Chaikin 1974,
+        doi:10.1016/0146-664X(74)90028-8). A single enlargement would show every coarse pixel as an edge.
         """
         for _ in range(int(math.log2(self.config.image_size_px // self.config.coarse_px))):
             doubled_BCHW = functional.interpolate(coarse_BCHW, scale_factor=2, mode="bilinear", align_corners=False)
@@ -147,27 +151,30 @@ class SeamlessGenerator(nn.Module):
         return inner.cropped(coarse_BCHW)
 
     def tile(self, trunk: Trunk, row: int, column: int, grid: int) -> Tensor:
-        """Return one tile of a grid x grid rendering: B x C x H/grid x W/grid, as `window` does.
+        """Return one tile of a grid x grid rendering: B x C x H/grid x W/grid, with the values of `window`.
 
-        Raises ValueError for a grid that does not divide the trunk, and for a tile outside it.
+        Raises ValueError if the grid does not divide the trunk, or the tile is outside the grid.
         """
         self._check_grid(grid)
         if not (0 <= row < grid and 0 <= column < grid):
-            raise ValueError(f"tile ({row}, {column}) of a {grid} x {grid} grid")
+            raise ValueError(f"tile ({row}, {column}) is outside a {grid} x {grid} grid")
         side_px = self.config.image_size_px // grid
         return self.window(trunk, Window(row * side_px, column * side_px, side_px))
 
     def render(self, trunk: Trunk, grid: int = 1) -> Tensor:
-        """Return whole images, B x C x H x W, the same whatever the grid; a grid as `tile` takes it."""
+        """Return whole images, B x C x H x W, rendered by grid x grid tiles. The result is the same for every grid.
+
+        Raises ValueError if the grid does not divide the trunk.
+        """
         self._check_grid(grid)
         return phi([self.tile(trunk, *divmod(region, grid), grid) for region in range(grid * grid)], grid)
 
     def sample(self, z_BZ: Tensor, quantiles_B: Tensor, label: int | None = None) -> Tensor:
-        """Return images of latents, of the kinds that `kinds_of` chooses: as `full_image` does."""
+        """Return images of latents, as `full_image` does, with the kinds that `kinds_of` chooses."""
         return self.full_image(z_BZ, self.kinds_of(quantiles_B, label))
 
     def full_image(self, z_BZ: Tensor, kinds_B: Tensor | None = None) -> Tensor:
-        """Return images of latents and kinds as `trunk` takes them: B x C x H x W, float in and just beyond [-1, 1]."""
+        """Return images, B x C x H x W, float in [-1, 1] or slightly outside. The arguments are those of `trunk`."""
         return self.render(self.trunk(z_BZ, kinds_B))
 
     forward = full_image
@@ -178,6 +185,6 @@ class SeamlessGenerator(nn.Module):
 
 
 def _with_halo(top: int, left: int, side: int, cells: int) -> tuple[slice, slice]:
-    """Return where a square and its halo lie in a field of so many cells a side."""
+    """Return the rows and columns of a square with its halo, inside a field of `cells` a side."""
     rows, columns = (slice(max(start - HALO, 0), min(start + side + HALO, cells)) for start in (top, left))
     return rows, columns

@@ -1,4 +1,4 @@
-"""The layers of the seamless generator: a level of its trunk, and one of its tiles.
+"""The layers of the seamless generator: a level of its trunk, and a level of its tiles.
 
 Dimensions: B batch, F features, H W pixels or cells, I O input and output features, Z style.
 """
@@ -12,21 +12,21 @@ from torch.nn import functional
 
 SLOPE = 0.2
 HALO = 1
-"""Cells beyond each inner side of a tile. A level doubles the halo and its convolution, whose outputs depend on the
-next cell on either side, spends one: 2 * 1 - 1 = 1 remains, whatever the number of levels."""
+"""Cells beyond each inner side of a tile. A level doubles the halo to 2 cells. Its convolution's outputs depend on the
+next cell on either side, so one of the two is dropped. 2 * 1 - 1 = 1 remains, whatever the number of levels."""
 STYLE_GAIN = 0.5
 PLACE_GAIN = 2.0
-"""The map of the field is learned this much faster than other weights: most of a package is where things lie."""
+"""Factor by which the map of the field learns faster than other weights, because layout is most of a package."""
 PLACE_STD = 0.2
 NOISES = 4
-"""Values of noise a cell."""
+"""Noise values per cell."""
 NOISE_STD = 0.2
 PLACED_CELLS = 16
-"""Levels of up to so many cells a side have a map; a finer one would learn little but noise from few images."""
+"""Levels of up to this many cells a side have a map. From few images, a finer map would learn little but noise."""
 
 
 class Inner(NamedTuple):
-    """Which sides of a tile border on other tiles; its other sides are the image's true border."""
+    """Which sides of a tile border on other tiles. Its other sides are the image's true border."""
 
     left: bool
     right: bool
@@ -34,15 +34,16 @@ class Inner(NamedTuple):
     bottom: bool
 
     def cropped(self, x_BFHW: Tensor, halo: int = HALO) -> Tensor:
-        """Return a view without a halo at each inner side."""
+        """Return a view without the halo at each inner side."""
         left, right, top, bottom = (halo * inner for inner in self)
         return x_BFHW[..., top : x_BFHW.shape[-2] - bottom, left : x_BFHW.shape[-1] - right]
 
 
 class ScaledLinear(nn.Module):
-    """A linear layer with weights N(0, 1), scaled as it runs (Karras et al. 2018, arXiv:1710.10196, section 4.1).
+    """A linear layer whose N(0, 1) weights are scaled when used (Karras et al. 2018, arXiv:1710.10196, section 4.1).
 
-    Adam then moves it as slowly as layers with few inputs: the style must not outrun what it modulates.
+    This equalises Adam's effective learning rate over layers with few and many inputs. So the style does not change
+    faster than the features that it modulates.
     """
 
     def __init__(self, inputs: int, outputs: int, gain: float) -> None:
@@ -57,7 +58,7 @@ class ScaledLinear(nn.Module):
 
 
 class Modulation(nn.Module):
-    """x (1 + a(style)) + b(style), with a and b one number a feature."""
+    """x (1 + a(style)) + b(style), with one a and one b per feature."""
 
     def __init__(self, style_size: int, features: int) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class Modulation(nn.Module):
 
 
 class PlaceMap(nn.Module):
-    """x + map presence(style): a learned map of the field, and how much of each feature of it a style wants."""
+    """x + map presence(style): a learned map of the field. The style sets how much of each feature is added."""
 
     def __init__(self, features: int, cells: int, style_size: int) -> None:
         super().__init__()
@@ -85,12 +86,12 @@ class PlaceMap(nn.Module):
 
 
 class CellNoise(nn.Module):
-    """x + noise of every cell's own: packages differ from ball to ball, each moved and lit a little by itself.
+    """x + noise per cell. Packages differ from ball to ball: each ball is moved and lit slightly differently.
 
-    The noise is a function of z, so that the same latent is the same image: sqrt(2) cos(w z + p) with fixed random w
-    and p, random Fourier features (Rahimi and Recht 2007, "Random features for large-scale kernel machines"). For z of
-    some dozens of values, N(0, I), each has mean 0 and variance 1, and no two are correlated. What becomes of it is
-    learned (noise inputs: Karras et al. 2019, arXiv:1812.04948, section 3.2).
+    The noise is a function of z, so the same latent gives the same image. It is sqrt(2) cos(w z + p) with fixed random
+    w and p: random Fourier features (Rahimi and Recht 2007, "Random features for large-scale kernel machines"). For z
+    from N(0, I) with a few dozen values, each noise value has mean 0 and variance 1, and no two are correlated. How
+    the noise changes the features is learned (noise inputs: Karras et al. 2019, arXiv:1812.04948, section 3.2).
     """
 
     waves_NZ: Tensor
@@ -113,7 +114,7 @@ class CellNoise(nn.Module):
 
 
 class TrunkLevel(nn.Module):
-    """Twice the cells: what z says of them, and while they are coarse what the map says, normalised over the batch."""
+    """One 2x upsampling level of the trunk: convolution, map (if coarse), noise, batch normalisation, modulation."""
 
     def __init__(self, inputs: int, outputs: int, cells: int, style_size: int) -> None:
         super().__init__()
@@ -132,7 +133,7 @@ class TrunkLevel(nn.Module):
 
 
 class TileLevel(nn.Module):
-    """Twice the pixels of a tile; nothing but its convolution mixes positions."""
+    """One 2x upsampling level of a tile: convolution and modulation. Only the convolution mixes positions."""
 
     def __init__(self, inputs: int, outputs: int, style_size: int) -> None:
         super().__init__()
@@ -140,12 +141,12 @@ class TileLevel(nn.Module):
         self.modulate = Modulation(style_size, outputs)
 
     def forward(self, x_BIHW: Tensor, style_BZ: Tensor, inner: Inner) -> Tensor:
-        """Return B x O x 2H x 2W, less one pixel at each inner side."""
+        """Return B x O x 2H x 2W, minus one pixel at each inner side."""
         return functional.leaky_relu(self.modulate(inner.cropped(self.enlarge(x_BIHW)), style_BZ), SLOPE)
 
 
 def doubling(inputs: int, outputs: int, gain: float, bias: bool) -> nn.ConvTranspose2d:
-    """Return DCGAN's convolution to twice the side; an output depends on four inputs, one cell away at most."""
+    """Return DCGAN's convolution to twice the side. Each output depends on four inputs, at most one cell away."""
     layer = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
     nn.init.normal_(layer.weight, 0.0, gain * (4 * inputs) ** -0.5)
     if layer.bias is not None:

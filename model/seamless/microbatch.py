@@ -1,4 +1,4 @@
-"""What a training step of the seamless model works through: views of a few images at a time.
+"""The data of a training step of the seamless model: views of a few images at a time.
 
 Dimensions: B batch, C channels, H W pixels, Z latent.
 """
@@ -12,46 +12,46 @@ from ..regions import Window
 from .generator import Trunk
 
 View = Window | None
-"""A window, which D sees, or None for the coarse image, which FD sees."""
+"""A window, which is input of D, or None for the coarse image, which is input of FD."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Every random number of a step, and the kinds and labels of its images, real and generated alike."""
+    """All random numbers of a step, and the kinds and labels that its real and generated images share."""
 
     z_2BZ: Tensor
-    """Latents of the generated images and of their second samples, which have the same kinds and which only the energy
-    score uses."""
+    """Latents of the generated images and of their second samples. Second samples have the same kinds. Only the energy
+    score uses them."""
     windows: tuple[Window, ...]
     noise_seeds: list[int]
-    """One an image."""
+    """One per image."""
     kinds_B: Tensor
     labels_B: Tensor | None
     """Classes of the kinds; None without classes."""
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What the discriminators see: the coarse image, and the windows."""
+        """The inputs of the discriminators: the coarse image, and the windows."""
         return None, *self.windows
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A few of a step's images, and what the trunk outputs for their latents."""
+    """A few images of a step, and the trunk's output for their latents."""
 
     x_BCHW: Tensor
     """Real images, uint8."""
     coarse_BCHW: Tensor
-    """The same shrunk, float."""
+    """The real images shrunk to coarse ones, float in [-1, 1]."""
     noise_seeds: list[int]
     labels_B: Tensor | None
     trunk: Trunk
     second: Trunk
     """The trunk's output for the second samples, without a graph."""
     share: float
-    """Of the step's images."""
+    """Share of the step's images that are in this micro-batch."""
     windows: int
-    """How many windows of each image D sees."""
+    """Number of D's windows per image."""
 
     def real(self, view: View) -> Tensor:
         """Return a view of the real images, in [-1, 1]."""

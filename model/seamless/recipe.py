@@ -1,4 +1,4 @@
-"""How the networks of the seamless model are trained: rates, weights, and how they change on the way."""
+"""How the networks of the seamless model are trained: learning rates and their decay, and weights of the losses."""
 
 from dataclasses import dataclass
 
@@ -6,29 +6,29 @@ import torch
 from torch import nn
 
 BETAS = 0.5, 0.99
-"""Of Adam, for all networks."""
+"""Adam's decay rates, for all networks."""
 
 
 @dataclass(frozen=True)
 class SeamlessRecipe:
-    """How the networks are trained."""
+    """Settings of the training."""
 
     total_steps: int
     learning_rate: float = 3e-3
     discriminator_learning_rate: float = 5e-4
     lr_decay_fraction: float = 0.4
-    """The learning rates fall linearly over this last part of the steps ..."""
+    """Learning rate decay: the rates fall linearly over this last fraction of the steps ..."""
     final_lr_fraction: float = 0.02
-    """... to this fraction of what they were."""
+    """... to this fraction of their initial values."""
     energy_weight: float = 50.0
     r1_gamma: float = 0.1
-    """Gamma of R1 (Mescheder et al. 2018, arXiv:1801.04406): gamma / 2 E|grad D(x)|^2 on real images."""
+    """Gamma of the R1 penalty (Mescheder et al. 2018, arXiv:1801.04406): gamma / 2 E|grad D(x)|^2 on real images."""
     r1_interval: int = 8
-    """R1 is taken every so many steps, and weighs as much more (Karras et al. 2020, arXiv:1912.04958, appendix B)."""
+    """The R1 penalty is taken every n-th step, times n (Karras et al. 2020, arXiv:1912.04958, appendix B)."""
     ema_decay: float = 0.995
 
     def rate(self, index: int) -> float:
-        """Return the fraction of the learning rates that step `index`, counted from 1, uses."""
+        """Return the factor on the learning rates in step `index`, counted from 1."""
         if not self.lr_decay_fraction:
             return 1.0
         decayed = (index / self.total_steps - (1 - self.lr_decay_fraction)) / self.lr_decay_fraction

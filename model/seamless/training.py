@@ -1,25 +1,26 @@
-"""One training step of the seamless model: D and FD, then G, at the memory of one view of a few images.
+"""One training step of the seamless model: D and FD, then G, with the memory of one view of a few images.
 
-The discriminators see views of an image: FD its coarse image, D windows of it at its own resolution. G minimises, over
-its images y, real images x and their views,
+The discriminators score views of an image: FD its coarse image, D windows of it at its own resolution. G minimises,
+over its images y, real images x and their views,
 
     E[softplus(FD(x) - FD(y)) + softplus(D(x) - D(y)) + w * energy score(y, y', x)]
 
-and the discriminators the first two terms with their signs turned, plus R1. The pairing of a real with a generated
-image is the relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734. The energy score (energy.py) is taken of y
-and of a second sample y' of the same kind. It tells G from the first step on where things lie and how packages differ
-from each other, which the discriminators take long to learn. Of detail, a step renders only what the windows show, so
-it takes the same time and memory at any image size (layout once, detail by windows: Chai et al. 2022,
-arXiv:2204.07156).
+The discriminators minimise the first two terms with x and y exchanged, plus the R1 penalty. Pairing a real with a
+generated image is the relativistic loss of Jolicoeur-Martineau 2018, arXiv:1807.00734.
 
-`joint` keeps the whole step's graph. `region_wise` works through a few images and one view at a time: the loss is a sum
-over views, so each is rendered, scored and backpropagated by itself (paper/region_wise.py has the argument). Only the
-trunk, of a few cells, sees the whole batch at once, so both give the same gradients.
+The energy score (energy.py) is taken of y and of a second sample y' of the same kind. From the first step on, it
+teaches G where things lie and how packages differ. The discriminators take long to learn that. A step renders only the
+detail inside the windows. So it takes the same time and memory at any image size (layout once, detail by windows: Chai
+et al. 2022, arXiv:2204.07156).
 
-Several processes divide the images of a region-wise step (model/processes.py). Each runs the trunk for all images, and
-everything else for its own. What reaches the trunk from a process's own images goes back through it with zeros for the
-others'. Since that is linear, the sum over the processes is the gradient of the whole batch, batch normalisation
-included.
+`joint` keeps the graph of the whole step. `region_wise` works on a few images and one view at a time. The loss is a sum
+over views, so each view is rendered, scored and backpropagated by itself (see paper/region_wise.py). Only the trunk,
+which has few cells, processes the whole batch at once. So both modes give the same gradients.
+
+Several processes divide the images of a region-wise step (model/processes.py). Each process runs the trunk for all
+images, and everything else for its own images. It backpropagates their gradients through the trunk, with zeros for the
+other images. The backward pass is linear, so the sum over the processes is the gradient of the whole batch, batch
+normalisation included.
 
 Dimensions: B batch, C channels, H W pixels, F features, Z latent.
 """
@@ -45,11 +46,11 @@ from .recipe import SeamlessRecipe
 
 IMAGES_AT_ONCE = 16
 R1_SIGMA = 0.05
-"""Standard deviation of the noise by which the slopes of D and FD are measured."""
+"""Standard deviation of the noise that measures the slopes of D and FD."""
 
 
 class SeamlessTraining:
-    """The three networks, their optimizers, and the step that trains them."""
+    """The three networks, their optimizers, and the training step."""
 
     def __init__(
         self,
@@ -61,13 +62,13 @@ class SeamlessTraining:
         bfloat16: bool = False,
         processes: Processes = ALONE,
     ) -> None:
-        """Build the networks; region-wise, a step holds one view of at most `images_at_once` images.
+        """Build the networks. A region-wise step holds one view of at most `images_at_once` images.
 
-        With `bfloat16`, convolutions run in that precision and weights stay in float32 (torch's autocast).
-        Raises ValueError for a joint step of several processes.
+        With `bfloat16`, convolutions run in bfloat16, and weights stay in float32 (torch's autocast). Raises ValueError
+        for a joint step of several processes.
         """
         if gradient_mode == "joint" and processes.count > 1:
-            raise ValueError("gradient_mode: joint keeps the whole step in one process; use region_wise for several")
+            raise ValueError("gradient_mode: joint trains in one process only; use region_wise for several processes")
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.trained = SeamlessGenerator(config)
@@ -92,7 +93,7 @@ class SeamlessTraining:
 
     @property
     def generator(self) -> SeamlessGenerator:
-        """The generator to publish: the running average of G's weights."""
+        """The generator to publish: its weights are the moving average (EMA) of G's weights."""
         return self.averaged
 
     def step(
@@ -100,9 +101,9 @@ class SeamlessTraining:
     ) -> dict[str, Tensor]:
         """Update D, FD and G once; return their losses, and the energy score.
 
-        `x_BCHW` are real images, uint8, and `kinds_B` the numbers of their kinds, needed where there are several;
-        `index` counts the steps from 1, and every random number comes from `stream`. Several processes get the same
-        batch, of which each takes its share.
+        `x_BCHW` are real images, uint8. `kinds_B` are the numbers of their kinds, required if there are several kinds.
+        `index` counts the steps from 1. Every random number comes from `stream`. Several processes pass the same batch,
+        and each trains on its share.
         """
         draws = self._draw(x_BCHW, stream, kinds_B)
         self._set_rates(index)
@@ -150,7 +151,7 @@ class SeamlessTraining:
         self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, second: Trunk, with_r1: bool
     ) -> dict[str, Tensor]:
         leaves = Trunk(*(values.detach().requires_grad_() for values in trunk))
-        batches = [self._micro_batch(x_BCHW, draws, leaves, second, some) for some in self._own(len(x_BCHW))]
+        batches = [self._micro_batch(x_BCHW, draws, leaves, second, part) for part in self._own(len(x_BCHW))]
         work = [(batch, view) for batch in batches for view in draws.views]
         with updated(self.optimizers["D"], self.optimizers["FD"]):
             d_losses = [_backpropagated(self._discriminator_loss(batch, view, with_r1)) for batch, view in work]
@@ -166,27 +167,27 @@ class SeamlessTraining:
         return self.processes.add_up(_losses(d_losses, g_losses))
 
     def _own(self, batch: int) -> Iterator[slice]:
-        """Yield which images of a batch this process works through, a few at a time."""
-        its = self.processes.share(batch, self.processes.rank)
-        for first in range(its.start, its.stop, self.images_at_once):
-            yield slice(first, min(first + self.images_at_once, its.stop))
+        """Yield which images of a batch belong to this process, a few at a time."""
+        own = self.processes.share(batch, self.processes.rank)
+        for first in range(own.start, own.stop, self.images_at_once):
+            yield slice(first, min(first + self.images_at_once, own.stop))
 
-    def _micro_batch(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, second: Trunk, some: slice) -> MicroBatch:
-        """Return some of a batch's images, with what the trunk outputs for them and for their second samples."""
-        images = x_BCHW[some]
+    def _micro_batch(self, x_BCHW: Tensor, draws: Draws, trunk: Trunk, second: Trunk, part: slice) -> MicroBatch:
+        """Return part of a batch, with the trunk's output for its images and for their second samples."""
+        images = x_BCHW[part]
         return MicroBatch(
             x_BCHW=images,
             coarse_BCHW=self._coarse(images),
-            noise_seeds=draws.noise_seeds[some],
-            labels_B=None if draws.labels_B is None else draws.labels_B[some],
-            trunk=Trunk(*(values[some] for values in trunk)),
-            second=Trunk(*(values[some] for values in second)),
+            noise_seeds=draws.noise_seeds[part],
+            labels_B=None if draws.labels_B is None else draws.labels_B[part],
+            trunk=Trunk(*(values[part] for values in trunk)),
+            second=Trunk(*(values[part] for values in second)),
             share=len(images) / len(x_BCHW),
             windows=len(draws.windows),
         )
 
     def _coarse(self, x_BCHW: Tensor) -> Tensor:
-        """Return real images, uint8, as coarse ones, one after the other: they may be large."""
+        """Return real images, uint8, as coarse ones. They are shrunk one by one, because they may be large."""
         size_px = self.trained.config.coarse_px
         dtype = torch.get_default_dtype()
         return torch.cat([to_float(shrunk(x_1CHW.to(dtype), size_px)) for x_1CHW in torch.split(x_BCHW, 1)])
@@ -207,7 +208,7 @@ class SeamlessTraining:
     def _generator_losses(self, batch: MicroBatch, d_loss: DiscriminatorLoss) -> GeneratorLosses:
         """Return G's losses on one view.
 
-        Where images are no more than their coarse ones, windows add nothing to the energy score.
+        Images without detail are their coarse images, so their windows add nothing to the energy score.
         """
         view, weight = d_loss.view, _weight(batch, d_loss.view)
         fake_BCHW = self._rendered(batch, batch.trunk, view)
@@ -246,25 +247,25 @@ class SeamlessTraining:
 
 
 def _weight(batch: MicroBatch, view: View) -> float:
-    """Return how much the view of some images counts: as much for D's windows together as for FD's one view."""
+    """Return the weight of a view in the loss: D's windows together weigh as much as FD's one view."""
     return batch.share / (1 if view is None else batch.windows)
 
 
 def _losses(d_losses: list[DiscriminatorLoss], g_losses: list[GeneratorLosses]) -> dict[str, Tensor]:
     """Return each network's loss, summed over its views, and the energy score."""
     of_discriminators = {
-        name: torch.stack([one.loss.detach() for one in d_losses if (one.view is None) == (name == "FD")]).sum()
+        name: torch.stack([item.loss.detach() for item in d_losses if (item.view is None) == (name == "FD")]).sum()
         for name in ("D", "FD")
     }
     of_generator = {
-        "G": torch.stack([one.adversarial.detach() for one in g_losses]).sum(),
-        "energy": torch.stack([one.energy.detach() for one in g_losses]).sum(),
+        "G": torch.stack([item.adversarial.detach() for item in g_losses]).sum(),
+        "energy": torch.stack([item.energy.detach() for item in g_losses]).sum(),
     }
     return of_discriminators | of_generator
 
 
 def _backpropagated(d_loss: DiscriminatorLoss) -> DiscriminatorLoss:
-    """Add the loss's gradient to the discriminator's weights, and let go of its graph."""
+    """Accumulate the loss's gradient in the discriminator's weights, and free its graph."""
     return replace(d_loss, loss=_backward(d_loss.loss))
 
 
@@ -274,10 +275,10 @@ def _backward(loss: Tensor) -> Tensor:
 
 
 def _noisy(x_BCHW: Tensor, seeds: list[int], view: View) -> Tensor:
-    """Return views of images with Gaussian noise that each image's seed and the view determine.
+    """Return views of images plus Gaussian noise, which the image's seed and the view determine.
 
-    E[((D(x + s n) - D(x)) / s)^2] = |grad D(x)|^2 + O(s^2): R1 without a second derivative (Lin et al. 2025,
-    arXiv:2501.08316, section 3.4).
+    E[((D(x + s n) - D(x)) / s)^2] = |grad D(x)|^2 + O(s^2). This gives the R1 penalty without a second derivative (Lin
+    et al. 2025, arXiv:2501.08316, section 3.4).
     """
     noises = [torch.randn(x_BCHW.shape[1:], generator=random_stream(seed, str(view))) for seed in seeds]
     return torch.stack(noises).to(x_BCHW).mul_(R1_SIGMA).add_(x_BCHW)

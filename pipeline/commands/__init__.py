@@ -1,1 +1,1 @@
-"""What a person does with the pipelines: compile them, run one on this machine, submit one, list its images."""
+"""The commands on pipelines: compile them, run one on this machine, submit one, list their images."""

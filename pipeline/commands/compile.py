@@ -1,7 +1,12 @@
-"""Pipelines as files: what Kubeflow's UI takes, and the same as Kubernetes resources. Equal input, equal bytes."""
+"""Compile pipelines into files: one for Kubeflow's UI, and one with Kubernetes resources.
 
+Equal input gives equal bytes.
+"""
+
+import json
 import warnings
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +20,29 @@ from fabgan.components.core.parameters import parse
 from fabgan.components.steps import load_content, parse_sections
 
 from ..definitions.augmentation import augmentation_pipeline
-from ..definitions.cluster import Cluster, KubeflowParameters, Place
+from ..definitions.cluster import Cluster, KubeflowParameters, Placement
 from ..definitions.sweep import sweep_pipeline
 from ..definitions.training import training_pipeline
 
 PIPELINES = {"training": training_pipeline, "sweep": sweep_pipeline, "augmentation": augmentation_pipeline}
 
 
-def pipelines(image: str, params: Path, place: Place | None = None) -> dict[str, Any]:
-    """Return every pipeline by its short name, its image checked; without `place`, for the cluster of a params.yaml."""
+def pipelines(image: str, params: Path, place: Placement | None = None) -> dict[str, Any]:
+    """Return every pipeline by its short name. Without `place`, it is for the cluster that a params.yaml describes.
+
+    Raises UserError for an image without a fixed tag or digest, and for a wrong key of the params.yaml.
+    """
     if ":" not in image.rsplit("/", 1)[-1] or image.endswith(":latest"):
-        raise UserError(f"{image}: name the image with a tag or a digest that stays what it is; `latest` does not")
+        raise UserError(f"{image}: expected an image with a tag or a digest, and a tag other than `latest`")
     content = load_content(params)
-    parse_sections(content, str(params))
+    parsed = parse_sections(content, str(params))
+    sections = json.loads(json.dumps({name: asdict(section) for name, section in parsed.items()}))  # no tuples
     cluster = parse(KubeflowParameters, content.get("kubeflow", {}), str(params), "kubeflow")
-    return {name: make(image, content, place or Cluster(cluster)) for name, make in PIPELINES.items()}
+    return {name: make(image, sections, place or Cluster(cluster)) for name, make in PIPELINES.items()}
 
 
 def compile_pipelines(image: str, params: Path, output: Path) -> list[Path]:
-    """Fill the folder `output` with NAME.yaml of every pipeline, and kubernetes/NAME.yaml; return the files."""
+    """Write NAME.yaml and kubernetes/NAME.yaml of every pipeline into the folder `output`; return the files."""
     made = pipelines(image, params)
     with atomic_folder(output, "training.yaml") as partial:
         (partial / "kubernetes").mkdir()
@@ -56,7 +65,7 @@ def _compile(pipeline: Any, path: Path, **options: Any) -> None:
 
 
 def images_of(files: Iterable[Path]) -> set[str]:
-    """Return every image that compiled pipelines name."""
+    """Return every container image that compiled pipelines name."""
     found: set[str] = set()
     for file in files:
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):

@@ -1,4 +1,4 @@
-"""What a pipeline asks for at the top of Kubeflow's form, and the values that a person gives."""
+"""The form of a pipeline: the fields that Kubeflow shows, and the values that a person enters."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,19 +10,17 @@ READERS: dict[str, Callable[[str], Any]] = {"Integer": int, "Float": float, "Str
 
 
 def chosen(pipeline: Any, asked: Mapping[str, str]) -> dict[str, Any]:
-    """Return a value for everything that a pipeline asks for: what is `asked`, as text, or its default.
+    """Return a value for every field of a pipeline's form: the text given in `asked`, converted, or the default.
 
-    Raises UserError for a name that it does not ask for, a value of another type, or one that is missing.
+    Raises UserError for an unknown field, a value of the wrong type, or a field with neither value nor default.
     """
     inputs = pipeline.component_spec.inputs or {}
     unknown = asked.keys() - inputs.keys()
     if unknown:
-        raise UserError(
-            f"{', '.join(sorted(unknown))}: {pipeline.name} asks for no such thing (it asks for {', '.join(inputs)})"
-        )
+        raise UserError(f"{', '.join(sorted(unknown))}: unknown field of {pipeline.name} (known: {', '.join(inputs)})")
     missing = [name for name, spec in inputs.items() if not spec.optional and name not in asked]
     if missing:
-        raise UserError(f"{', '.join(missing)}: {pipeline.name} needs a value; give it as --set {missing[0]}=VALUE")
+        raise UserError(f"{', '.join(missing)}: {pipeline.name} needs a value; add --set {missing[0]}=VALUE")
     return {name: _read(name, spec, asked[name]) if name in asked else spec.default for name, spec in inputs.items()}
 
 

@@ -1,8 +1,8 @@
-"""A pipeline on this machine: its steps in processes or in containers, by Kubeflow's own local runner.
+"""Run a pipeline on this machine with Kubeflow's local runner: its steps in processes or in containers.
 
-What is finished is kept: the same command goes on where it stopped. Containers get what a strict cluster would give
-them: a read-only root, no capabilities, a numeric user, a memory limit, and no network unless a service or
-a git server was named.
+Finished steps are kept, so the same command resumes after an interruption. Containers are as restricted as in a strict
+cluster: a read-only root, no capabilities, a numeric user and a memory limit. They have no network unless the
+environment names a service or `data_source` names a git server.
 """
 
 import os
@@ -40,22 +40,22 @@ EXECUTOR = "[KFP Executor "
 LAST_LINES = 20
 MEMORY_SHARE = 0.9
 PASSED_ON = ("MLFLOW_", "AWS_", "OMP_")
-"""Environment variables with these beginnings go into the containers: they name services, and the number of threads,
+"""Environment variables with these prefixes are passed to the steps. They name services and set the number of threads,
 on which the last bits of the weights depend."""
 
 
 @dataclass
 class _Run:
-    """One run: where its files lie, what its steps find in their environment, and what a failing one said."""
+    """One run: the folder of its files, the environment of its steps, and the log of the first step that failed."""
 
     root: Path
     environment: dict[str, str]
     failure: list[str] = field(default_factory=list)
 
     def follow(self, lines: Iterable[str], end: Callable[[], int]) -> int:
-        """Show the log of a step as it comes; return the step's exit status, and keep the last lines of a bad one."""
+        """Print the log of a step line by line and return its exit status; keep the last lines if it is not 0."""
         tail: deque[str] = deque(maxlen=LAST_LINES)
-        for line in _of_the_step(lines):
+        for line in _step_lines(lines):
             sys.stdout.write(line)
             tail.append(line)
         status = end()
@@ -64,8 +64,8 @@ class _Run:
         return status
 
 
-def _of_the_step(lines: Iterable[str]) -> Iterator[str]:
-    """Return what a step said, without what Kubeflow's executor says around it."""
+def _step_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a step's log, without those of Kubeflow's executor around them."""
     inside = False
     for line in lines:
         if inside:
@@ -77,10 +77,10 @@ def _of_the_step(lines: Iterable[str]) -> Iterator[str]:
 
 
 def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], runner: Runner, root: Path) -> Path:
-    """Run the pipeline `name` with the values `asked` of its form; return its page, or `root` where it makes none.
+    """Run the pipeline `name` with the form values `asked`; return its HTML page, or `root` if it makes none.
 
-    Its files lie below `root`. Raises UserError with the last lines of the log where a step fails, and for a form that
-    does not fit.
+    All files of the run are below `root`. Raises UserError for wrong form values, and, with the last lines of its log,
+    for a step that fails.
     """
     pipeline = pipelines(image, params, place_locally)[name]
     form = _absolute(chosen(pipeline, asked))
@@ -92,31 +92,31 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
     local.init(local_runner, pipeline_root=str(root), enable_caching=True, cache_root=str(cache))
     started_s = time.time()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # that the image's name does not speak of Python
-        warnings.simplefilter("ignore", UserWarning)  # that resources have no effect here
+        warnings.simplefilter("ignore", RuntimeWarning)  # kfp expects an image name that contains "python"
+        warnings.simplefilter("ignore", UserWarning)  # the local runner ignores resource limits
         try:
             pipeline(**form)
         except RuntimeError as error:
-            last_lines = "".join(run.failure) or "nothing\n"
+            last_lines = "".join(run.failure) or "(no output)\n"
             failed = COLOURS.sub("", str(error))
-            raise UserError(f"{failed}\nThe failed step's last words:\n{last_lines}") from error
+            raise UserError(f"{failed}\nLast lines of the failed step's log:\n{last_lines}") from error
     return _page(root, started_s)
 
 
 def _page(root: Path, since_s: float) -> Path:
-    """Copy the page that a run has made since then to where a person finds it; without one, return the root."""
+    """Copy the HTML page made since `since_s` to `root`/report.html and return it; without a page, return `root`."""
     pages = [path for path in root.glob("*/*/page") if path.stat().st_mtime >= since_s]
     return Path(shutil.copyfile(pages[0], root / "report.html")) if pages else root
 
 
 def _absolute(form: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the form with a source on this machine by its whole path: steps work in other folders."""
+    """Return the form with the absolute path of a local data source, because steps run in other folders."""
     source = form.get("data_source")
     return dict(form) | ({"data_source": str(Path(source).absolute())} if source and Path(source).exists() else {})
 
 
 def _state(form: Mapping[str, Any]) -> list[str]:
-    """Return what tells whether a folder of photographs has changed: no revision pins it."""
+    """Return the paths and versions of the files in a folder of photographs, which no revision pins."""
     source = Path(form.get("data_source", ""))
     return (
         [f"{file.path} {file.version}" for file in list_folder(source).files]
@@ -136,7 +136,7 @@ def _environment(root: Path, identity: str) -> dict[str, str]:
 
 
 def _processes(run: _Run) -> local.SubprocessRunner:
-    """Return the runner of processes."""
+    """Return Kubeflow's runner of processes, changed to follow the log of each step."""
 
     def run_process(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
         with subprocess.Popen(  # noqa: S603
@@ -155,18 +155,18 @@ def _processes(run: _Run) -> local.SubprocessRunner:
 
 
 def _containers(run: _Run, image: str, form: Mapping[str, Any]) -> tuple[local.DockerRunner, str]:
-    """Return the runner of containers, and the digest of their image.
+    """Return Kubeflow's runner of containers, and the digest of their image.
 
-    Kubeflow's own way of waiting for a container takes some that failed for successes: one that ended quickly is
-    removed before its status is read. This one is removed after.
+    Kubeflow's own function may remove a container before its status is read. A container that failed quickly then
+    counts as a success. `run_container` removes it after reading the status.
     """
     try:
         client = docker.from_env()
         identity = str(client.images.get(image).id)
     except docker.errors.ImageNotFound as error:
-        raise UserError(f"{image}: the Docker engine has no such image; `make image` builds it") from error
+        raise UserError(f"{image}: the Docker engine has no such image; build it with `make image`") from error
     except docker.errors.DockerException as error:
-        raise UserError(f"no Docker engine answers ({error}); start one, or set DOCKER_HOST") from error
+        raise UserError(f"--runner docker: no Docker engine answers ({error}); start one or set DOCKER_HOST") from error
 
     def run_container(client: Any, image: str, command: list[str], volumes: Mapping[str, Any], **options: Any) -> int:
         container = client.containers.run(image, command, detach=True, volumes=volumes, **options)
@@ -181,7 +181,7 @@ def _containers(run: _Run, image: str, form: Mapping[str, Any]) -> tuple[local.D
 
 
 def shown_folder(source: str) -> Path | None:
-    """Return what a source of data reads of this machine, or None for one that lies elsewhere."""
+    """Return the local path that a data source reads, or None for a source outside this machine."""
     address = urlsplit(source.removeprefix(GIT))
     here_too = address.scheme in ("", "file") and address.path.startswith("/") and Path(address.path).exists()
     return Path(address.path) if here_too else None
@@ -192,7 +192,7 @@ def _on_a_git_server(source: str) -> bool:
 
 
 def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a container is run: with as little as a step needs."""
+    """Return the options of a step's container, which grant no more than a step needs."""
     user = os.getuid() or USER
     if not os.getuid():
         for path in [run.root, *run.root.rglob("*")]:

@@ -1,4 +1,4 @@
-"""A pipeline to Kubeflow: upload a version, start a run, follow it. The same pipeline is uploaded once."""
+"""Submit a pipeline to Kubeflow: upload a version, start a run, follow it. Each version is uploaded only once."""
 
 import json
 import tempfile
@@ -20,27 +20,27 @@ from .form import chosen
 
 POLL_S = 10.0
 PATIENCE_S = 600.0
-"""For how long a server that does not tell of a run is asked again."""
+"""How long `follow` keeps asking a server that does not report the state of a run."""
 TIMEOUT_S = 10.0
-OVER = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED", "ERROR")
+FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED", "ERROR")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was started, and where to look at it."""
+    """A run that was started, with the address of its page."""
 
     identifier: str
     url: str
 
 
 class TokenFile:
-    """The token in a file, which may be renewed at any time: Kubeflow's client asks for it before every call."""
+    """A bearer token in a file. Kubeflow's client reads it before every call, so it may be renewed at any time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def refresh_api_key_hook(self, config: Any) -> None:
-        """Give the client's configuration the token of now. Raises UserError where the file cannot be read."""
+        """Write the current token into the client's configuration. Raises UserError if the file cannot be read."""
         config.api_key["authorization"] = _content_of(self.path)
 
 
@@ -48,7 +48,7 @@ class Kubeflow:
     """A Kubeflow Pipelines server."""
 
     def __init__(self, host: str, namespace: str, token_file: Path | None, ca_file: Path | None) -> None:
-        """Connect. Raises UserError for a file that cannot be read, or a server that does not answer."""
+        """Connect. Raises UserError for a file that cannot be read or a server that does not answer."""
         self.host, self.namespace = host.rstrip("/"), namespace
         token = _content_of(token_file) if token_file else None
         if ca_file:
@@ -56,7 +56,7 @@ class Kubeflow:
         with self._errors():
             from kfp import Client
 
-            self._knock(token, ca_file)
+            self._check_health(token, ca_file)
             self.client = Client(
                 host=self.host,
                 namespace=namespace or "kubeflow",
@@ -64,8 +64,8 @@ class Kubeflow:
                 ssl_ca_cert=str(ca_file) if ca_file else None,
             )
 
-    def _knock(self, token: str | None, ca_file: Path | None) -> None:
-        """Fail at once where the server does not answer: Kubeflow's client tries for half a minute, and talks of it."""
+    def _check_health(self, token: str | None, ca_file: Path | None) -> None:
+        """Fail at once if the server does not answer. Kubeflow's client retries for 30 s and logs every attempt."""
         from kfp_server_api import ApiException
         from urllib3 import PoolManager
 
@@ -76,7 +76,7 @@ class Kubeflow:
             raise ApiException(answer.status, answer.reason)
 
     def submit(self, name: str, image: str, params: Path, asked: Mapping[str, str], experiment: str) -> Run:
-        """Upload the pipeline `name` where this version of it is not there yet, and start a run of it."""
+        """Upload the pipeline `name`, unless the server has this version, and start a run of it."""
         values = chosen(pipelines(image, params)[name], asked)
         with tempfile.TemporaryDirectory() as folder, self._errors():
             compile_pipelines(image, params, Path(folder) / "pipelines")
@@ -92,21 +92,24 @@ class Kubeflow:
         return Run(run.run_id, f"{self.host}/#/runs/details/{run.run_id}")
 
     def follow(self, run: Run) -> None:
-        """Tell what state the run is in until it is over. Raises UserError where it failed, or is lost sight of."""
-        told = ""
-        while told not in OVER:
-            if told:
-                time.sleep(POLL_S)
-            found = self._asked(run)
-            if found.state != told:
-                told = found.state
-                logger(run.identifier).info(told)
-        if told != "SUCCEEDED":
-            reason = found.error.message if found.error else "see its log"
-            raise UserError(f"{run.url}: the run ended as {told}: {reason}")
+        """Log every state of the run until it ends.
 
-    def _asked(self, run: Run) -> Any:
-        """Return what the server tells of a run; while it does not, ask again for some minutes."""
+        Raises UserError if the run fails, or if the server does not answer for PATIENCE_S.
+        """
+        state = ""
+        while state not in FINAL_STATES:
+            if state:
+                time.sleep(POLL_S)
+            found = self._get_run(run)
+            if found.state != state:
+                state = found.state
+                logger(run.identifier).info(state)
+        if state != "SUCCEEDED":
+            reason = found.error.message if found.error else "see the log of the failed step there"
+            raise UserError(f"{run.url}: the run ended as {state}: {reason}")
+
+    def _get_run(self, run: Run) -> Any:
+        """Return the server's description of a run. Without an answer, ask again for PATIENCE_S."""
         until_s = 0.0
         while True:
             try:
@@ -115,13 +118,13 @@ class Kubeflow:
             except UserError as error:
                 if not until_s:
                     until_s = time.monotonic() + PATIENCE_S
-                    logger("submit").warning("%s; the run continues, and its state is asked for again", error)
+                    logger("submit").warning("%s; the run continues, and submit asks for its state again", error)
                 elif time.monotonic() > until_s:
-                    raise UserError(f"{run.url}: the run continues, but can no longer be followed: {error}") from error
+                    raise UserError(f"{run.url}: the run continues, but submit cannot follow it: {error}") from error
             time.sleep(POLL_S)
 
     def _version(self, name: str, file: Path) -> Any:
-        """Return the version of the pipeline that is this file, uploaded if need be; its name is the file's digest."""
+        """Return the pipeline's version that equals this file, named by its digest; upload it if there is none."""
         version_name, namespace = sha256_of_file(file)[:12], self.namespace or None
         found = self.client.list_pipelines(namespace=namespace, filter=_named(name)).pipelines
         pipeline = found[0] if found else self.client.upload_pipeline(str(file), name, namespace=namespace)
@@ -133,7 +136,7 @@ class Kubeflow:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn what Kubeflow's client raises into a UserError that says what to mend."""
+        """Turn the errors of Kubeflow's client into a UserError that says what to fix."""
         from kfp_server_api import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -142,17 +145,17 @@ class Kubeflow:
                 warnings.simplefilter("ignore", FutureWarning)
                 yield
         except ApiException as error:
-            hint = " (see --token-file and --namespace)" if error.status in (401, 403) else ""
+            hint = "; check --token-file and --namespace" if error.status in (401, 403) else ""
             raise UserError(
                 f"{self.host}: Kubeflow answers {error.status} {error.reason}: {_message(error)}{hint}"
             ) from error
         except (HTTPError, OSError) as error:
             reason = getattr(error, "reason", None) or error
-            raise UserError(f"{self.host}: Kubeflow cannot be reached: {reason} (see --host and --ca-file)") from error
+            raise UserError(f"{self.host}: Kubeflow cannot be reached: {reason}; check --host and --ca-file") from error
 
 
 def _named(name: str) -> str:
-    """Return Kubeflow's filter for what has this name."""
+    """Return Kubeflow's filter for objects of this display name."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
 
 

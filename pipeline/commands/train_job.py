@@ -1,7 +1,7 @@
-"""Training across several nodes: the TrainJob of Kubeflow Trainer 2.2 and newer that runs `fabgan train` by torchrun.
+"""Train across several nodes: a TrainJob of Kubeflow Trainer 2.2 or newer that runs `fabgan train` with torchrun.
 
-The runtime `torch-distributed`, which comes with Kubeflow Trainer, tells torchrun in each pod by PET_ variables how
-many pods there are, which one it is, and where they meet: the command needs no such options.
+Kubeflow Trainer includes the runtime `torch-distributed`. It sets PET_ variables in each pod: the number of pods, the
+pod's own number, and the address at which the pods meet. torchrun reads them, so the command needs no such options.
 """
 
 from pathlib import Path
@@ -15,13 +15,13 @@ from ..definitions.cluster import ENDPOINTS, MLFLOW_KEYS, SHARED, USER, Kubeflow
 
 RUNTIME = "torch-distributed"
 NODE = "node"
-"""Name of that runtime's job and of its container."""
+"""Name of the runtime's job and of its container."""
 FOLDER = "/shared"
-"""Where the claim is mounted."""
+"""Mount path of the claim."""
 TEMPORARY = "/tmp"  # noqa: S108
 MANAGER = "fabgan"
 LABELS = {"app.kubernetes.io/name": "fabgan-train-job"}
-"""By which the network policies of `deploy/` know the pods."""
+"""Labels by which the network policies of `deploy/` select the pods."""
 
 
 def train_job(
@@ -29,13 +29,16 @@ def train_job(
 ) -> dict[str, Any]:
     """Return the manifest of a training across nodes, with the resources, secrets and addresses of a params.yaml.
 
-    The claim needs ReadWriteMany: all nodes read the packages and the checkpoints. Its folder holds that params.yaml
-    and `packages`, and gets `checkpoints`, `generator`, `report` and `metrics.json`. With `gpus` a node trains with as
-    many processes, else with one; `train.batch_size` must be divisible by all of them. The pods pass the Pod Security
-    Standard `restricted`. Raises UserError for a wrong key, or no node.
+    The claim needs ReadWriteMany, because all nodes read the packages and the checkpoints. Its folder holds that
+    params.yaml and `packages`. Training writes `checkpoints`, `generator`, `report` and `metrics.json` into it.
+
+    Each node runs one process per GPU, or one process if `gpus` is 0. The number of all processes must divide
+    `train.batch_size`. The pods comply with the Pod Security Standard `restricted`.
+
+    Raises UserError for a wrong key, `nodes` below 1 or `gpus` below 0.
     """
     if nodes < 1 or gpus < 0:
-        raise UserError(f"--nodes {nodes} --gpus {gpus}: a training needs at least one node, and no GPUs or some")
+        raise UserError(f"--nodes {nodes} --gpus {gpus}: expected at least one node, and 0 or more GPUs per node")
     settings = parse(KubeflowParameters, load_yaml(params).get("kubeflow", {}), str(params), "kubeflow")
     pod = {"metadata": {"labels": LABELS}, "spec": _pod(settings, claim, gpus)}
     job = {"name": NODE, "template": {"spec": {"template": pod}}}
@@ -54,7 +57,7 @@ def train_job(
 
 
 def _trainer(settings: KubeflowParameters, image: str, nodes: int, gpus: int) -> dict[str, Any]:
-    """Return what each node runs, and with what."""
+    """Return the `trainer` of the TrainJob: image, command, environment and resources of each node."""
     step = settings.steps["train"]
     resources = {"cpu": step.cpu, "memory": step.memory} | ({settings.gpu_resource: str(gpus)} if gpus else {})
     paths = [f"--{path}={FOLDER}/{path}" for path in STEPS["train"].paths]
@@ -77,7 +80,7 @@ def _from(kind: str, name: str, key: str) -> dict[str, Any]:
 
 
 def _pod(settings: KubeflowParameters, claim: str, gpus: int) -> dict[str, Any]:
-    """Return the patch of the runtime's pod: its volumes, where it may run, and how little it may do."""
+    """Return the patch of the runtime's pod: volumes, security context, pull secret, and the nodes with GPUs."""
     memory = {"medium": "Memory", "sizeLimit": settings.shared_memory}
     volumes: list[tuple[str, str, dict[str, Any]]] = [
         ("shared", FOLDER, {"persistentVolumeClaim": {"claimName": claim}}),
@@ -106,10 +109,10 @@ def _pod(settings: KubeflowParameters, claim: str, gpus: int) -> dict[str, Any]:
             }
         ],
     }
-    return pod | (_where_gpus_are(settings) if gpus else {})
+    return pod | (_gpu_nodes(settings) if gpus else {})
 
 
-def _where_gpus_are(settings: KubeflowParameters) -> dict[str, Any]:
+def _gpu_nodes(settings: KubeflowParameters) -> dict[str, Any]:
     return {
         "nodeSelector": settings.gpu_node_selector,
         "tolerations": [_toleration(one) for one in settings.gpu_tolerations],
@@ -117,6 +120,6 @@ def _where_gpus_are(settings: KubeflowParameters) -> dict[str, Any]:
 
 
 def _toleration(one: Toleration) -> dict[str, str]:
-    """Return a toleration as Kubernetes takes it, which allows no value where the key only has to exist."""
+    """Return a toleration as Kubernetes expects it: the operator Exists allows no value."""
     value = {"value": one.value} if one.value else {}
     return {"key": one.key, "operator": one.operator, **value, "effect": one.effect}

@@ -1,1 +1,1 @@
-"""The pipelines as Kubeflow sees them: components, tasks, and where each runs."""
+"""The Kubeflow pipelines: their components and tasks, and where each task runs."""

@@ -1,18 +1,18 @@
-"""Augmentation at scale: a registered generator fills a bucket, shard by shard, under one manifest."""
+"""The augmentation pipeline: several pods fill a bucket with images of a registered generator, under one manifest."""
 
 from typing import Any
 
 from kfp import dsl
 
 from . import steps
-from .cluster import Place
+from .cluster import Placement
 from .tasks import Tasks
 
 NAME = "fabgan-augmentation"
 
 
-def augmentation_pipeline(image: str, params: Any, place: Place) -> Any:
-    """Return the pipeline for an image; the model's default name comes from a params.yaml."""
+def augmentation_pipeline(image: str, params: Any, place: Placement) -> Any:
+    """Return the pipeline for a container image; `params`, a params.yaml, gives the default name of the model."""
     tasks = Tasks(image, place)
 
     @dsl.pipeline(name=NAME, display_name="fabgan: make images for a training set")
@@ -24,15 +24,17 @@ def augmentation_pipeline(image: str, params: Any, place: Place) -> Any:
         seed: int = 1,
         label: str = "",
     ) -> None:
-        """Make images with a registered generator, in parallel, and put them into a bucket under one manifest.
+        """Make images with a registered generator in parallel pods, and put them into a bucket under one manifest.
 
         Args:
-            destination: s3://bucket/prefix for the images. A failed run, started again, makes what is missing.
-            model: models:/NAME@ALIAS or models:/NAME/NUMBER; pinned to a version when the run starts.
-            count: How many images.
-            shards: How many pods share the work.
-            seed: The same seed gives the same images, whatever the number of shards.
-            label: Class of the images, of a generator that was trained with labels; empty for all.
+            destination: Where the images go: s3://bucket/prefix. A failed run that is started again makes only the
+                missing images.
+            model: Generator in MLflow: models:/NAME@ALIAS or models:/NAME/NUMBER. The run pins it to a version when it
+                starts.
+            count: Number of images.
+            shards: Number of pods that share the work.
+            seed: The same seed gives the same images, for any number of shards.
+            label: Class of the images, for a generator trained with labels; empty for all classes.
         """
         plan = tasks.add(
             steps.plan_augmentation,

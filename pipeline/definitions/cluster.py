@@ -1,4 +1,4 @@
-"""Where the steps run in a Kubernetes cluster: images, secrets, endpoints, resources, GPUs, time limits."""
+"""How tasks are placed in a Kubernetes cluster: secrets, endpoints, resources, GPUs, time limits."""
 
 from typing import Any, Literal, Protocol
 
@@ -18,19 +18,19 @@ ENDPOINTS = (
     "MLFLOW_TRACKING_URI",
 )
 AUTHORITY = "AWS_CA_BUNDLE"
-"""Only where the object store's certificate is of the fab's own authority."""
+"""Needed only if the fab's own authority signed the object store's certificate."""
 USER = 10001
-PLACED = ("settings", *STEPS, "augment", "finish")
-"""What has resources of its own: planning, every step, making images, and what comes last."""
+PLACED_STEPS = ("settings", "ingest", "crop_resize", "train", "evaluate", "publish", "augment", "finish")
+"""Keys of `kubeflow.steps`: planning, every step, making images, and the finish task."""
 CHECKPOINTS = "/checkpoints"
 SHARED = "/dev/shm"  # noqa: S108
 RUN_ID = "metadata.labels['pipeline/runid']"
-"""Kubeflow labels the pods of a run with its identifier."""
+"""The label of a pod that holds the identifier of its run."""
 
 
 @parameters
 class Toleration:
-    """A taint that the pods with GPUs tolerate."""
+    """A taint of nodes that the pods with GPUs tolerate."""
 
     key: str
     operator: Literal["Equal", "Exists"]
@@ -40,13 +40,13 @@ class Toleration:
 
 @parameters
 class StepResources:
-    """What a step's pod gets, and how long it may take."""
+    """The resources of a step's pod, and its time limit."""
 
     cpu: str
     memory: str
     hours: PositiveFloat
     retries: NonNegativeInt
-    """How often a failed pod is started again, with growing pauses."""
+    """How often an evicted or deleted pod is started again, with growing pauses."""
 
 
 @parameters
@@ -59,7 +59,7 @@ class KubeflowParameters:
     endpoints: str
     """ConfigMap with the addresses of the object store and of MLflow."""
     checkpoint_claim: str
-    """PersistentVolumeClaim for checkpoints, so that an evicted training goes on; empty for none."""
+    """PersistentVolumeClaim for checkpoints, from which an evicted training resumes; empty for none."""
     gpu_resource: str
     gpu_node_selector: dict[str, str]
     gpu_tolerations: list[Toleration]
@@ -68,18 +68,18 @@ class KubeflowParameters:
     steps: dict[str, StepResources]
 
     def __post_init__(self) -> None:
-        """Refuse steps that no pipeline has, and pipelines' steps without resources."""
-        missing, unknown = sorted(set(PLACED) - self.steps.keys()), sorted(self.steps.keys() - set(PLACED))
+        """Refuse unknown steps, and steps without resources."""
+        missing, unknown = sorted(set(PLACED_STEPS) - self.steps.keys()), sorted(self.steps.keys() - set(PLACED_STEPS))
         if missing or unknown:
             words = f"missing {', '.join(missing) or 'none'}, unknown {', '.join(unknown) or 'none'}"
-            raise ValueError(f"steps: expected {', '.join(PLACED)} ({words})")
+            raise ValueError(f"steps: expected {', '.join(PLACED_STEPS)} ({words})")
 
 
-class Place(Protocol):
-    """How a task is prepared for where it runs."""
+class Placement(Protocol):
+    """Prepares a task for the place where it runs."""
 
     def __call__(self, task: Any, step: str, gpus: Any = None) -> Any:
-        """Prepare the task of a step and return it; `gpus` is how many it gets, where it gets any."""
+        """Prepare the task of a step and return it; `gpus` is its number of GPUs, None for a task that has none."""
 
 
 class Cluster:
@@ -89,7 +89,7 @@ class Cluster:
         self.settings = settings
 
     def __call__(self, task: Any, step: str, gpus: Any = None) -> Any:
-        """Give a task its secrets, endpoints, resources and limits."""
+        """Set the secrets, endpoints, resources and limits of a task, and return it."""
         settings, resources = self.settings, self.settings.steps[step]
         task.set_cpu_request(resources.cpu).set_cpu_limit(resources.cpu)
         task.set_memory_request(resources.memory).set_memory_limit(resources.memory)
@@ -123,7 +123,11 @@ class Cluster:
 
 
 def place_locally(task: Any, step: str, gpus: Any = None) -> Any:
-    """Return a task for this machine. It runs again when its step's code changes; evaluate, in every run."""
+    """Prepare a task for this machine and return it.
+
+    The code digest of its step is part of the cache key, so a step whose code has changed runs again. `evaluate` is
+    never cached.
+    """
     if step in STEPS:
         task.set_env_variable("FABGAN_CODE", code_of(step))
     return task.set_caching_options(False) if step == "evaluate" else task

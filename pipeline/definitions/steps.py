@@ -1,7 +1,7 @@
-"""The steps as Kubeflow components: thin functions whose work is done by the image.
+"""The steps as Kubeflow components: thin functions that call fabgan in the container image.
 
-Kubeflow copies the source of each function into the pipeline and runs it in the image, where fabgan is installed:
-nothing is fetched when a pipeline runs. What these functions use must be imported inside them.
+Kubeflow copies the source of each function into the compiled pipeline and runs it in the image. fabgan is installed
+there, so a run fetches no packages. Because only its own source is copied, each function imports what it uses.
 """
 
 from typing import NamedTuple
@@ -45,7 +45,8 @@ def settings(
         "publish.model_name": model_name,
     }
     sections = run.settings(params, form, training_gpus)
-    return NamedTuple("Sections", [(name, dict) for name in sections])(**sections)  # type: ignore[operator]
+    names = ("ingest", "crop_resize", "train", "evaluate", "publish")
+    return NamedTuple("Sections", [(name, dict) for name in names])(*(sections[name] for name in names))  # type: ignore[operator]
 
 
 def ingest(params: dict, frames: Output[Dataset], metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
@@ -76,11 +77,11 @@ def train(
     metrics: Output[Metrics],
     in_sweep: bool = False,
 ) -> None:
-    """Train a generator; a pod that was evicted goes on from its last checkpoint where a volume keeps it."""
+    """Train a generator. After an eviction, training resumes from the last checkpoint if a volume keeps checkpoints."""
     from fabgan.pipeline.pod import run
 
     if in_sweep:
-        run.name_training(params)
+        run.name_run(params)
     paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
     run.train(params, metrics, gpus, **paths)
 
@@ -94,7 +95,7 @@ def evaluate(
     page: Output[HTML],
     metrics: Output[Metrics],
 ) -> str:
-    """Measure the generator against held-out images; show it on a page; say `passed` or `failed`."""
+    """Measure the generator against held-out images, write the report page, and return `passed` or `failed`."""
     from pathlib import Path
 
     from fabgan.pipeline.pod import run
@@ -132,7 +133,8 @@ def plan_sweep(
     from fabgan.pipeline.pod import sweeping
 
     sections = sweeping.plan(params, data_source, data_revision, sizes_px, total_images)
-    return NamedTuple("Plan", [(name, dict) for name in sections])(**sections)  # type: ignore[operator]
+    names = ("ingest", "crop_resize", "train", "evaluate", "publish")
+    return NamedTuple("Plan", [(name, dict) for name in names])(*(sections[name] for name in names))  # type: ignore[operator]
 
 
 def trainings(
@@ -159,7 +161,7 @@ def measure(
     """Measure the generator of one training against held-out images; return a row of the table."""
     from fabgan.pipeline.pod import run
 
-    run.name_training(training)
+    run.name_run(training)
     found = run.step(
         "evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path
     )
@@ -183,7 +185,7 @@ def plan_augmentation(
     label: str,
     destination: str,
 ) -> list:  # type: ignore[type-arg]
-    """Pin the model to its version, and share the images out."""
+    """Pin the model to its version, and divide the images into shards."""
     from fabgan.pipeline.pod import augmenting
 
     asked = {"model": model, "count": count, "seed": seed, "label": label}
@@ -191,21 +193,21 @@ def plan_augmentation(
 
 
 def augment(shard: dict, metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
-    """Make the images of one shard and put them into the bucket; what is there already is not made again."""
+    """Make the images of one shard that the bucket lacks, and put them there."""
     from fabgan.pipeline.pod import augmenting
 
     augmenting.make(shard, metrics)
 
 
 def gather(shards: list, metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
-    """Write one manifest over all shards, once all of them are whole."""
+    """Write one manifest over all shards. Every image of every shard must be in the bucket."""
     from fabgan.pipeline.pod import augmenting
 
     augmenting.gather(shards, metrics)
 
 
 def finish(status: dsl.PipelineTaskFinalStatus) -> None:
-    """End the run in MLflow: finished, or failed and why."""
+    """End the run in MLflow as finished, or as failed with the reason."""
     from fabgan.pipeline.pod import run
 
-    run.end(status)
+    run.finish(status)

@@ -1,4 +1,4 @@
-"""The sweep: every variant at every size with every seed, trained side by side on the same data, in one table."""
+"""The sweep pipeline: train every variant at every size with every seed on the same data, compared in one table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from kfp import dsl
 
 from . import steps
-from .cluster import Place
+from .cluster import Placement
 from .tasks import Tasks
 from .training import steps_of
 
 NAME = "fabgan-sweep"
-AT_ONCE = 4
+MAX_PARALLEL_TRAININGS = 4
 
 
-def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
-    """Return the pipeline for an image; what its form does not ask for comes from a params.yaml."""
+def sweep_pipeline(image: str, params: Mapping[str, Any], place: Placement) -> Any:
+    """Return the pipeline for a container image; `params`, a params.yaml, gives the form's defaults and the rest."""
     tasks = Tasks(image, place)
     ingest_defaults, train_defaults = params["ingest"], params["train"]
     variants, sizes_px = ["seamless", "paper"], [train_defaults["image_size_px"]]
@@ -30,18 +30,18 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
         total_images: int = train_defaults["total_images"],
         gpus: int = 0,
     ) -> None:
-        """Train every variant at every size with every seed on the same data, and show them in one table.
+        """Train every variant at every size with every seed on the same data, and compare them in one table.
 
         Args:
-            data_source: Photographs: s3://bucket/prefix, or git+https://host/repository.git#path of a DVC repository;
-                or data/rendered.yaml for the embedded frames.
-            data_revision: Tag, branch or commit of the DVC repository; empty for its newest. It is pinned to a commit
-                when the run starts.
-            variants: Any of seamless and paper.
-            sizes_px: Sides of the generated images, powers of two.
-            seeds: Trainings that differ in their seed show what is chance.
-            total_images: The budget of each training: how many real images it shows in all.
-            gpus: GPUs of each training pod; 0 trains on the CPU.
+            data_source: Where the photographs are: s3://bucket/prefix, or git+https://host/repository.git#path for a
+                DVC repository. data/rendered.yaml renders the embedded data set instead.
+            data_revision: Tag, branch or commit of the DVC repository; empty for the newest commit. The run pins it to
+                a commit when it starts.
+            variants: List of models to train, out of seamless and paper.
+            sizes_px: List of sides of the generated images in pixels, each a power of two from 64 to 4096.
+            seeds: List of seeds. Trainings that differ only in the seed show how much is chance.
+            total_images: Budget of each training: how many real images it shows in total.
+            gpus: Number of GPUs of each training pod; 0 trains on the CPU.
         """
         finish = tasks.add(steps.finish, "finish").set_caching_options(False)
         with dsl.ExitHandler(finish, name="steps"):
@@ -57,7 +57,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
             axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds, "training_gpus": gpus}
             trainings = tasks.add(steps.trainings, "settings", params=plan.outputs["train"], **axes)
             packages = tasks.add_packages(plan.outputs)
-            with dsl.ParallelFor(trainings.output, name="trainings", parallelism=AT_ONCE) as training:
+            with dsl.ParallelFor(trainings.output, name="trainings", parallelism=MAX_PARALLEL_TRAININGS) as training:
                 train = tasks.add(steps.train, "train", params=training, gpus=gpus, packages=packages, in_sweep=True)
                 measured = tasks.add(
                     steps.measure,

@@ -1,4 +1,4 @@
-"""The training pipeline: settings, ingest, crop_resize, train, evaluate, and publish where the verdict allows it."""
+"""The training pipeline: settings, ingest, crop_resize, train, evaluate, and publish if the verdict is passed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from kfp import dsl
 from fabgan.components.steps import STEPS
 
 from . import steps
-from .cluster import Place
+from .cluster import Placement
 from .tasks import Tasks
 
 NAME = "fabgan-training"
@@ -16,12 +16,12 @@ PASSED = "passed"
 
 
 def steps_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sections of a params.yaml that are about steps."""
+    """Return the sections of a params.yaml that belong to steps."""
     return {name: params[name] for name in STEPS}
 
 
-def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> Any:
-    """Return the pipeline for an image; the form's defaults, and what it does not ask for, come from a params.yaml."""
+def training_pipeline(image: str, params: Mapping[str, Any], place: Placement) -> Any:
+    """Return the pipeline for a container image; `params`, a params.yaml, gives the form's defaults and the rest."""
     tasks = Tasks(image, place)
     ingest_defaults, train_defaults, evaluate_defaults = params["ingest"], params["train"], params["evaluate"]
 
@@ -40,23 +40,23 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
         model_name: str = params["publish"]["model_name"],
         gpus: int = 0,
     ) -> None:
-        """Train a generator of package images, judge it, and register it where its verdict allows it.
+        """Train a generator of package images, evaluate it, and register it in MLflow if its verdict is passed.
 
         Args:
-            data_source: Photographs: s3://bucket/prefix, or git+https://host/repository.git#path of a DVC repository;
-                or data/rendered.yaml for the embedded frames.
-            data_revision: Tag, branch or commit of the DVC repository; empty for its newest. It is pinned to a commit
-                when the run starts.
-            image_size_px: Side of the generated images, a power of two from 64 to 4096.
-            variant: seamless, or paper for the source paper's model.
-            total_images: The budget: how many real images training shows in all.
-            seed: Another seed trains another generator.
-            max_share_of_untrained: Verdict: frechet_random is at most this share of the untrained generator's.
-            min_diversity: Verdict: images differ this much from each other and from training ones; 1 is as real ones.
-            min_ser: Verdict: seam excess ratios are at least this; 1 is as in real images.
-            max_ser: Verdict: seam excess ratios are at most this.
+            data_source: Where the photographs are: s3://bucket/prefix, or git+https://host/repository.git#path for a
+                DVC repository. data/rendered.yaml renders the embedded data set instead.
+            data_revision: Tag, branch or commit of the DVC repository; empty for the newest commit. The run pins it to
+                a commit when it starts.
+            image_size_px: Side of the generated images in pixels, a power of two from 64 to 4096.
+            variant: Model to train: seamless, or paper for the source paper's model.
+            total_images: Training budget: how many real images training shows in total.
+            seed: Seed of all random draws; another seed trains another generator.
+            max_share_of_untrained: Verdict: maximum frechet_random, relative to the generator before training.
+            min_diversity: Verdict: minimum diversity and novelty, relative to real images (1 = as real).
+            min_ser: Verdict: minimum seam excess ratio (1 = as real).
+            max_ser: Verdict: maximum seam excess ratio (1 = as real).
             model_name: Name of the registered model in MLflow.
-            gpus: GPUs of the training pod; 0 trains on the CPU.
+            gpus: Number of GPUs of the training pod; 0 trains on the CPU.
         """
         finish = tasks.add(steps.finish, "finish").set_caching_options(False)
         with dsl.ExitHandler(finish, name="steps"):
@@ -84,7 +84,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Place) -> An
             evaluate = tasks.add(
                 steps.evaluate, "evaluate", params=of_step["evaluate"], training=train.outputs["report"], **made
             )
-            with dsl.If(evaluate.outputs["Output"] == PASSED, name="verdict-allows-it"):
+            with dsl.If(evaluate.outputs["Output"] == PASSED, name="verdict-passed"):
                 evaluation = evaluate.outputs["evaluation"]
                 publish = tasks.add(steps.publish, "publish", params=of_step["publish"], evaluation=evaluation, **made)
                 publish.set_caching_options(False)

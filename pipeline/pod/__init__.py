@@ -1,1 +1,1 @@
-"""What runs inside a pod."""
+"""The code that the components of a pipeline run inside a pod."""

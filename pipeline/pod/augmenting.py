@@ -1,4 +1,4 @@
-"""What augmentation at scale does in its pods: share the images out, make a shard, gather the manifests of all."""
+"""The pods of the augmentation pipeline: divide the images into shards, make a shard, gather all manifests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,9 +14,9 @@ from . import run
 
 @run.report_user_errors
 def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[dict[str, Any]]:
-    """Return what each of at most `shards` shards is asked for, the model pinned to its version.
+    """Return the request of each shard, with the model pinned to its version. Empty shards are left out.
 
-    Raises UserError for a destination that is no bucket, or a model that is not there.
+    Refuses a destination outside a bucket, a model that is not registered, or fewer than one shard.
     """
     from fabgan.components.services.storage import split_url
     from fabgan.components.services.tracking.registry import Registry
@@ -24,7 +24,7 @@ def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[dict[s
     split_url(destination)
     whole = parse(AugmentParameters, dict(asked) | {"first": 0}, run.FORM)
     if shards < 1:
-        raise UserError(f"shards: expected a positive int, got {shards}")
+        raise UserError(f"{run.FORM}: shards: expected a positive int, got {shards}")
     model = Registry().resolve(whole.model).uri
     bounds = [whole.count * place // shards for place in range(shards + 1)]
     return [
@@ -36,19 +36,19 @@ def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[dict[s
 
 @run.report_user_errors
 def make(shard: Mapping[str, Any], metrics: Any) -> None:
-    """Make the images of a shard that are not in the bucket yet."""
+    """Make the images of a shard that the bucket lacks."""
     from fabgan.components.augment import step as augment
 
     asked = {name: value for name, value in shard.items() if name != "destination"}
     found = augment.run(parse(AugmentParameters, asked, run.FORM), shard["destination"])
-    run.tell(metrics, found)
+    run.log_metrics(metrics, found)
 
 
 @run.report_user_errors
 def gather(shards: Sequence[Mapping[str, Any]], metrics: Any) -> None:
-    """Put one manifest beside the shards, once all of their images are there."""
+    """Put one manifest over all shards into the bucket; every image must be there."""
     from fabgan.components.augment import shards as in_bucket
 
     count = int(sum(shard["count"] for shard in shards))
     in_bucket.gather(shards[0]["destination"], count)
-    run.tell(metrics, {"images": count, "shards": len(shards)})
+    run.log_metrics(metrics, {"images": count, "shards": len(shards)})

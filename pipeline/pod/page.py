@@ -1,4 +1,4 @@
-"""Pages that hold all they show: pictures are embedded, and there is no script and no link."""
+"""Self-contained HTML pages: pictures are embedded as data URLs, and there are no scripts and no links."""
 
 import base64
 import csv
@@ -11,12 +11,12 @@ from fabgan.components.core.files import atomic_file
 
 SHEET = "samples_beside_real.png"
 WIDEST_PX = 1600
-MOST_SAMPLES = 3
+MAX_SAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a page holds it."""
+    """A picture of a page."""
 
     caption: str
     address: str
@@ -24,7 +24,7 @@ class Picture:
 
 
 def write_page(path: Path, training: Path, evaluation: Path) -> Verdict:
-    """Write the page of a generator from the report folders of `train` and `evaluate`; return its verdict."""
+    """Write the report page of a generator from the report folders of `train` and `evaluate`; return its verdict."""
     verdict = read_verdict(evaluation)
     counts = {"generated_images": verdict.generated_images, "held_out_images": verdict.held_out_images}
     render(
@@ -40,7 +40,7 @@ def write_page(path: Path, training: Path, evaluation: Path) -> Verdict:
 
 
 def render(path: Path, template: str, **content: object) -> None:
-    """Write a page from a template of this folder; text is escaped."""
+    """Write a page from a template of the folder `templates`, with all text escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent / "templates")
@@ -67,7 +67,7 @@ def _curves(losses: Path) -> Picture:
 
 
 def _first_middle_last(pictures: list[Path]) -> list[Path]:
-    if len(pictures) <= MOST_SAMPLES:
+    if len(pictures) <= MAX_SAMPLES:
         return pictures
     return [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
 

@@ -1,6 +1,7 @@
-"""`python -m fabgan.pipeline.pod.process REQUEST`: one of several training processes in a pod, as torchrun starts them.
+"""`python -m fabgan.pipeline.pod.process REQUEST`: one of the training processes that torchrun starts in a pod.
 
-REQUEST is a JSON file: the `train` section, the paths, and the file for the metrics, which the leading process writes.
+REQUEST is a JSON file with the `train` section, the paths, and the path of the metrics file. The leading process writes
+the metrics.
 """
 
 import sys
@@ -16,7 +17,7 @@ from . import run
 
 @run.report_user_errors
 def main(request: Path) -> None:
-    """Train with the other processes."""
+    """Run the train step together with the other processes."""
     asked = read_json(request)
     parameters: Any = parse(parameter_type("train"), asked["section"], run.FORM, "train")
     metrics = run_step("train", {"train": parameters}, {name: Path(path) for name, path in asked["paths"].items()})

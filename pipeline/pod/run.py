@@ -1,6 +1,6 @@
-"""What happens inside a pod: one step, with its section of the parameters and the paths of its artifacts.
+"""Run one step inside a pod, with its section of the parameters and the paths of its artifacts.
 
-The components that Kubeflow starts are thin; this is where they call the same steps as the command line does.
+The components that Kubeflow starts are thin. They call this module, which runs the same steps as the command line.
 """
 
 import json
@@ -25,14 +25,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 FORM = "the pipeline's form"
 AXES = ("variant", "image_size_px", "seed")
-"""What tells the trainings of a sweep apart."""
+"""The parameters of `train` in which the trainings of a sweep differ."""
 
 
 def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Report a UserError in one line of the pod's log, and exit with status 1."""
 
     @wraps(function)
-    def told(*arguments: P.args, **named: P.kwargs) -> R:
+    def reporting(*arguments: P.args, **named: P.kwargs) -> R:
         start_logging()
         stop_on_sigterm()
         keep_to_usable_cores()
@@ -42,14 +42,15 @@ def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
             LOG.error(error)
             sys.exit(1)
 
-    return told
+    return reporting
 
 
 @report_user_errors
 def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, dict[str, Any]]:
-    """Return the section of every step: those of a params.yaml, with what the form says, its data pinned.
+    """Return the section of every step, from a params.yaml and the form, with the data pinned.
 
-    `form` has the dotted names of keys; `gpus` train together. MLflow gets the pipeline's run, with all of this.
+    `form` maps dotted keys to values; `gpus` is the number of GPUs that train together. The pipeline's run is opened in
+    MLflow with all sections. Refuses a wrong value, or data that is not there.
     """
     from fabgan.components.ingest.sources import resolve
     from fabgan.components.services.tracking.runs import record_pipeline
@@ -70,16 +71,16 @@ def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0)
 
 @report_user_errors
 def step(name: str, section: Mapping[str, Any], metrics: Any, **paths: str) -> dict[str, float]:
-    """Run a step as the command line would; tell Kubeflow its metrics; return them."""
+    """Run a step as the command line does, log its metrics to Kubeflow, and return them."""
     parameters: Any = parse(parameter_type(name), section, FORM, name)
     found = run_step(name, {name: parameters}, {path: Path(value) for path, value in paths.items()})
-    tell(metrics, found)
+    log_metrics(metrics, found)
     return found
 
 
 @report_user_errors
-def name_training(section: Mapping[str, Any]) -> None:
-    """Let the runs that this pod makes in MLflow say which training of a sweep they are about."""
+def name_run(section: Mapping[str, Any]) -> None:
+    """Name the MLflow runs of this pod after the training of the sweep that they belong to."""
     from fabgan.components.services.tracking.runs import TRAINING
 
     training: Any = parse(parameter_type("train"), section, FORM, "train")
@@ -88,10 +89,10 @@ def name_training(section: Mapping[str, Any]) -> None:
 
 @report_user_errors
 def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> None:
-    """Train, on several GPUs by as many processes, on one or none by this one.
+    """Train in this process, or in one process per GPU if there are several GPUs.
 
-    Checkpoints lie in the volume that FABGAN_CHECKPOINTS names, which outlives the pod: what trains the same again goes
-    on from there. Without a volume they lie in the pod's own /tmp.
+    FABGAN_CHECKPOINTS is the mount path of a volume that outlives the pod. Training with the same data and parameters
+    resumes from the checkpoints there. Without a volume, checkpoints are in the pod's own /tmp.
     """
     from fabgan.components.train.processes import launch
 
@@ -103,19 +104,19 @@ def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> 
         request, found = Path(folder) / "request.json", Path(folder) / "metrics.json"
         write_json(request, {"section": dict(section), "paths": paths, "metrics": str(found)})
         launch(gpus, ["fabgan.pipeline.pod.process", str(request)])
-        tell(metrics, read_json(found))
+        log_metrics(metrics, read_json(found))
 
 
-def tell(metrics: Any, found: Mapping[str, float]) -> None:
-    """Log figures to Kubeflow's `metrics` artifact, and into its file."""
+def log_metrics(metrics: Any, found: Mapping[str, float]) -> None:
+    """Log figures to Kubeflow's `metrics` artifact, and write them to its file."""
     for name, value in found.items():
         metrics.log_metric(name, value)
     write_json(Path(metrics.path), dict(found))
 
 
 @report_user_errors
-def end(status: Any) -> None:
-    """End the run in MLflow as Kubeflow's ended; of a failed one, tell the task and what it said."""
+def finish(status: Any) -> None:
+    """End the run in MLflow with the state of Kubeflow's run; record the failed task and its message, if any."""
     from fabgan.components.services.tracking.runs import end_pipeline
 
     succeeded = status.state == "SUCCEEDED"

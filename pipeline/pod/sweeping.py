@@ -1,4 +1,4 @@
-"""What the sweep does in its pods: list its trainings, and put what came of them into one table."""
+"""The pods of the sweep pipeline: list its trainings, and put their measures into one table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -31,9 +31,9 @@ MEASURES = (
 def plan(
     params: Mapping[str, Any], source: str, revision: str, sizes_px: Sequence[float], total_images: int
 ) -> dict[str, dict[str, Any]]:
-    """Return the section of every step, checked; `train` is of the first size."""
+    """Return the checked section of every step; `train` has the first of the sizes."""
     if not sizes_px:
-        raise UserError("sizes_px: needs at least one value")
+        raise UserError(f"{run.FORM}: sizes_px: expected at least one value, got an empty list")
     form = {
         "ingest.source": source,
         "ingest.revision": revision,
@@ -48,7 +48,7 @@ def plan(
 def trainings(
     section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float], gpus: int
 ) -> list[dict[str, Any]]:
-    """Return the `train` section of each training, checked; `gpus` train together."""
+    """Return the checked `train` section of each training; `gpus` is the number of GPUs that train together."""
     asked = [
         dict(section) | {"variant": variant, "image_size_px": size_px, "seed": seed}
         for size_px in sizes_px
@@ -56,7 +56,7 @@ def trainings(
         for seed in seeds
     ]
     if not asked:
-        raise UserError("variants, sizes_px, seeds: each needs at least one value")
+        raise UserError(f"{run.FORM}: variants, sizes_px, seeds: expected at least one value in each list")
     checked: list[Any] = [parse(parameter_type("train"), one, run.FORM, "train") for one in asked]
     for training in checked:
         check_processes(training, max(gpus, 1))
@@ -64,7 +64,7 @@ def trainings(
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a page with a row for each variant and size: means over the seeds, and the range of the first measure."""
+    """Write a page with one row per variant and size: means over the seeds, and the range of the first measure."""
     groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((int(row["image_size_px"]), row["variant"]), []).append(row)

@@ -76,7 +76,7 @@ def test_manifests_that_are_there_are_not_overwritten(tiny: Path, tmp_path: Path
     (tmp_path / "site").mkdir()
     done = install(tiny, "--registry", "localhost:1/fabgan", "--output", "site")
     assert done.returncode == 1
-    assert "install: error: site: is there already" in done.stderr
+    assert "install: error: site: exists already" in done.stderr
 
 
 def test_registry_that_does_not_answer_ends_the_installation(tiny: Path, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_command_line_installs_where_there_is_no_network(bundle: Path, tmp_path:
     assert "image: registry.fab.example/fabgan:9.8.7" in (site / "pipelines/training.yaml").read_text()
     listed_there = offline(site, venv, "images")
     assert listed_there.returncode == 1
-    assert listed_there.stderr.startswith("fabgan: error: pipeline images: works in a checkout")
+    assert listed_there.stderr.startswith("fabgan: error: pipeline images: works only in a checkout")
 
 
 def offline(folder: Path, venv: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

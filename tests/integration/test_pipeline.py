@@ -14,7 +14,7 @@ import pytest
 from fabgan.cli import main
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.steps import STEPS
-from tests.conftest import PARAMETERS, ROOT, write_params
+from tests.conftest import PARAMETERS, RENDERED, ROOT, write_params
 from tests.projects import Project
 from tests.servers.bucket import Bucket
 from tests.servers.mlflow_server import free_port, wait_for
@@ -67,6 +67,25 @@ def test_changed_training_parameter_runs_train_and_what_follows(project: Project
     changed = json.loads(project.run("dvc metrics diff --json"))["reports/metrics/evaluate.json"]
     assert changed["frechet_random"]["diff"] != 0
     assert project.metrics("publish")["version"] == 2
+
+
+def test_photographs_of_ones_own_are_versioned_and_outlive_an_experiment(project: Project) -> None:
+    photographs = project.folder / "data" / "photographs"
+    for frame in sorted((project.folder / "data" / "frames" / "frames").glob("*.jpg")):
+        lot = photographs / f"lot-{int(frame.stem[-5:]) // 4}"
+        lot.mkdir(parents=True, exist_ok=True)
+        shutil.copy(frame, lot)
+    ingest = PARAMETERS["ingest"] | {"source": "data/photographs"}
+    write_params(project.folder, PARAMETERS | {"ingest": ingest})
+    project.run("dvc add data/photographs && dvc repro crop_resize && git add -A && git commit -qm photographs")
+    assert "data/photographs.dvc" in project.run("dvc stage list --all")
+    assert stages_run(project.run("dvc exp run -S crop_resize.margin_share=0.06 crop_resize")) == ["crop_resize"]
+    assert len(list(photographs.rglob("*.jpg"))) == RENDERED["frames"]
+    project.run("dvc push")
+    shutil.rmtree(photographs)
+    shutil.rmtree(project.folder / ".dvc" / "cache")
+    project.run("dvc pull --allow-missing")
+    assert len(list(photographs.rglob("*.jpg"))) == RENDERED["frames"]
 
 
 def test_plots_show_curves_and_samples(project: Project) -> None:
@@ -173,6 +192,7 @@ def subcommands(above: list[str]) -> list[str]:
 def smaller(command: str, folder: Path) -> str:
     """Return a command with the folder of photographs that is there, and fewer things to do."""
     command = command.replace("/path/to/photographs", str(folder / "photographs"))
+    command = command.replace("/path/to/project", str(folder / "another-project"))
     command = re.sub(r"--frames \d+", "--frames 2", command)
     command = re.sub(r"--image-size [\d ]+", "--image-size 64 ", command)
     command = re.sub(r"--rounds \d+", "--rounds 1", command)

@@ -127,7 +127,7 @@ def test_a_mistake_in_the_form_ends_the_first_task(mistake: str, words: str, pro
 def test_a_form_that_does_not_fit_is_one_line(project: Project) -> None:
     failed = project.tried("fabgan pipeline run training --runner subprocess --image fabgan:0 --set sed=2")
     assert failed.returncode == 1
-    assert failed.stderr.startswith("fabgan: error: sed: fabgan-training asks for no such thing")
+    assert failed.stderr.startswith("fabgan: error: sed: unknown field of fabgan-training")
     assert len(failed.stderr.splitlines()) == 1
 
 

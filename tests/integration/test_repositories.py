@@ -73,7 +73,7 @@ def test_another_listing_in_the_place_of_the_commits_is_refused(repository: Repo
 @pytest.mark.parametrize(
     ("path", "revision", "message"),
     [
-        ("data/photographs", "v9", r"ingest.revision: 'v9' is no tag, branch or commit there"),
+        ("data/photographs", "v9", r"ingest.revision: 'v9' is not a tag, branch or commit of the repository"),
         ("data/nothing", "v1", r"data/nothing: DVC tracks no such folder there"),
         ("notes", "v1", r"notes: DVC tracks no such folder there"),
         ("data/photographs/labels.csv", "v1", r"labels.csv: a file; expected a folder"),

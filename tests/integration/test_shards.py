@@ -85,7 +85,7 @@ def test_a_shard_of_another_seed_does_not_replace_images(fab: Fab, bucket: Bucke
     puts.clear()
     status, said = augmented(fab, out, 2, 4, seed=8)
     assert status == 1
-    assert "holds something else already; nothing was touched" in said
+    assert "holds other images already; nothing was changed" in said
     assert puts == []
 
 
@@ -93,17 +93,17 @@ def test_what_is_missing_or_wrong_is_named(fab: Fab, bucket: Bucket) -> None:
     out = bucket.url("sets/a")
     augmented(fab, out, 0, 4)
     augmented(fab, out, 6, 4)
-    assert "images 4 to 5 are in no shard; make them by augment --first 4 --count 2" in gathered(fab, out, 10)[1]
+    assert "images 4 to 5 are in no shard; generate them with augment --first 4 --count 2" in gathered(fab, out, 10)[1]
     augmented(fab, out, 4, 2, seed=8)
-    assert "the shards from 0 and from 4 are not of one model, seed and label" in gathered(fab, out, 10)[1]
+    assert "the shards from 0 and from 4 differ in model, seed or label" in gathered(fab, out, 10)[1]
     bucket.remove("sets/a/shards/000004-2.json")
     bucket.remove("sets/a/000004.png")
     bucket.remove("sets/a/000005.png")
     augmented(fab, out, 4, 2)
-    assert "the shards hold images from 9 on, more than the 9 asked for" in gathered(fab, out, 9)[1]
+    assert "the shards hold images from 9 on, more than the 9 requested" in gathered(fab, out, 9)[1]
     assert "images 10 to 11 are in no shard" in gathered(fab, out, 12)[1]
     bucket.remove("sets/a/000008.png")
-    assert "1 images of the shards are not there, such as 000008.png" in gathered(fab, out, 10)[1]
+    assert "1 images of the shards are missing, such as 000008.png" in gathered(fab, out, 10)[1]
     assert "sets/a/manifest.json" not in bucket.objects()
 
 

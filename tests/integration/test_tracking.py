@@ -89,7 +89,7 @@ def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypat
     monkeypatch.setenv(runs.TRAINING, "{}")
     for seed in (1, 2.0):  # Kubeflow makes floats of numbers
         section = PARAMETERS["train"] | {"seed": seed}
-        pod.name_training(section)
+        pod.name_run(section)
         with step_run("train", {"train": section}) as run:
             run.finish({"loss_G": seed}, [], [])
     end_pipeline()
@@ -128,7 +128,7 @@ def test_points_that_a_server_missed_are_sent_when_it_is_back(server: str, capsy
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
     assert len(told) == 1
     assert told[0].startswith(f"train: warning: MLflow at {server} failed: ")
-    assert told[0].endswith("; the step continues, and what it logs is sent later")
+    assert told[0].endswith("; the step continues, and its points are sent later")
 
 
 def test_the_end_of_a_step_sends_what_is_kept(server: str) -> None:
@@ -152,4 +152,4 @@ def test_a_step_ends_well_without_the_server(server: str, capsys: pytest.Capture
         run.finish({"images": 8}, [], [])
     said = capsys.readouterr().err
     assert "train: warning: points that never reached MLflow: 1\n" in said
-    assert "its results are in its files only" in said
+    assert "its results are only in its files" in said

@@ -122,7 +122,7 @@ def test_a_checkpoint_of_other_parameters_is_neither_used_nor_lost(
     first = sha256_of_file(tmp_path / "one" / WEIGHTS)
     capsys.readouterr()
     trained(packages, tmp_path / "one", seed=2)
-    assert "belong to other parameters, data or code: starting anew" in capsys.readouterr().err
+    assert "belong to other parameters, data or code: starting from step 0" in capsys.readouterr().err
     trained(packages, tmp_path / "two", seed=2)
     assert sha256_of_file(tmp_path / "one" / WEIGHTS) == sha256_of_file(tmp_path / "two" / WEIGHTS)
     capsys.readouterr()
@@ -166,10 +166,10 @@ def test_another_precision_or_other_code_does_not_resume(
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(variants, "uses_bfloat16", lambda precision: True)
         trained(packages, tmp_path, **auto)
-    assert "starting anew" in capsys.readouterr().err
+    assert "from step 0" in capsys.readouterr().err
     monkeypatch.setattr(train, "code_of", lambda step: "of other code")
     trained(packages, tmp_path, **auto)
-    assert "starting anew" in capsys.readouterr().err
+    assert "from step 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("taken", ["generator", "report"])
@@ -272,7 +272,7 @@ def test_labels_become_classes_that_can_be_asked_for(packages: Path, tmp_path: P
 
 @pytest.mark.parametrize("found", [["good", None], ["good"]])
 def test_labels_that_make_no_classes_are_refused(packages: Path, tmp_path: Path, found: list[str | None]) -> None:
-    with pytest.raises(UserError, match="labels need every image labelled, and two classes"):
+    with pytest.raises(UserError, match="needs a label for every image, and at least two classes"):
         trained(relabelled(packages, tmp_path, found), tmp_path, variant="seamless", seamless=LABELLED)
 
 
@@ -281,7 +281,10 @@ def test_what_another_version_made_is_told_apart_and_refused_in_one_line(package
     trained(packages, tmp_path, variant="seamless")
     folder = tmp_path / "generator"
     whole = load_card(folder)
-    newer = [("format", FORMAT + 1, "not the card of a generator"), ("variant", "newer", "'newer' is not one")]
+    newer = [
+        ("format", FORMAT + 1, "not the card of a generator"),
+        ("variant", "newer", "cannot build the variant 'newer'"),
+    ]
     for key, value, message in newer:
         write_json(folder / "generator.json", whole | {key: value})
         with pytest.raises(OtherVersionError, match=message):
@@ -290,5 +293,5 @@ def test_what_another_version_made_is_told_apart_and_refused_in_one_line(package
     tensors["layers.0.weight"] = tensors.pop("to_coarse.weight")
     save_tensors(folder / "generator.safetensors", tensors)
     write_json(folder / "generator.json", whole | {"weights_sha256": sha256_of_file(folder / "generator.safetensors")})
-    with pytest.raises(OtherVersionError, match="not of networks that this version builds"):
+    with pytest.raises(OtherVersionError, match="this version of fabgan does not build these networks"):
         load_generator(folder)

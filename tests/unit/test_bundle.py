@@ -61,11 +61,11 @@ def test_gathered_wheels_have_one_list(wheelhouse: Path, tmp_path: Path) -> None
 
 
 def test_wheelhouse_of_the_other_flavour_is_refused(wheelhouse: Path) -> None:
-    with pytest.raises(UserError, match="gave torch without CUDA, and the flavour is cuda"):
+    with pytest.raises(UserError, match="gave torch without CUDA, but FLAVOUR is cuda"):
         write_requirements(wheelhouse, "cuda")
     (wheelhouse / RUNTIME).write_bytes(b"runtime")
     write_requirements(wheelhouse, "cuda")
-    with pytest.raises(UserError, match="gave torch with CUDA, and the flavour is cpu"):
+    with pytest.raises(UserError, match="gave torch with CUDA, but FLAVOUR is cpu"):
         write_requirements(wheelhouse, "cpu")
 
 
@@ -100,7 +100,7 @@ def test_flipped_bit_is_refused(packed: Path) -> None:
     done = install(packed)
     assert done.returncode == 1
     assert "image.tar.gz: FAILED" in done.stdout
-    assert "copy the bundle anew" in done.stderr
+    assert "copy the bundle again" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["image.tar.gz", "pipelines/training.yaml", "SHA256SUMS"])
@@ -139,8 +139,8 @@ def test_nothing_is_installed_from_a_damaged_bundle(packed: Path, tmp_path: Path
         (["--registy", "r"], "--registy: unknown"),
         (["--push"], "--push: needs --registry"),
         (["--venv"], "--venv: needs a value"),
-        (["--venv", "venv"], "venv: lies in the bundle"),
-        (["--registry", "registry.fab.local/fabgan", "--output", "pipelines"], "pipelines: lies in the bundle"),
+        (["--venv", "venv"], "venv: is inside the bundle"),
+        (["--registry", "registry.fab.local/fabgan", "--output", "pipelines"], "pipelines: is inside the bundle"),
     ],
 )
 def test_wrong_arguments_are_refused_in_words(packed: Path, arguments: list[str], words: str) -> None:

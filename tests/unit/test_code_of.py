@@ -37,7 +37,7 @@ def changed(copy: Path, file: str, old: str, new: str) -> set[str]:
     [
         ("model/seamless/energy.py", "CELL_PX = 8", "CELL_PX = 8  # rows and columns"),
         ("components/core/files.py", '"""Files that are', '"""Other words: files that are'),
-        ("components/train/parameters.py", '"""Its trunk normalises', '"""The trunk normalises'),
+        ("components/train/parameters.py", '"""The trunk normalises', '"""Its trunk normalises'),
         ("components/core/files.py", "import hashlib\n", "import hashlib\n\n\n"),
         ("components/steps.py", "SCHEMA = 2", "SCHEMA = 3"),
         ("components/services/tracking/runs.py", "PAUSE_S = 60.0", "PAUSE_S = 50.0"),

@@ -92,7 +92,7 @@ def test_too_many_frames_without_package_fail(frames: Path, tmp_path: Path) -> N
 def test_a_frame_that_was_changed_is_noticed(frames: Path, tmp_path: Path) -> None:
     path = next((frames / "frames").iterdir())
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(UserError, match=f"{path.name}: its bytes are not those.*run ingest again"):
+    with pytest.raises(UserError, match=f"{path.name}: its content differs.*run ingest again"):
         crop_resize.run(parameters(), frames, tmp_path / "packages")
 
 

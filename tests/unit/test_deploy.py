@@ -124,7 +124,7 @@ def test_fabgan_is_of_the_projects_version_wherever_deploy_names_one() -> None:
 
 def test_images_are_listed_in_a_checkout_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_images, "LIST", tmp_path / "images.yaml")
-    with pytest.raises(UserError, match=r"works in a checkout of fabgan alone.*images\.txt") as raised:
+    with pytest.raises(UserError, match=r"works only in a checkout of fabgan.*images\.txt") as raised:
         pipeline_images.every_image(f"fabgan:{VERSION}", DEPLOY.parent / "params.yaml")
     assert "\n" not in str(raised.value)
 

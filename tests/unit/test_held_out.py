@@ -87,10 +87,10 @@ def test_fewer_generated_images_are_held_against_held_out_ones_of_all_lots(packa
 def test_equal_real_images_are_refused(packages: Path) -> None:
     real = extract_real(open_packages(packages, 64), 1, progress())
     equal = replace(real, held_out=real.held_out.chosen(torch.tensor([0, 0, 0])))
-    with pytest.raises(UserError, match="diversity cannot be judged"):
+    with pytest.raises(UserError, match="diversity cannot be measured"):
         measure(real.held_out, real.every, equal, seed=1)
     equal = replace(real, training=real.held_out)
-    with pytest.raises(UserError, match="diversity cannot be judged"):
+    with pytest.raises(UserError, match="diversity cannot be measured"):
         measure(real.held_out, real.every, equal, seed=1)
 
 
@@ -104,5 +104,5 @@ def test_one_held_out_image_is_refused(packages: Path) -> None:
 
 
 def test_images_too_small_for_seams_are_refused() -> None:
-    with pytest.raises(UserError, match="seams cannot be judged: regions of 16 px are too small"):
+    with pytest.raises(UserError, match="seams cannot be measured: regions of 16 px are too small"):
         extract(noise(2, 32), random_stream(1), progress())

@@ -183,6 +183,6 @@ def test_a_project_keeps_its_lock_and_metrics_in_git_and_its_data_out_of_it(tmp_
 
 def test_a_project_is_not_made_where_something_is(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="holds something already"):
+    with pytest.raises(UserError, match="exists and is not an empty folder"):
         new_project(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -46,10 +46,8 @@ def plant(folder: Path, module: str, line: str) -> None:
         ("fabgan/pipeline/pod/run", "import kfp"),
         ("fabgan/components/steps", "import docker"),
         ("fabgan/components/core/brand_new", "import botocore.client"),
-        ("fabgan/components/brand_new", "x = 1"),
         ("fabgan/components/measures/held_out", "import dvc.api"),
         ("fabgan/components/evaluate/step", "from fabgan.components.train import devices"),
-        ("fabgan/components/evaluate/step", "from fabgan.components.publish import step"),
         ("fabgan/components/artifacts/generator", "import fabgan.model.seamless.training"),
         ("fabgan/components/train/parameters", "import torch"),
         ("fabgan/components/core/parameters", "from PIL import Image"),
@@ -69,6 +67,53 @@ def test_a_forbidden_import_is_refused(copy: Path, module: str, line: str) -> No
 def test_the_rules_hold_in_a_copy(copy: Path) -> None:
     done = lint(copy)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+SHARED = {"core", "artifacts", "services", "measures"}
+"""The rooms of `components` that steps share; every other room is a step's folder, or the registry of steps."""
+ROOMS = """
+import grimp
+graph = grimp.build_graph("fabgan", cache_dir=None)
+for one in graph.modules:
+    for other in graph.find_modules_directly_imported_by(one):
+        if one.startswith("fabgan.components.") and other.startswith("fabgan.components."):
+            print(one.split(".")[2], other.split(".")[2])
+"""
+
+
+def strays(folder: Path) -> set[tuple[str, str]]:
+    """Return the rooms of `components` that import a room which they may not, and rooms that nobody knows."""
+    done = subprocess.run([sys.executable, "-c", ROOMS], cwd=folder, capture_output=True, text=True, check=True)
+    arrows = {(one, other) for one, other in map(str.split, done.stdout.splitlines()) if one != other}
+    places = [path.stem for path in (folder / "fabgan" / "components").iterdir() if not path.name.startswith("_")]
+    steps = {place for place in places if (folder / "fabgan" / "components" / place / "step.py").is_file()}
+    unknown = {(place, "") for place in places if place not in SHARED | steps | {"steps"}}
+    return unknown | {(one, other) for one, other in arrows if one != "steps" and other not in SHARED}
+
+
+def test_steps_meet_through_files() -> None:
+    assert strays(ROOT) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "stray"),
+    [
+        ("fabgan/components/evaluate/step", "from fabgan.components.publish import step", ("evaluate", "publish")),
+        (
+            "fabgan/components/evaluate/step",
+            "def f():\n    import fabgan.components.train.kinds",
+            ("evaluate", "train"),
+        ),
+        ("fabgan/components/core/files", "from fabgan.components.ingest import parameters", ("core", "ingest")),
+        ("fabgan/components/augment/shards", "from fabgan.components import steps", ("augment", "steps")),
+        ("fabgan/components/brand_new", "x = 1", ("brand_new", "")),
+    ],
+)
+def test_a_step_that_is_imported_by_what_may_not_is_seen(
+    copy: Path, module: str, line: str, stray: tuple[str, str]
+) -> None:
+    plant(copy, module, line)
+    assert strays(copy) == {stray}
 
 
 PROGRAM = """

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fabgan.components.artifacts.packages import Labels
-from fabgan.components.train.kinds import FEWEST_IMAGES, Kinds
+from fabgan.components.train.kinds import MIN_CLUSTER_SIZE, Kinds
 from fabgan.components.train.kinds import find_kinds as found_kinds
 from fabgan.model.streams import random_stream
 
@@ -45,6 +45,11 @@ def test_every_class_has_kinds_of_its_own_however_rare_it_is() -> None:
     assert torch.equal(torch.tensor(kinds.class_of_kind)[kinds.numbers_N], numbers_N)
 
 
+def test_classes_share_the_kinds_that_are_allowed() -> None:
+    labels = Labels(["bad", "good"], torch.arange(3 * PER_PRODUCT) % 2)
+    assert len(found_kinds(products(), labels, 3, LEAST_IMAGES).shares) <= 3
+
+
 def test_few_or_equal_images_make_few_kinds_and_many_make_no_more_than_are_meant() -> None:
     assert find_kinds(products()[:5], None).shares == [1.0]
     assert find_kinds(products()[:1].expand(40, -1, -1, -1), None).shares == [1.0]
@@ -55,5 +60,5 @@ def test_few_or_equal_images_make_few_kinds_and_many_make_no_more_than_are_meant
 def test_a_few_odd_images_are_no_kind_of_their_own() -> None:
     odd = torch.stack([torch.full((3, 64, 64), value, dtype=torch.uint8) for value in (255, 120)])
     kinds = find_kinds(torch.cat([products(), odd]), None)
-    assert int(kinds.numbers_N.bincount().min()) >= FEWEST_IMAGES
+    assert int(kinds.numbers_N.bincount().min()) >= MIN_CLUSTER_SIZE
     assert len(find_kinds(odd, None).shares) == 1

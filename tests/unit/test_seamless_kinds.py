@@ -74,7 +74,7 @@ def test_images_of_a_kind_differ_where_its_real_images_do() -> None:
 def test_several_kinds_have_to_be_told_and_a_class_must_be_there() -> None:
     with pytest.raises(ValueError, match="with 4 kinds, every image needs"):
         training(config=LABELLED).step(photographs(), 1, random_stream("step"))
-    with pytest.raises(ValueError, match="3 is none of the 3 classes"):
+    with pytest.raises(ValueError, match="3 is not one of the 3 classes"):
         generator(LABELLED).kinds_of(latents(), label=3)
 
 

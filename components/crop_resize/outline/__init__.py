@@ -1,7 +1,7 @@
-"""Where the package lies in a photograph, and the upright square crop of it.
+"""Find the package in a photograph, and cut out an upright square crop of it.
 
-Pixel centres are at integer coordinates: the frame covers [-0.5, width - 0.5] x [-0.5, height - 0.5], x to the
-right and y down. "Clockwise" and angles are as seen on the screen.
+Pixel centres are at integer coordinates, x to the right and y down. The frame covers
+[-0.5, width - 0.5] x [-0.5, height - 0.5]. "Clockwise" and angles are as seen on the screen.
 """
 
 from .find import OutlineNotFoundError, find_outline

@@ -1,4 +1,4 @@
-"""What the background looks like, and by how much each place differs from it."""
+"""The colour of the background, and how much each cell differs from it."""
 
 import cv2
 import numpy as np
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from ...core.images import Pixels
 
 BORDER_SHARE = 0.06
-"""The strip along the frame's border, of its shorter side, that is mostly background."""
+"""Width of the strip along the frame's border that is mostly background, as a share of the frame's shorter side."""
 ROUNDS = 4
 INLIER_SIGMAS = 4.0
 MIN_SIGMA = 1.0
-"""Lab units: an overexposed background has no noise at all, and then every trace of compression would stand out."""
+"""In Lab units. An overexposed background has no noise, and then every trace of compression would stand out."""
 GRID_STEP = 6
 MAD_TO_SIGMA = 1.4826
 
@@ -19,10 +19,10 @@ Map = NDArray[np.float32]
 
 
 def foreground_residual(work: Pixels) -> Map:
-    """Return H x W x 3 (Lab), by how many of the background's standard deviations each cell differs from it.
+    """Return the difference of each cell from the background, in standard deviations of the background.
 
-    The illumination of the background is a quadratic surface in x and y per channel, fitted to the strip along
-    the border and then, round after round, to every cell that agrees with it.
+    The result is H x W x 3 (Lab). The illumination of the background is a quadratic surface in x and y per channel. It
+    is fitted to the strip along the border, and then repeatedly to the cells that agree with it.
     """
     lab = _lab(work)
     sample = lab[::GRID_STEP, ::GRID_STEP].reshape(-1, 3)

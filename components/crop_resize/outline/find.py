@@ -1,7 +1,7 @@
 """Find the one package in a photograph.
 
-First roughly: what differs from the background is one compact thing. Then precisely: each side is the straight
-line across which the colour changes most. All of it on a reduced copy of the frame; distances there are "cells".
+The rough search finds the one compact object that differs from the background. The precise search finds each side: the
+straight line across which the colour changes most. Both work on a reduced copy of the frame, whose pixels are "cells".
 """
 
 import math
@@ -17,27 +17,28 @@ from .geometry import Outline, Points, outline_from_corners
 from .sides import refine_sides
 
 WORK_SIZE_CELLS = 1000
-"""The most that the reduced copy's longer side has: sides are found to a small part of a cell."""
+"""Maximum length of the reduced copy's longer side. Sides are found to a small fraction of a cell."""
 MIN_FRAME_SHARE = 0.005
 MIN_SIDE_SHARE = 0.03
-"""Of the frame's shorter side: hairs and the edges of trays are thinner."""
+"""Minimum side of a package, as a share of the frame's shorter side. Hairs and the edges of trays are thinner."""
 MIN_RECTANGULARITY = 0.85
 RIVAL_SHARE = 0.4
 DECIMALS = 2
-"""Of corners in pixels: libraries compute the last bits otherwise on another machine, and the crop must not show it."""
+"""Of corners in pixels. The last bits of floating-point results differ between machines; the crop must not depend on
+them."""
 
 Map = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
 
 class OutlineNotFoundError(Exception):
-    """No outline to crop by; the message is the reason, in words for the manifest's quarantine list."""
+    """No package can be cropped. The message is the reason that the manifest's quarantine list shows."""
 
 
 def find_outline(image: Pixels) -> Outline:
     """Return the outline of the package in a photograph, uint8, H x W or H x W x 3 (RGB).
 
-    Raises OutlineNotFoundError, with the reason, unless exactly one package lies wholly in the frame.
+    Raises OutlineNotFoundError, with the reason, unless exactly one package lies completely inside the frame.
     """
     if min(image.shape[:2]) < 32:
         raise OutlineNotFoundError("the photograph is less than 32 pixels wide or high")
@@ -46,14 +47,14 @@ def find_outline(image: Pixels) -> Outline:
     corners = refine_sides(residual, _rough_corners(residual))
     _refuse_outside(corners, residual.shape)
     corners = leave_out_flanks(residual, corners)
-    # The centre of cell 0 is that of a block of `scale` pixels.
+    # A cell is a block of `scale` pixels; the centre of the block is the centre of the cell.
     return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
 
 
 def _reduce(image: Pixels) -> tuple[Pixels, Points]:
-    """Return the reduced copy and how many pixels a cell has along x and y."""
+    """Return the reduced copy, and the number of pixels per cell along x and y."""
     height, width = image.shape[:2]
-    # Whole factors are many times faster to average over.
+    # Averaging over whole factors is many times faster.
     factor = math.ceil(max(height, width) / WORK_SIZE_CELLS)
     size = (round(width / factor), round(height / factor))
     work = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -61,7 +62,7 @@ def _reduce(image: Pixels) -> tuple[Pixels, Points]:
 
 
 def _rough_corners(residual: Map) -> Points:
-    """Return four clockwise corners around the only large thing that is not background."""
+    """Return four clockwise corners around the only large object that is not background."""
     distance = np.asarray(cv2.GaussianBlur(np.linalg.norm(residual, axis=2), (0, 0), 1.5), np.float32)
     mask = _close((distance > _threshold(distance)).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
@@ -72,24 +73,24 @@ def _rough_corners(residual: Map) -> Points:
     component = (labels == order[0]).astype(np.uint8)
     corners, rectangularity = _rectangle(component)
     if np.hypot(*(corners[1:3] - corners[:2]).T).min() < MIN_SIDE_SHARE * min(mask.shape):
-        raise OutlineNotFoundError("no package found: what differs from the background is too thin")
+        raise OutlineNotFoundError("no package found: the object on the background is too thin")
     if rectangularity < MIN_RECTANGULARITY:
         _refuse_cut(component)
-        raise OutlineNotFoundError("no package found: what differs from the background is no rectangle")
+        raise OutlineNotFoundError("no package found: the object on the background is not a rectangle")
     if count > 2 and areas[order[1] - 1] > RIVAL_SHARE * areas[order[0] - 1]:
-        raise OutlineNotFoundError("more than one thing in the frame could be the package")
+        raise OutlineNotFoundError("more than one object in the frame could be the package")
     return corners
 
 
 def _threshold(distance: Map) -> float:
-    """Return the distance from which on a cell is not background."""
+    """Return the distance above which a cell is not background."""
     shown = np.clip(distance * 8, 0, 255).astype(np.uint8)
     otsu, _ = cv2.threshold(shown, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return max(5.0, float(otsu) / 8 * 0.7)
 
 
 def _close(mask: Mask) -> Mask:
-    """Join balls and lettering with the body around them, and drop specks."""
+    """Join balls and lettering with the body around them, and remove specks."""
     size = max(3, round(0.01 * max(mask.shape)) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     padded = cv2.copyMakeBorder(mask, size, size, size, size, cv2.BORDER_REPLICATE)

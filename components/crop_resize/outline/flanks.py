@@ -1,7 +1,7 @@
-"""Moulded packages have sloping flanks, seen from above as a darker rim: the outline is that of the face inside it.
+"""Leave out the sloping flanks of moulded packages, which appear from above as a darker rim around the face.
 
-A rim counts only if it runs along the sides, is about as wide on each, and if the face beyond it is nearer
-to the background's colour nearly everywhere. Rows of balls, traces and the sawn edge of a laminate do not do that.
+A rim counts only if it runs along the sides and is about equally wide on each. The face inside it must also be nearer
+to the background's colour almost everywhere. Rows of balls, traces and the sawn edge of a laminate fail these tests.
 """
 
 import numpy as np
@@ -11,24 +11,24 @@ from .geometry import Points
 from .strips import Map, inward, meet, sample_strip
 
 MIN_WIDTH_SHARE, MAX_WIDTH_SHARE = 0.02, 0.08
-"""How wide a rim may be, as a share of the shorter side."""
+"""Range of a rim's width, as a share of the shorter side."""
 MIN_WIDTH_CELLS = 2.0
 MIN_SIDES = 3
-"""The notch hides the rim of a short side; that side is then given the width of the others."""
+"""Minimum number of sides with a rim. A notch may hide the rim of a short side, which then gets the median width."""
 MAX_WIDTH_RATIO = 2.5
-"""Between the widest and the narrowest of the four rims: the camera need not look straight down."""
+"""Maximum ratio of the widest to the narrowest rim. They differ if the camera does not look straight down."""
 MIN_DROP_SHARE = 0.08
-"""How much nearer to the background the face is than the rim, as a share of the rim's difference from it."""
+"""Minimum by which the face is nearer to the background than the rim, as a share of the rim's own distance."""
 MIN_PLACES_SHARE = 0.75
-"""Of the places along a side, those where the face is so: lettering and a notch may interrupt the rim."""
+"""Minimum share of places along a side where the face is nearer. Lettering and a notch may interrupt the rim."""
 FACE_WIDTHS = 3
-"""The face is looked at to this many widths of the rim, and nowhere there may it be like the rim again."""
+"""The face is examined up to a depth of this many rim widths, and must not resemble the rim anywhere there."""
 GROUP = 4
-"""Places averaged into one, against the grain of the mould compound."""
+"""Number of places that are averaged, to suppress the grain of the mould compound."""
 
 
 def leave_out_flanks(residual: Map, corners: Points) -> Points:
-    """Return the corners of the face inside a package's flanks, or `corners` if it shows none.
+    """Return the corners of the face inside a package's flanks, or `corners` if no flanks are visible.
 
     `residual` is H x W x C, 0 in the background; `corners` (4 x 2) are clockwise and fit the outer edge.
     """
@@ -45,12 +45,12 @@ def leave_out_flanks(residual: Map, corners: Points) -> Points:
 
 def _rim_width(residual: Map, start: Points, end: Points, shorter: float) -> float:
     """Return the width of the rim along one side in cells, 0 if there is none."""
-    least = max(MIN_WIDTH_CELLS, MIN_WIDTH_SHARE * shorter)
-    most = MAX_WIDTH_SHARE * shorter
-    depths = np.arange(1.0, FACE_WIDTHS * most)
-    levels = _levels(sample_strip(residual, start, end, depths), depths < least)
+    min_width = max(MIN_WIDTH_CELLS, MIN_WIDTH_SHARE * shorter)
+    max_width = MAX_WIDTH_SHARE * shorter
+    depths = np.arange(1.0, FACE_WIDTHS * max_width)
+    levels = _levels(sample_strip(residual, start, end, depths), depths < min_width)
     profile = levels.mean(axis=0)
-    falls = np.where((depths >= least) & (depths <= most), -np.gradient(profile), -np.inf)
+    falls = np.where((depths >= min_width) & (depths <= max_width), -np.gradient(profile), -np.inf)
     step = int(np.argmax(falls))
     crest = int(np.argmax(profile[: step + 1]))
     face = (depths > depths[step] + 1) & (depths < FACE_WIDTHS * depths[step])
@@ -63,7 +63,7 @@ def _rim_width(residual: Map, start: Points, end: Points, shorter: float) -> flo
 
 
 def _levels(strip: Map, is_rim: NDArray[np.bool_]) -> Map:
-    """Return, per group of places and depth, how far the colour is from the background's, towards the rim's."""
+    """Return the distance from the background in the direction of the rim's colour, per group of places and depth."""
     colour = np.median(strip[:, is_rim].reshape(-1, strip.shape[2]), axis=0)
     levels = strip @ (colour / max(float(np.linalg.norm(colour)), 1e-6))
     return np.asarray(levels.reshape(-1, GROUP, levels.shape[1]).mean(axis=1))

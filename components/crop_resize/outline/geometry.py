@@ -1,4 +1,4 @@
-"""The geometry of an outline: its sides, the crop around it, and how well two polygons agree.
+"""The geometry of an outline: its sides, the crop around it, and the agreement of two polygons.
 
 Coordinates are pixels with pixel centres at integers, x to the right and y down.
 """
@@ -16,9 +16,10 @@ Point = tuple[float, float]
 Points = NDArray[np.float64]
 
 ROUNDING_PX = 1e-6
-"""A length of 240.0000000001 px is one of 240 px."""
+"""Tolerance for rounding: 240.0000000001 px counts as 240 px."""
 SQUARE_RATIO = 1.05
-"""A package with sides this much alike counts as square: it is turned by less than 45 degrees, whichever is longer."""
+"""Up to this ratio of its sides, a package counts as square: it is turned by less than 45 degrees, whichever side is
+longer."""
 IOU_BITS = 8
 """Polygons are rasterised with vertices rounded to 1 / 2**IOU_BITS of a cell."""
 IOU_CELLS = 2048
@@ -29,16 +30,16 @@ IOU_CELLS = 2048
 class Outline:
     """A parallelogram around the package's body.
 
-    It is a rectangle where the camera's pixels are square; where a photograph was stretched, a package that lies
-    askew in it is a parallelogram.
+    With square camera pixels it is a rectangle. In a stretched photograph, a package that lies at an angle becomes a
+    parallelogram.
     """
 
     corners_px: tuple[Point, Point, Point, Point]
-    """(x, y) clockwise; the first is the top left one once the package is turned back by `angle_deg`."""
+    """(x, y), clockwise. The first is the top left corner after the package is turned back by `angle_deg`."""
 
     @property
     def angle_deg(self) -> float:
-        """The clockwise turn, in (-45, 45], that maps the image's axes on the package's sides.
+        """The clockwise turn, in (-45, 45], from the image's axes to the package's sides.
 
         It is the direction of the longer pair of sides, modulo 90 degrees.
         """
@@ -73,7 +74,7 @@ def outline_from_corners(corners: Points) -> Outline:
 
 
 def crop_size_px(outline: Outline, margin_share: float) -> int:
-    """Return the side of the square crop: the longer side and a margin of `margin_share` of it at both ends."""
+    """Return the side of the square crop: the longer side plus `margin_share` of it at both ends."""
     if not 0 <= margin_share < math.inf:
         raise ValueError(f"margin_share: expected a number of 0 or more, got {margin_share}")
     side_px = max(outline.width_px, outline.height_px) * (1 + 2 * margin_share)
@@ -83,8 +84,8 @@ def crop_size_px(outline: Outline, margin_share: float) -> int:
 def straighten(image: Pixels, outline: Outline, margin_share: float) -> Pixels:
     """Return the square crop around a package: upright, centred, its longer sides horizontal if it is not square.
 
-    `image` is uint8, H x W or H x W x 3; so is the crop, of `crop_size_px` a side. The package keeps its size in
-    pixels. What lies outside of the frame repeats the frame's border.
+    `image` is uint8, H x W or H x W x 3. The crop has the same type and a side of `crop_size_px`. The package keeps its
+    size in pixels. Outside the frame, the crop repeats the frame's border.
     """
     size_px = crop_size_px(outline, margin_share)
     crop = cv2.warpAffine(
@@ -98,7 +99,7 @@ def straighten(image: Pixels, outline: Outline, margin_share: float) -> Pixels:
 
 
 def crop_corners(outline: Outline, margin_share: float) -> tuple[Point, Point, Point, Point]:
-    """Return where the corners of the crop's area lie in the frame, from the crop's top left one, clockwise."""
+    """Return the corners of the crop's area in the frame, clockwise from the crop's top left corner."""
     size_px = crop_size_px(outline, margin_share)
     low, high = -0.5, size_px - 0.5
     square = np.array([(low, low, 1), (high, low, 1), (high, high, 1), (low, high, 1)])
@@ -123,8 +124,8 @@ def _frame_from_crop(outline: Outline, size_px: int) -> NDArray[np.float64]:
 def iou(polygon_a_px: object, polygon_b_px: object) -> float:
     """Return the intersection over union, in [0, 1], of two simple polygons, convex or not.
 
-    Each is a sequence of at least three (x, y). Both are rasterised on a grid of up to 2048 cells that spans the
-    two, whatever their size in pixels, so the figure is good to about 0.001. Without any area it is 0.
+    Each is a sequence of at least three (x, y). Both are rasterised on one grid of up to 2048 cells a side that spans
+    them, so the result is accurate to about 0.001 at any size. It is 0 if neither has an area.
     """
     polygons = [np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in (polygon_a_px, polygon_b_px)]
     if any(len(polygon) < 3 for polygon in polygons):

@@ -1,7 +1,7 @@
-"""The four sides of a package, to a small part of a cell.
+"""The four sides of a package, to a small fraction of a cell.
 
-Around each rough side the picture is resampled as a strip (P places along the side, D depths from outside to
-inside). Sheared by the right slope, all places of the strip step from background to package at the same depth.
+Around each rough side, the image is resampled as a strip: P places along the side by D depths from outside to inside.
+Sheared by the right slope, the strip changes from background to package at the same depth in all places.
 """
 
 import cv2
@@ -11,17 +11,17 @@ from .geometry import Points
 from .strips import Map, inward, meet, places_along, sample_strip
 
 OUTERMOST_SHARE = 0.5
-"""Rows of balls are edges too. The outermost step of at least this share of the strongest one is the side."""
+"""Rows of balls are edges too, so the side is the outermost step with at least this share of the strongest step."""
 STEP_SIGMA_CELLS = 1.2
 ROUNDS = ((0.12, 0.25), (0.08, 0.06), (0.03, 0.02))
-"""Of each search: how far from the rough side it looks (share of the shorter side) and how steep a slope."""
+"""Of each search: the reach around the rough side, as a share of the shorter side, and the maximum slope."""
 SLOPES = 33
 
 
 def refine_sides(residual: Map, rough: Points) -> Points:
     """Return the corners (4 x 2, clockwise) of the parallelogram that fits the package's edges.
 
-    `residual` is H x W x C; `rough` holds four clockwise corners that are off by a few percent.
+    `residual` is H x W x C; `rough` holds four clockwise corners with an error of a few percent.
     """
     corners = rough
     for reach_share, max_slope in ROUNDS:
@@ -60,7 +60,7 @@ def _best_line(strip: Map, run: float, max_slope: float) -> tuple[float, float]:
 
 
 def _steps(strip: Map, rise: float) -> Map:
-    """Return, per depth, the size of the colour's step across the line that rises by `rise` along the strip."""
+    """Return the size of the colour's step at each depth, across the line that rises by `rise` along the strip."""
     places = strip.shape[0]
     # Source depth of place p: depth + rise * (p / (places - 1) - 1 / 2).
     shear = np.array([[1, rise / (places - 1), -rise / 2], [0, 1, 0]])
@@ -71,7 +71,7 @@ def _steps(strip: Map, rise: float) -> Map:
 
 
 def _vertex(values: Map) -> float:
-    """Return where, in [-0.5, 0.5], the parabola through three values around a maximum has its vertex."""
+    """Return the vertex, in [-0.5, 0.5], of the parabola through three values around a maximum."""
     if len(values) < 3:
         return 0.0
     left, middle, right = (float(value) for value in values)
@@ -80,7 +80,7 @@ def _vertex(values: Map) -> float:
 
 
 def _parallelogram(sides: Points) -> Points:
-    """Return the corners where four fitted sides (4 x 2 points x 2) meet, opposite sides made parallel."""
+    """Return the corners where four fitted sides (4 x 2 points x 2) meet after opposite sides were made parallel."""
     middles = sides.mean(axis=1)
     directions = sides[:, 1] - sides[:, 0]
     right, down = directions[0] - directions[2], directions[1] - directions[3]

@@ -1,4 +1,4 @@
-"""Strips of a picture along lines, and corners from lines: what the search for sides and for flanks share."""
+"""Strips of an image along lines, and corners from lines; the searches for sides and for flanks use both."""
 
 import cv2
 import numpy as np
@@ -8,13 +8,13 @@ from .geometry import Points
 
 PLACES = 96
 INSET_SHARE = 0.06
-"""Corners may be rounded or chamfered: each end of a side is left out by this share."""
+"""Share of a side that is left out at each end, because corners may be rounded or chamfered."""
 
 Map = NDArray[np.float32]
 
 
 def places_along(start: Points, end: Points) -> Points:
-    """Return P points (P x 2) evenly along a side, its ends left out."""
+    """Return P evenly spaced points (P x 2) along a side without its ends."""
     shares = np.linspace(INSET_SHARE, 1 - INSET_SHARE, PLACES)
     return np.asarray(start + shares[:, None] * (end - start))
 
@@ -26,9 +26,9 @@ def inward(start: Points, end: Points) -> Points:
 
 
 def sample_strip(residual: Map, start: Points, end: Points, depths: Points) -> Map:
-    """Return the picture (H x W x C) beside a side: P places along it by D depths into the package by C.
+    """Return the image (H x W x C) around a side: P places along it by D depths into the package by C.
 
-    Outside of the frame it is 0, as the background is: a package that the frame cuts ends at the frame.
+    Outside the frame it is 0, like the background, so a package that the frame cuts ends at the frame.
     """
     grid = places_along(start, end)[:, None, :] + depths[None, :, None] * inward(start, end)
     x, y = grid[..., 0].astype(np.float32), grid[..., 1].astype(np.float32)

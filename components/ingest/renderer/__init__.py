@@ -1,4 +1,4 @@
-"""Renders bottom-view photographs of ball grid array packages whose ground truth is known exactly."""
+"""Render bottom-view photographs of ball grid array packages, with exact ground truth."""
 
 from .frame import RenderedFrame, render_frame
 from .parameters import RendererParameters

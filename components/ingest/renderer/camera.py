@@ -1,4 +1,4 @@
-"""From the scene to the frame: tray, placing the package, uneven light, defocus, glare and sensor noise.
+"""From the scene to the frame: tray, placement of the package, uneven light, defocus, glare and sensor noise.
 
 Scenes and frames are uint8, H x W x 3.
 """
@@ -22,7 +22,7 @@ SHADOW_SCALE = 8
 
 @dataclass(frozen=True)
 class Lighting:
-    """The setting of light and lens in one frame; positions as shares of the frame's sides."""
+    """The settings of light and lens in one frame. Positions are shares of the frame's sides."""
 
     gain: tuple[float, float, float]
     centre: tuple[float, float]
@@ -36,7 +36,7 @@ class Lighting:
 
 
 def draw_lighting(lot: Generator, frame: Generator) -> Lighting:
-    """Return a lot's setting with the small drift between its frames."""
+    """Return the settings of a lot, with the small drift from frame to frame."""
     red, green, blue = lot.uniform(0.95, 1.05) * lot.uniform(0.97, 1.03, 3) * frame.uniform(0.98, 1.02)
     centre = 0.5 + lot.uniform(-0.12, 0.12, 2)
     tilt = lot.uniform(-0.08, 0.08, 2) + frame.uniform(-0.01, 0.01, 2)
@@ -53,7 +53,7 @@ def draw_lighting(lot: Generator, frame: Generator) -> Lighting:
 
 
 def draw_tray(width_px: int, height_px: int, pose: Pose, lighting: Lighting, rng: Generator) -> Pixels:
-    """Return the tray: dark textured plastic with the pocket that the package lies in, and its shadow."""
+    """Return the tray: dark textured plastic, with the pocket and the shadow of the package."""
     scale = min(width_px, height_px) / REFERENCE_SIDE_PX
     fine = clouds(width_px, height_px, 1.2 * scale + 0.3, rng)
     coarse = clouds(width_px, height_px, 30 * scale + 1, rng)
@@ -66,21 +66,21 @@ def draw_tray(width_px: int, height_px: int, pose: Pose, lighting: Lighting, rng
 
 
 def _draw_pocket(surface: Pixels, pose: Pose, level: float, rng: Generator) -> None:
-    """Draw the pocket's rim around the package, which lies in it with some play."""
+    """Draw the rim of the pocket, which is slightly larger than the package."""
     size_px = np.array([pose.body.width_px, pose.body.height_px])
     middle = (size_px - 1) / 2 + rng.uniform(-0.01, 0.01, 2) * size_px.max()
     half = size_px / 2 + rng.uniform(0.035, 0.06) * size_px.max()
     corners = pose.to_frame(middle + half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]))
     closed = np.vstack([corners, corners[:1]])
     wall_px = 0.016 * size_px.max()
-    # The wall slopes: its foot is dark and its top edge catches the light.
+    # The wall slopes: its foot is dark, and its top edge is bright.
     draw_line(surface, closed, wall_px, round(level * 0.72))
     draw_line(surface, closed + 0.3 * wall_px, wall_px / 3, round(level * 0.95))
     draw_line(surface, closed - 0.4 * wall_px, wall_px / 8, round(level * 1.35))
 
 
 def _shadow(width_px: int, height_px: int, pose: Pose, lighting: Lighting) -> Pixels:
-    """Return how much light reaches the tray, 255 for all; dark beside the body."""
+    """Return the light that reaches the tray, where 255 is all of it. Beside the body it is dark."""
     small = np.full((height_px // SHADOW_SCALE + 1, width_px // SHADOW_SCALE + 1), 255, dtype=np.uint8)
     side_px = max(pose.body.width_px, pose.body.height_px)
     corners = pose.to_frame(pose.body.corners) + np.array(lighting.shadow) * side_px
@@ -90,7 +90,7 @@ def _shadow(width_px: int, height_px: int, pose: Pose, lighting: Lighting) -> Pi
 
 
 def place_body(scene: Pixels, image: Pixels, pose: Pose) -> None:
-    """Lay a body's image into the scene, antialiased along its outline."""
+    """Draw the image of a body into the scene, antialiased along its outline."""
     corners = pose.to_frame(pose.body.corners)
     left, top = (int(side) for side in np.maximum(0, np.floor(corners.min(axis=0)) - 1))
     right, bottom = (int(side) for side in np.ceil(corners.max(axis=0)) + 2)
@@ -109,7 +109,7 @@ def _warp(image: Pixels, matrix: Points, window: Pixels, border: int) -> Pixels:
 
 
 def scatter_dust(scene: Pixels, rng: Generator) -> None:
-    """Let specks and short fibres fall on the scene, all much smaller than a ball."""
+    """Draw specks and short fibres on the scene, all much smaller than a ball."""
     height_px, width_px = scene.shape[:2]
     unit_px = min(height_px, width_px) / REFERENCE_SIDE_PX
     for _ in range(int(rng.integers(10, 60))):
@@ -125,7 +125,7 @@ def scatter_dust(scene: Pixels, rng: Generator) -> None:
 
 
 def photograph(scene: Pixels, lighting: Lighting, grey: bool, rng: Generator) -> Pixels:
-    """Return the frame that the camera takes of a scene, H x W x 3, or H x W where `grey`."""
+    """Return the camera's frame of a scene: H x W x 3, or H x W if `grey`."""
     scale = min(scene.shape[:2]) / REFERENCE_SIDE_PX
     blurred = cv2.GaussianBlur(scene, (0, 0), max(0.2, lighting.defocus * scale))
     lit = _add_glare(np.asarray(blurred, dtype=np.uint8))
@@ -144,13 +144,13 @@ def photograph(scene: Pixels, lighting: Lighting, grey: bool, rng: Generator) ->
 
 
 def _light(side_px: int, axis: int, lighting: Lighting) -> Floats:
-    """Return one axis' part of the light; the parts of both axes add up, to about 1."""
+    """Return the light's dependence on one axis. The light is the sum over both axes, about 1."""
     place = np.linspace(0, 1, side_px) - lighting.centre[axis]
     return (0.5 + lighting.tilt[axis] * place - 2 * lighting.vignetting * place**2).astype(np.float32)
 
 
 def _add_glare(scene: Pixels) -> Pixels:
-    """Spread a little of the brightest light around itself, as lenses do."""
+    """Spread a small part of the light around bright places, as a lens does."""
     height_px, width_px = scene.shape[:2]
     small = cv2.resize(scene, (max(1, width_px // 8), max(1, height_px // 8)), interpolation=cv2.INTER_AREA)
     spread = cv2.GaussianBlur(small, (0, 0), max(0.5, 0.004 * min(height_px, width_px)))
@@ -159,7 +159,7 @@ def _add_glare(scene: Pixels) -> Pixels:
 
 
 def _expose(scene: Pixels, light: Floats, rng: Generator) -> Pixels:
-    """Return a block of the frame: light falls on it, and noise grows with the signal's square root."""
+    """Return a block of the frame: scene times light, with noise that grows with the square root of the signal."""
     signal = scene * light
     top, left = rng.integers(0, TILE_PX - BLOCK_PX + 1, size=2)
     noise = sensor_tile()[top : top + signal.shape[0], left : left + signal.shape[1], : signal.shape[2]]

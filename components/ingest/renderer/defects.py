@@ -1,4 +1,4 @@
-"""Labelled defects: three change balls before they are drawn, two lie over the finished package."""
+"""Labelled defects: three change the balls before they are drawn, two are drawn over the finished package."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,26 +15,26 @@ from .substrate import draw_line, fill_polygon
 from .truth import DEFECT_KINDS, Ball, Defect, Point
 
 ROOM = 1.25
-"""Half side of the square around a spoiled ball, in its radii."""
+"""Half side of the square around a defective ball, in radii of the ball."""
 
 
 @dataclass(frozen=True)
 class Spoiled:
-    """The balls with a defect among them, if it is one of balls."""
+    """The balls of a package after a defect, if the defect changes balls."""
 
     looks: tuple[BallLook, ...]
     touched: tuple[Ball, ...]
-    """The balls, or places of balls, that the defect concerns."""
+    """The balls that the defect concerns. A missing ball is included."""
 
 
 def draw_kind(defect_share: float, rng: Generator) -> str | None:
-    """Return a kind of defect, or None for a good package."""
+    """Return a class of defect, one of DEFECT_KINDS, or None for a good package."""
     kind = DEFECT_KINDS[rng.integers(len(DEFECT_KINDS))]
     return kind if rng.random() < defect_share else None
 
 
 def spoil_balls(kind: str, looks: tuple[BallLook, ...], rng: Generator) -> Spoiled:
-    """Return the balls after a defect of this kind, which for scratches and contamination are the same."""
+    """Return the balls after a defect of class `kind`. Scratches and contamination do not change them."""
     chosen = int(rng.integers(len(looks)))
     look = looks[chosen]
     others = looks[:chosen] + looks[chosen + 1 :]
@@ -54,7 +54,7 @@ def _place(look: BallLook) -> Point:
 
 
 def overlay(kind: str, scene: Pixels, pose: Pose, touched: tuple[Ball, ...], rng: Generator) -> Defect:
-    """Draw what lies over the finished package, and return the defect with its polygon."""
+    """Draw the parts of a defect that lie over the finished package, and return the defect with its polygon."""
     if kind == "bridged_balls":
         _draw_bridge(scene, touched, rng)
     if kind == "missing_ball":
@@ -73,17 +73,17 @@ def _squares(balls: tuple[Ball, ...]) -> Points:
 
 def _hull(points: Points) -> tuple[Point, ...]:
     hull = cv2.convexHull(points.astype(np.float32), clockwise=False)[:, 0]
-    # OpenCV calls this order counter-clockwise, with y upwards; with y downwards it is clockwise.
+    # With y down, this order is clockwise. OpenCV assumes y up and calls it counter-clockwise.
     return tuple((float(x), float(y)) for x, y in hull)
 
 
 def _draw_bridge(scene: Pixels, balls: tuple[Ball, ...], rng: Generator) -> None:
-    """Draw solder that flowed together between two balls: a waisted neck, lit as a lying cylinder is."""
+    """Draw solder that flowed together between two balls: a waisted neck, shaded like a horizontal cylinder."""
     ends = np.array([[ball.x_px, ball.y_px] for ball in balls])
     radius_px, length_px = balls[0].radius_px, math.dist(ends[0], ends[1])
     window, x_px, y_px = _around(scene, ends, radius_px)
     cosine, sine = (ends[1] - ends[0]) / length_px
-    # Along the neck from its middle, and across it, with the neck's own width as the unit.
+    # Distance along the neck from its middle, and across it in units of its half width.
     along_px = np.abs((x_px - ends[0, 0]) * cosine + (y_px - ends[0, 1]) * sine - length_px / 2)
     across_px = np.abs((y_px - ends[0, 1]) * cosine - (x_px - ends[0, 0]) * sine)
     half_px = radius_px * (rng.uniform(0.35, 0.55) + 1.1 * (along_px / length_px) ** 2)
@@ -97,7 +97,7 @@ def _draw_bridge(scene: Pixels, balls: tuple[Ball, ...], rng: Generator) -> None
 
 
 def _dull_pad(scene: Pixels, ball: Ball, rng: Generator) -> None:
-    """Mottle a bare pad, as residues of flux and solder do."""
+    """Mottle a bare pad like residues of flux and solder."""
     window, x_px, y_px = _around(scene, np.array([[ball.x_px, ball.y_px]]), ball.radius_px)
     mottle = clouds(window.shape[1], window.shape[0], ball.radius_px / 40, rng).astype(np.float32)
     inside = np.clip(1.2 - np.hypot(x_px - ball.x_px, y_px - ball.y_px) / ball.radius_px, 0, 0.5) * 2
@@ -116,7 +116,7 @@ def _around(scene: Pixels, points: Points, margin_px: float) -> tuple[Pixels, Po
 
 
 def _draw_scratch(scene: Pixels, pose: Pose, rng: Generator) -> tuple[Point, ...]:
-    """Draw a thin bright curve over the mask, in pieces of different strength."""
+    """Draw a thin bright curve over the solder mask, in pieces of different strength."""
     size_px = np.array([pose.body.width_px, pose.body.height_px])
     start = rng.uniform(0.2, 0.8, 2)
     angle = rng.uniform(0, 2 * math.pi)
@@ -134,8 +134,8 @@ def _draw_scratch(scene: Pixels, pose: Pose, rng: Generator) -> tuple[Point, ...
 
 def _kept_inside(points: Points, pose: Pose) -> Points:
     margin_px = 0.3 * pose.body.pitch_px
-    most = np.array([pose.body.width_px, pose.body.height_px]) - margin_px
-    return np.clip(points, margin_px, most)
+    far_px = np.array([pose.body.width_px, pose.body.height_px]) - margin_px
+    return np.clip(points, margin_px, far_px)
 
 
 def _widened(points: Points, width_px: float) -> Points:
@@ -144,7 +144,7 @@ def _widened(points: Points, width_px: float) -> Points:
 
 
 def _draw_stain(scene: Pixels, pose: Pose, rng: Generator) -> tuple[Point, ...]:
-    """Lay a spot of foreign matter with a ragged edge over the package."""
+    """Draw a spot of foreign matter with a ragged edge over the package."""
     size_px = np.array([pose.body.width_px, pose.body.height_px])
     middle = rng.uniform(0.2, 0.8, 2) * size_px
     radius_px = rng.uniform(0.5, 1.1) * pose.body.pitch_px

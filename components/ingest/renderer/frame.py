@@ -1,4 +1,4 @@
-"""Renders one frame: every choice comes from streams of the seed, so frames do not depend on each other."""
+"""Render one frame. Every random choice comes from a stream of its own, so frames do not depend on each other."""
 
 from dataclasses import dataclass
 
@@ -19,20 +19,20 @@ from .truth import GOOD, Ball, Defect, FrameTruth, Point
 LOT_STREAM = 3
 FRAME_STREAM = 4
 POSE, TRAY, SUBSTRATE, BALLS, DEFECT, DUST, LIGHTING, SENSOR = range(8)
-"""A frame's own streams, one for each stage: a defect changes nothing else in its frame."""
+"""The random streams of a frame, one per stage, so that a defect changes nothing else in its frame."""
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedFrame:
-    """A frame and what is known about it."""
+    """A frame with its ground truth."""
 
     image: Pixels
-    """Pixels in [0, 255], H x W x 3 (RGB), or H x W where the parameters ask for grey."""
+    """Pixels in [0, 255], H x W x 3 (RGB), or H x W if `RendererParameters.grey`."""
     truth: FrameTruth
 
 
 def render_frame(parameters: RendererParameters, seed: int, index: int) -> RenderedFrame:
-    """Return frame `index`, 0 or more, of the series that `seed`, 0 or more, stands for."""
+    """Return frame `index` of the series of `seed`; both are 0 or more."""
     lot = index // parameters.frames_per_lot
     number = int(stream(seed, LOT_STREAM, lot, 0).integers(parameters.products))
     product = draw_product(parameters, seed, number)

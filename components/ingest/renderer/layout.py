@@ -1,7 +1,7 @@
-"""Where the package and its balls lie.
+"""The position of the package and its balls.
 
-Body coordinates are pixels of the body's own image, whose pixel centres are integers: the body spans x from -0.5
-to width - 0.5. One body pixel is as long as one frame pixel.
+Body coordinates are pixels of the body's own image, with pixel centres at integers. The body spans x from -0.5 to
+width - 0.5. One body pixel is as long as one frame pixel.
 """
 
 import math
@@ -64,11 +64,11 @@ class Pose:
 
 
 def body_of(product: Product, parameters: RendererParameters) -> Body:
-    """Return a product's size in frames of this size."""
+    """Return the body of a product in frames of this size."""
     rows, columns = product.populated.shape
     longer_px = product.body_share * min(parameters.frame_width_px, parameters.frame_height_px)
     pitch_px = longer_px / (max(rows, columns) - 1 + 2 * product.edge)
-    # The outline lies on whole body pixels, which makes the truth exact; floor keeps max_body_share.
+    # An outline on whole body pixels makes the ground truth exact. Rounding down keeps the body within max_body_share.
     width_px = math.floor((columns - 1 + 2 * product.edge) * pitch_px + 1e-6)
     height_px = math.floor((rows - 1 + 2 * product.edge) * pitch_px + 1e-6)
     return Body(
@@ -81,7 +81,7 @@ def body_of(product: Product, parameters: RendererParameters) -> Body:
 
 
 def draw_pose(body: Body, parameters: RendererParameters, rng: Generator) -> Pose:
-    """Return a pose drawn evenly from those that keep the body in the frame, with a margin."""
+    """Return a pose with a uniform angle, and a uniform position that keeps the body and a margin in the frame."""
     angle_deg = rng.uniform(-1, 1) * parameters.max_angle_deg
     x_share, y_share = rng.random(2)
     angle = math.radians(angle_deg)

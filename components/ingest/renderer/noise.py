@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 
 def stream(*key: int) -> Generator:
-    """Return the random stream that belongs to a key, the same on every machine."""
+    """Return the random stream of a key, the same on every machine."""
     return Generator(PCG64(SeedSequence(key)))
 
 
@@ -27,7 +27,7 @@ def cloud_tile() -> Pixels:
     white = stream(TILE_SEED, 0).standard_normal((TILE_PX, TILE_PX))
     across = np.fft.rfftfreq(TILE_PX) * TILE_PX
     down = np.fft.fftfreq(TILE_PX) * TILE_PX
-    # Amplitude falls as 1 / frequency, as in most natural surfaces; below 6 cycles a tile it stays flat.
+    # Amplitude falls as 1 / frequency, as in most natural surfaces, and is flat below 6 cycles per tile.
     falloff = 1 / (6 + np.hypot(down[:, None], across[None, :]))
     clouds = np.fft.irfft2(np.fft.rfft2(white) * falloff, s=(TILE_PX, TILE_PX))
     clouds = (clouds - clouds.mean()) / clouds.std()
@@ -46,7 +46,7 @@ def sensor_tile() -> Floats:
 
 
 def clouds(width_px: int, height_px: int, zoom: float, rng: Generator) -> Pixels:
-    """Return a texture as of `cloud_tile`, H x W, enlarged `zoom` times and cut at a random place."""
+    """Return a part of `cloud_tile`, H x W, enlarged `zoom` times and cut at a random place."""
     left, top = rng.integers(0, TILE_PX, size=2)
     rows = np.arange(top, top + math.ceil(height_px / zoom)) % TILE_PX
     columns = np.arange(left, left + math.ceil(width_px / zoom)) % TILE_PX

@@ -1,4 +1,4 @@
-"""Package products: their ball array, colours and light, all drawn from the seed and the product's number."""
+"""Package products: ball array, colours and light, all drawn from the seed and the product's number."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ TIN: Colour = (150.0, 150.0, 146.0)
 
 @dataclass(frozen=True)
 class RingLight:
-    """How the ring light shows on a ball; radii as a share of the ball's radius."""
+    """The reflection of the ring light on a ball. Radii are shares of the ball's radius."""
 
     radius: float
     width: float
@@ -41,19 +41,19 @@ class RingLight:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """One package product; lengths are in ball pitches unless they say otherwise."""
+    """One package product. Lengths are in ball pitches unless stated otherwise."""
 
     name: str
     number: int
     populated: NDArray[np.bool_]
-    """Rows x columns: which sites carry a ball."""
+    """True for each site that carries a ball, rows x columns."""
     body_share: float
     """The longer side as a share of the frame's shorter side."""
     edge: float
-    """From the body's edge to the centre of the outermost balls."""
+    """Distance from the body's edge to the centre of the outermost balls."""
     ball_radius: float
     pad_radius: float
-    """Radius of the opening in the solder mask; the ball hides it where it is smaller than the ball."""
+    """Radius of the opening in the solder mask. A ball hides an opening that is smaller than itself."""
     mask_colour: Colour
     copper_gain: float
     """Brightness of copper under the mask, as a multiple of the mask's."""
@@ -65,7 +65,7 @@ class Product:
 
 
 def draw_product(parameters: RendererParameters, seed: int, number: int) -> Product:
-    """Return product `number` of those that `seed` stands for."""
+    """Return product `number` of the series of `seed`."""
     rng = stream(seed, PRODUCT_STREAM, number)
     rows, columns = _array_size(parameters, rng)
     ball_radius = rng.uniform(0.29, 0.34)
@@ -87,7 +87,7 @@ def draw_product(parameters: RendererParameters, seed: int, number: int) -> Prod
 
 
 def populate(pattern: str, rows: int, columns: int, rng: Generator) -> NDArray[np.bool_]:
-    """Return rows x columns: which sites carry a ball in one of PATTERNS."""
+    """Return which sites carry a ball in one of PATTERNS: bool, rows x columns."""
     row, column = np.mgrid[:rows, :columns]
     # 0 on the outermost ring of sites, 1 on the next one, and so on inwards.
     depth = np.minimum(np.minimum(row, rows - 1 - row), np.minimum(column, columns - 1 - column))
@@ -106,10 +106,10 @@ def populate(pattern: str, rows: int, columns: int, rng: Generator) -> NDArray[n
 
 
 def _array_size(parameters: RendererParameters, rng: Generator) -> tuple[int, int]:
-    least, most = parameters.min_balls_per_side, parameters.max_balls_per_side
-    longer = int(rng.integers(least, most + 1))
+    min_balls, max_balls = parameters.min_balls_per_side, parameters.max_balls_per_side
+    longer = int(rng.integers(min_balls, max_balls + 1))
     square = rng.random() < 0.6
-    shorter = longer if square else max(least, round(longer * rng.uniform(0.7, 0.95)))
+    shorter = longer if square else max(min_balls, round(longer * rng.uniform(0.7, 0.95)))
     return (longer, shorter) if rng.random() < 0.5 else (shorter, longer)
 
 

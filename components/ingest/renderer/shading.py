@@ -1,8 +1,7 @@
-"""Solder balls under a ring light: a mirror-like sphere that shows the light's ring, and dark all else.
+"""Solder balls under a ring light: mirror-like spheres that reflect the ring and are dark elsewhere.
 
-A viewer above a sphere sees at the distance rho (in radii) from its centre the surroundings in the direction
-2 asin(rho) from the vertical: the lens in the middle, then the ring light, then the substrate beyond
-rho = 0.71 = sin(45 degrees).
+At the distance rho (in radii) from the centre of a sphere, a viewer above it sees the direction 2 asin(rho) from the
+vertical. That is the lens in the middle, then the ring light, and the substrate beyond rho = 0.71 = sin(45 degrees).
 """
 
 import math
@@ -17,15 +16,15 @@ from .products import Colour, RingLight
 from .truth import Ball
 
 HALO = 1.55
-"""How far, in radii, a ball darkens the substrate around it."""
+"""Radius, in radii of the ball, within which a ball darkens the substrate."""
 GRAIN_TEXELS = 70
-"""Pixels of the texture tile across one ball: how fine its surface is."""
+"""Pixels of the texture tile across one ball, which set the grain of its surface."""
 METAL = np.array([1.0, 0.995, 0.97], dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class BallLook:
-    """One ball and what makes it differ from the others."""
+    """One ball, with the properties in which it differs from the others."""
 
     ball: Ball
     height: float
@@ -34,13 +33,13 @@ class BallLook:
     """Ratio of the longer to the mean axis of its outline, 1 for a circle."""
     squeeze_angle_rad: float
     dent: float
-    """How far its surface departs from a sphere, 0 to 1."""
+    """Deviation of its surface from a sphere, 0 to 1."""
     phase_rad: float
-    """Turns the pattern of the LEDs and the side that is lit more."""
+    """Rotation of the pattern of the LEDs and of the brighter side."""
 
 
 def draw_look(ball: Ball, rng: Generator) -> BallLook:
-    """Return a sound ball with the small differences that all balls have."""
+    """Return a ball without defects, with the small variations of real balls."""
     return BallLook(
         ball=ball,
         height=float(np.clip(rng.standard_normal(), -2.5, 2.5)),
@@ -52,7 +51,7 @@ def draw_look(ball: Ball, rng: Generator) -> BallLook:
 
 
 def stamp_ball(scene: Pixels, look: BallLook, light: RingLight, surroundings: Colour) -> None:
-    """Draw a ball into a frame, H x W x 3; `surroundings` is the substrate that its flanks reflect."""
+    """Draw a ball into a frame, H x W x 3; `surroundings` is the substrate's colour, which its flanks reflect."""
     ball = look.ball
     reach_px = math.ceil(HALO * ball.radius_px) + 1
     left, top = max(0, round(ball.x_px) - reach_px), max(0, round(ball.y_px) - reach_px)
@@ -97,7 +96,7 @@ def _reflections(rho: Floats, x: Floats, y: Floats, look: BallLook, light: RingL
 
 
 def _dents(rho: Floats, azimuth: Floats, look: BallLook) -> Floats:
-    """Return how far dents move what is reflected, in radii; the outline stays."""
+    """Return the shift of the reflection by dents, in radii. The outline does not move."""
     waves = 0.20 * np.cos(2 * azimuth) + 0.13 * np.cos(3 * azimuth + 1) - 0.16
     return np.asarray(look.dent * waves * np.sin(math.pi * np.clip(rho, 0, 1)), dtype=np.float32)
 

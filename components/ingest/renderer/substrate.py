@@ -16,13 +16,13 @@ from .products import Colour, Product
 SUBPIXEL_BITS = 4
 COPPER_STREAM = 2
 Route = list[tuple[float, float]]
-"""A trace through (row, column) places; whole numbers are ball sites."""
+"""A trace through (row, column) positions. Whole numbers are ball sites."""
 LANES = (-0.12, -0.04, 0.04, 0.12)
-"""Places of the traces in the channel between two rows of balls, in pitches from its middle."""
+"""Positions of the traces in the channel between two rows of balls, in pitches from its middle."""
 
 
 def draw_substrate(product: Product, body: Body, seed: int, rng: Generator) -> Pixels:
-    """Return a body's image; copper belongs to the product, texture to the single package."""
+    """Return the image of a body. Its copper depends on the product, its texture on the single package."""
     copper = _copper(product, body, stream(seed, COPPER_STREAM, product.number))
     image = _mask_over_copper(product, body, copper)
     _draw_edge(image, product, body)
@@ -32,7 +32,7 @@ def draw_substrate(product: Product, body: Body, seed: int, rng: Generator) -> P
 
 
 def fill_disc(image: Pixels, centre: tuple[float, float], radius_px: float, colour: Colour | int) -> None:
-    """Draw an antialiased disc at a place between pixels."""
+    """Draw an antialiased disc at a subpixel position."""
     scale = 1 << SUBPIXEL_BITS
     place = (round(centre[0] * scale), round(centre[1] * scale))
     cv2.circle(image, place, max(1, round(radius_px * scale)), _scalar(colour), -1, cv2.LINE_AA, SUBPIXEL_BITS)
@@ -56,7 +56,7 @@ def _scalar(colour: Colour | int) -> tuple[float, ...]:
 
 
 def _copper(product: Product, body: Body, rng: Generator) -> Pixels:
-    """Return where copper lies under the mask, 0 to 255."""
+    """Return the coverage by copper under the solder mask, 0 to 255."""
     copper = np.zeros((body.height_px, body.width_px), dtype=np.uint8)
     _draw_planes(copper, body, rng)
     sites = np.argwhere(product.populated)
@@ -76,7 +76,7 @@ def _copper(product: Product, body: Body, rng: Generator) -> Pixels:
 
 
 def _draw_planes(copper: Pixels, body: Body, rng: Generator) -> None:
-    """Pour copper areas, with the degassing holes that large areas carry."""
+    """Draw copper areas, with the degassing holes of large areas."""
     size_px = np.array([body.width_px, body.height_px])
     for _ in range(int(rng.integers(2, 5))):
         low = rng.uniform(0.03, 0.6, size=2)
@@ -118,7 +118,7 @@ def _dog_bone(product: Product, site: NDArray[np.intp], rng: Generator) -> Route
 
 
 def _bundles(product: Product, rng: Generator) -> list[Route]:
-    """Return groups of parallel traces that come in along one channel and turn off into another."""
+    """Return groups of parallel traces that run along one channel and turn into another."""
     rows, columns = product.populated.shape
     routes: list[Route] = []
     for _ in range((rows + columns) // 2):
@@ -146,7 +146,7 @@ def _draw_via(copper: Pixels, place: Points, pitch_px: float) -> None:
 
 
 def _mask_over_copper(product: Product, body: Body, copper: Pixels) -> Pixels:
-    """Colour the mask: lighter over copper, glossy where it slopes at the copper's edges."""
+    """Colour the solder mask: lighter over copper, and glossy on the slopes at the copper's edges."""
     softness_px = max(0.4, 0.008 * body.pitch_px)
     soft = cv2.GaussianBlur(copper, (0, 0), softness_px)
     slope = cv2.morphologyEx(soft, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
@@ -158,7 +158,7 @@ def _mask_over_copper(product: Product, body: Body, copper: Pixels) -> Pixels:
 
 
 def _mottled(image: Pixels, pitch_px: float, rng: Generator) -> Pixels:
-    """Give the surface its fine unevenness."""
+    """Add fine unevenness to the surface."""
     height_px, width_px = image.shape[:2]
     zoom = pitch_px / 200
     fine = clouds(width_px, height_px, 0.8 * zoom + 0.3, rng)
@@ -168,7 +168,7 @@ def _mottled(image: Pixels, pitch_px: float, rng: Generator) -> Pixels:
 
 
 def _draw_edge(image: Pixels, product: Product, body: Body) -> None:
-    """Show the sawn edge of the laminate as a thin lighter line."""
+    """Draw the sawn edge of the laminate as a thin lighter line."""
     width_px = max(1, round(0.012 * body.pitch_px))
     red, green, blue = (0.6 * level + 45.0 for level in product.mask_colour)
     corner = (body.width_px - 1, body.height_px - 1)

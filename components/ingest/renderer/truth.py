@@ -1,7 +1,7 @@
-"""What is known exactly about a rendered frame.
+"""The ground truth of a rendered frame.
 
-Coordinates are (x, y) in pixels of the frame, x to the right and y down, with pixel centres at integer
-coordinates: the frame spans x from -0.5 to width - 0.5. Lengths are in pixels.
+Coordinates are (x, y) in pixels of the frame, x to the right and y down. Pixel centres are at integer coordinates, so
+the frame spans x from -0.5 to width - 0.5. Lengths are in pixels.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DECIMALS = 3
 
 @dataclass(frozen=True)
 class Ball:
-    """A solder ball that is there; row 0, column 0 is next to the pin-1 corner."""
+    """A solder ball that is present. Row 0, column 0 is next to the pin-1 corner."""
 
     x_px: float
     y_px: float
@@ -37,12 +37,12 @@ class Defect:
 
 @dataclass(frozen=True)
 class FrameTruth:
-    """Where everything is in a frame; see the module for the convention of coordinates."""
+    """The ground truth of one frame, in the coordinates that the module defines."""
 
     lot: str
     product: str
     label: str
-    """`good`, or the kind of the defect."""
+    """`good`, or the class of the defect."""
     outline_px: tuple[Point, Point, Point, Point]
     """Corners of the package body, clockwise as seen in the image, from the pin-1 corner."""
     angle_deg: float
@@ -51,7 +51,7 @@ class FrameTruth:
     defects: tuple[Defect, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers; coordinates rounded to 0.001 px."""
+        """Return plain lists, dicts, strings and numbers, with coordinates rounded to 0.001 px."""
         return {
             "lot": self.lot,
             "product": self.product,

@@ -1,4 +1,4 @@
-"""Where photographs come from: a folder, a bucket, or a DVC repository at a revision, all behind one listing."""
+"""Sources of photographs: a folder, a bucket, or a DVC repository at a revision. All have the same listing."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from .listing import Listing
 
 
 def is_rendered(source: str) -> bool:
-    """Say whether a source is a .yaml file that says which frames to render."""
+    """Return whether a source is a .yaml file that describes frames to render."""
     return Path(source).suffix in (".yaml", ".yml") and not source.startswith((S3, GIT))
 
 
 def list_source(source: str, revision: str) -> Listing:
-    """List a source at a revision; what each kind takes as one is told at `ingest.revision`.
+    """List a source at a revision, as described at `IngestParameters.revision`.
 
-    Raises UserError for a source or revision that is not there, or is no longer what the revision pins.
+    Raises UserError for a source or revision that does not exist, or a source that differs from its pinned revision.
     """
     if source.startswith(GIT):
         return list_repository(source, revision)
@@ -28,18 +28,18 @@ def list_source(source: str, revision: str) -> Listing:
     else:
         listing = list_rendered(Path(source)) if is_rendered(source) else list_folder(Path(source))
     if revision and not listing.revision:
-        raise UserError(f"ingest.revision: a folder has none, got {revision!r}; leave it empty")
+        raise UserError(f"ingest.revision: a folder has no revision, got {revision!r}; leave the key empty")
     if revision not in ("", listing.revision):
         raise UserError(
-            f"{source}: changed since ingest.revision {revision!r} was taken: it is {listing.revision} now; "
-            "leave the key empty to take it as it is"
+            f"{source}: its digest is {listing.revision}, but ingest.revision is {revision!r}; restore the data, "
+            "or leave the key empty to use the data as it is"
         )
     return listing
 
 
 def resolve(source: str, revision: str) -> str:
-    """Return what pins the data of a source, to be given to ingest as its revision; empty for a folder.
+    """Return what pins the data of a source, for use as `ingest.revision`; empty for a folder.
 
-    The commit for a DVC repository, the digest of the listing for a bucket, that of the file for a .yaml source.
+    It is the commit of a DVC repository, the digest of a bucket's listing, or the digest of a .yaml file.
     """
     return list_source(source, revision).revision

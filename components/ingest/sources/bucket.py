@@ -18,11 +18,11 @@ class BucketFile:
 
     @property
     def version(self) -> str:
-        """Its ETag."""
+        """The object's ETag."""
         return self.stored.etag
 
     def fetch(self, to: Path) -> None:
-        """Download it."""
+        """Download the object."""
         download(self.stored, to)
 
 
@@ -31,6 +31,6 @@ def list_bucket(url: str) -> Listing:
     bucket, prefix = split_url(url)
     objects = [item for item in list_objects(bucket, prefix) if not item.key.endswith("/")]
     if not objects:
-        raise UserError(f"{url}: there is nothing below this prefix; correct ingest.source")
+        raise UserError(f"{url}: no objects below this prefix; correct ingest.source")
     files = [BucketFile(item.key.removeprefix(prefix), item) for item in objects]
     return Listing(digest([(file.path, file.stored.size_bytes, file.stored.etag) for file in files]), files)

@@ -1,7 +1,7 @@
-"""A folder in a DVC repository at a revision: `git+URL#path`, its files in the repository's own remote.
+"""A folder in a DVC repository at a revision: `git+URL#path`. The repository's own DVC remote stores its files.
 
-The commit holds the digest of the folder's listing, the listing the MD5 of every file: all are checked, for DVC
-itself believes what a remote gives it.
+The commit holds the digest of the folder's listing, and the listing holds the MD5 of every file. Both are checked here,
+because DVC itself trusts what a remote returns.
 """
 
 import atexit
@@ -25,7 +25,7 @@ SCHEME = "git+"
 
 @dataclass(frozen=True)
 class RepositoryFile:
-    """One file of the folder. Its version is the MD5 by which DVC stores it."""
+    """One file of the folder. Its version is the MD5 under which DVC stores it."""
 
     path: str
     version: str
@@ -34,22 +34,26 @@ class RepositoryFile:
     commit: str
 
     def fetch(self, to: Path) -> None:
-        """Get it from the repository's remote."""
+        """Download the file from the repository's remote and check its MD5."""
         with _explained_remote(self.repository, self.place):
             _shared(os.getpid(), self.repository, self.commit).get_file(self.place, str(to))
         if md5_of_file(to) != self.version:
             raise UserError(
                 f"{self.repository}: {self.place}: the remote's bytes are not those of commit {self.commit[:12]} "
-                "(MD5 differs); push it again from a good copy"
+                "(MD5 differs); push the file again from a good copy"
             )
 
 
 def list_repository(source: str, revision: str) -> Listing:
-    """List the files below a tracked folder at a tag, branch or commit; empty for the newest of the default branch."""
+    """List the files below a tracked folder at a tag, branch or commit.
+
+    An empty revision is the newest commit of the default branch. Raises UserError if the repository, the revision or
+    the folder does not exist, or if the remote cannot be read or its listing is not the commit's.
+    """
     from dvc.repo.open_repo import clean_repos
 
     url, folder = _split(source)
-    clean_repos()  # a clone made earlier may be older than its branch
+    clean_repos()  # an earlier clone may be older than its branch
     with _explained_repository(url, revision):
         system = _open(url, revision)
         commit: str = system.repo.get_rev()
@@ -79,13 +83,13 @@ def _split(source: str) -> tuple[str, str]:
 
 
 def _refuse_secrets(url: str) -> None:
-    """Refuse a password, and over http any user: there a token stands in the user's place. That of ssh is no secret."""
+    """Refuse a URL with a password. Over http refuse any user, which may be a token; the user of ssh is no secret."""
     scheme, _, rest = url.partition("://")
     user, at, _ = rest.partition("/")[0].rpartition("@")
     if at and (":" in user or scheme.lower() in ("http", "https")):
         raise UserError(
-            "ingest.source: a user, token or password in the URL would be written into manifests and logs; leave out "
-            "what stands before the @"
+            "ingest.source: a user, token or password in the URL would appear in manifests and logs; remove the part "
+            "before the @"
         )
 
 
@@ -96,15 +100,15 @@ def _open(url: str, revision: str) -> Any:
     try:
         getpass.getuser()
     except (KeyError, OSError):
-        os.environ["USER"] = "fabgan"  # git asks who clones, and a container's numeric user has no name
-    # A repository on this computer may belong to somebody else; it is only read, and libgit2 runs nothing out of it.
+        os.environ["USER"] = "fabgan"  # git needs a user name, and a container's numeric user has none
+    # A repository on this computer may belong to another user. libgit2 only reads it, and runs nothing from it.
     pygit2.settings.owner_validation = False
     return DVCFileSystem(url, rev=revision or None, config={"core": {"site_cache_dir": _scratch()}})
 
 
 @lru_cache(maxsize=1)
 def _scratch() -> str:
-    """Make a folder for DVC's own notes, which else go to a place where a container may not write."""
+    """Make a folder for DVC's site cache, because its default location is read-only in a container."""
     from dvc.repo.open_repo import clean_repos
 
     folder = tempfile.mkdtemp(prefix="fabgan-dvc-")
@@ -115,27 +119,27 @@ def _scratch() -> str:
 
 @lru_cache(maxsize=1)
 def _shared(_process: int, url: str, commit: str) -> Any:
-    """Open a repository once a process: connections do not survive a fork. The clone does, and is found again."""
+    """Open a repository once per process, because connections do not survive a fork. The clone does, and is reused."""
     return _open(url, commit)
 
 
 def _check_remote(config: dict[str, Any], url: str) -> None:
-    """Refuse a bucket without an address of its store: the library's own default is on the internet."""
+    """Refuse a remote in a bucket without the address of its store, because the default address is on the internet."""
     name = config["core"].get("remote")
     remote = config["remote"].get(name, {})
     named = "endpointurl" in remote or "AWS_ENDPOINT_URL_S3" in os.environ
     if remote.get("url", "").startswith("s3://") and not named:
         raise UserError(
-            f"{url}: its DVC remote {name!r} names no store; set AWS_ENDPOINT_URL_S3 to the store's address"
+            f"{url}: its DVC remote {name!r} names no store; set AWS_ENDPOINT_URL_S3 to the address of the object store"
         )
 
 
 def _tracked_root(system: Any, folder: str, where: str) -> str:
-    """Return the folder that DVC tracks: `folder` itself, or one that it lies in."""
+    """Return the folder that DVC tracks: `folder` itself, or one that contains it."""
     if not system.isdvc(folder):
         raise UserError(f"{where}: {folder}: DVC tracks no such folder there; correct ingest.source or ingest.revision")
     if system.isfile(folder):
-        raise UserError(f"{where}: {folder}: a file; expected a folder of photographs")
+        raise UserError(f"{where}: {folder}: a file; expected a folder of photographs, so correct ingest.source")
     places = [folder, *(parent.as_posix() for parent in PurePosixPath(folder).parents)]
     return [place for place in places if system.isdvc(place)][-1]
 
@@ -143,13 +147,14 @@ def _tracked_root(system: Any, folder: str, where: str) -> str:
 def _md5(info: dict[str, Any], where: str) -> str:
     if "md5" not in info:
         raise UserError(
-            f"{where}: stored by DVC 2, whose digests cannot be checked; run `dvc cache migrate --dvc-files` there"
+            f"{where}: stored by DVC 2, whose digests cannot be checked; run `dvc cache migrate --dvc-files` in the "
+            "repository"
         )
     return str(info["md5"])
 
 
 def _check_tree(digests: dict[str, str], tracked: str, expected: str, url: str) -> None:
-    """Refuse a listing that is not the one whose digest the commit holds."""
+    """Refuse a listing whose digest is not the one in the commit."""
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 
@@ -169,7 +174,9 @@ def _explained_repository(url: str, revision: str) -> Iterator[None]:
     try:
         yield
     except RevError as error:
-        raise UserError(f"{url}: ingest.revision: {revision!r} is no tag, branch or commit there") from error
+        raise UserError(
+            f"{url}: ingest.revision: {revision!r} is not a tag, branch or commit of the repository"
+        ) from error
     except (DvcException, OSError) as error:
         raise UserError(
             f"{url}: cannot be opened as a DVC repository: {_reason(error)}; correct ingest.source"
@@ -178,15 +185,15 @@ def _explained_repository(url: str, revision: str) -> Iterator[None]:
 
 @contextmanager
 def _explained_remote(url: str, place: str) -> Iterator[None]:
-    """Say which remote failed. Its file system may be of any kind, so its errors are too."""
+    """Name the remote that failed. Its file system may be of any type, so any exception may come from it."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         raise UserError(
-            f"{url}: {place}: cannot be read from the repository's DVC remote: {_reason(error)}; push it there, or "
-            "correct AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            f"{url}: {place}: cannot be read from the repository's DVC remote: {_reason(error)}; push it to the "
+            "remote, or correct AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A folder on this computer, or a .yaml file that says what to render."""
+"""A folder on this computer, or a .yaml file that describes frames to render."""
 
 import shutil
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ class FolderFile:
     place: Path
 
     def fetch(self, to: Path) -> None:
-        """Copy it."""
+        """Copy the file."""
         shutil.copyfile(self.place, to)
 
 
 def list_folder(folder: Path) -> Listing:
-    """List every file below a folder; it has no revision."""
+    """List every file below a folder, which has no revision."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of photographs")
+        raise UserError(f"{folder}: no such folder of photographs; correct ingest.source")
     places = sorted(path for path in folder.rglob("*") if path.is_file())
     return Listing("", [_file(place, folder) for place in places])
 
@@ -36,7 +36,7 @@ def _file(place: Path, folder: Path) -> FolderFile:
 
 
 def list_rendered(source: Path) -> Listing:
-    """Return the revision of a .yaml source: its digest. What it renders is no file yet."""
+    """List a .yaml source: its digest is the revision, and its frames are no files yet."""
     if not source.is_file():
         raise UserError(f"{source}: no such file; correct ingest.source")
     return Listing(sha256_of_file(source), [])

@@ -1,4 +1,4 @@
-"""What every kind of source gives: a listing of its files, each of which can be fetched."""
+"""The interface of every type of source: a listing of files that can be fetched one by one."""
 
 import tempfile
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from ...core.errors import UserError
 
 
 class SourceFile(Protocol):
-    """A file of a source. Picklable, so that other processes fetch it."""
+    """A file of a source. It is picklable, so that other processes can fetch it."""
 
     @property
     def path(self) -> str:
-        """Its path below the source, with slashes."""
+        """The path below the source, with forward slashes."""
 
     @property
     def version(self) -> str:
-        """Return what differs when its bytes do."""
+        """A text that differs between versions of the file's bytes."""
 
     def fetch(self, to: Path) -> None:
-        """Write its bytes to the file `to`; a UserError where they are no longer those that were listed."""
+        """Write the file's bytes to the file `to`. Raises UserError if they differ from the listed bytes."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Listing:
     """The files of a source at one revision."""
 
     revision: str
-    """What pins the data: a commit, or a digest; empty for a folder, whose bytes may change under its name."""
+    """What pins the data: a commit or a digest. Empty for a folder, whose bytes may change under the same name."""
     files: Sequence[SourceFile]
 
     def read(self, path: str) -> bytes:
-        """Return the bytes of one file; a UserError where it is not listed."""
+        """Return the bytes of one file. Raises UserError if it is not listed."""
         found = [file for file in self.files if file.path == path]
         if not found:
             raise UserError(f"{path}: no such file in the source")

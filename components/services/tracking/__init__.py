@@ -1,1 +1,1 @@
-"""MLflow, and the only place that imports it: runs of the pipeline and the registry of generators."""
+"""MLflow: runs of the pipeline, and the registry of generators. Only this folder imports mlflow."""

@@ -1,4 +1,4 @@
-"""The MLflow registry of generators: versions, aliases, and pulling one."""
+"""The MLflow registry of generators: register versions, set their aliases, pull their files."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Version:
 
     @property
     def uri(self) -> str:
-        """The address by which it is pulled."""
+        """The address under which the version is pulled."""
         return f"models:/{self.name}/{self.number}"
 
 
@@ -37,12 +37,12 @@ class Registry:
         self._client = mlflow.MlflowClient()
 
     def find(self, name: str, weights_sha256: str) -> Version | None:
-        """Return the version of a model that holds these weights."""
+        """Return the version of a model that holds these weights, or None."""
         found = self._client.search_model_versions(f"name = '{name}' and tags.weights_sha256 = '{weights_sha256}'")
         return _version(found[0]) if found else None
 
     def register(self, name: str, folder: Path, tags: Mapping[str, str]) -> Version:
-        """Make a version from the files of `folder`, logged to the active run (or a run of their own)."""
+        """Create a version from the files of `folder`, which are logged to the active run, or to a new one."""
         if not self._client.search_registered_models(f"name = '{name}'"):
             self._client.create_registered_model(name, description="Generators of BGA package images, by fabgan.")
         self._mlflow.log_artifacts(str(folder), "generator")
@@ -56,29 +56,32 @@ class Registry:
             self._client.set_model_version_tag(version.name, str(version.number), key, value)
 
     def with_alias(self, name: str, alias: str) -> Version | None:
-        """Return the version that bears an alias."""
+        """Return the version that has an alias, or None."""
         models = self._client.search_registered_models(f"name = '{name}'")
         number = models[0].aliases.get(alias) if models else None
         return None if number is None else _version(self._client.get_model_version(name, number))
 
     def set_alias(self, version: Version, alias: str) -> None:
-        """Let a version bear an alias, which any other version loses."""
+        """Give an alias to a version; any other version loses it."""
         self._client.set_registered_model_alias(version.name, alias, str(version.number))
 
     def resolve(self, uri: str) -> Version:
-        """Return the version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` means; none is a UserError."""
+        """Return the version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names.
+
+        Raises UserError for another form of address, or if the registry has no such version.
+        """
         match = MODEL_URI.fullmatch(uri)
         if match is None:
             raise UserError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/NUMBER")
         name, alias, number = match["name"], match["alias"], match["version"]
         versions = self._client.search_model_versions(f"name = '{name}'")
         if not versions:
-            known = ", ".join(model.name for model in self._client.search_registered_models()) or "none at all"
-            raise UserError(f"{uri}: no such model in the registry at {self.uri}; it holds {known}")
+            known = ", ".join(model.name for model in self._client.search_registered_models()) or "none"
+            raise UserError(f"{uri}: no such model in the registry at {self.uri} (known models: {known})")
         found = self.with_alias(name, alias) if alias else _with_number(versions, number)
         if found is None:
             numbers = ", ".join(sorted((str(version.version) for version in versions), key=int))
-            raise UserError(f"{uri}: no such version or alias in the registry at {self.uri}; versions: {numbers}")
+            raise UserError(f"{uri}: no such version or alias in the registry at {self.uri} (versions: {numbers})")
         return found
 
     def pull(self, version: Version, folder: Path) -> None:
@@ -86,7 +89,7 @@ class Registry:
         try:
             self._mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
         except Exception as error:
-            raise UserError(f"{version.uri}: its files cannot be fetched from {self.uri}: {error}") from error
+            raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {error}") from error
 
 
 def _version(found: Any) -> Version:

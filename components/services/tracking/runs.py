@@ -1,11 +1,11 @@
-"""One MLflow run a pipeline, with a nested run for every step.
+"""One MLflow run per pipeline, with a nested run per step.
 
-Steps are processes of their own; what makes them one pipeline is a tag of the parent run: the launcher's name of the
-run (FABGAN_RUN), or else the digest of all parameters and the code's commit. Where a launcher has made the parent,
-MLFLOW_RUN_ID names it. A step does not end the run of a launcher: others may be at work in it.
+Each step is a process of its own. A tag of the parent run joins the steps to one pipeline. Its value is FABGAN_RUN, the
+name that a launcher gives the run, or else the digest of all parameters and the commit of the code. A launcher that has
+created the parent run passes MLFLOW_RUN_ID. A step never ends the run of a launcher, because other steps may use it.
 
-MLflow has to be there when a step starts. Once the step is at work, an MLflow that is away costs it a warning: what a
-step makes is on disk, and worth more than its record.
+MLflow must answer when a step starts. If it fails later, the step logs a warning and continues. The results are on disk
+and worth more than their record.
 """
 
 import json
@@ -29,15 +29,15 @@ PIPELINE_TAG = "fabgan.pipeline"
 FAILURE_TAG = "fabgan.failure"
 DATASET_DIGEST_LENGTH = 32
 TRAINING = "FABGAN_TRAINING"
-"""Environment variable of the steps of a sweep: JSON of what tells one training from the others, such as its seed."""
+"""Environment variable in a sweep: JSON of the parameters in which its trainings differ, such as the seed."""
 PAUSE_S = 60.0
 PAUSE_TRIES = 10
-"""After a failure, MLflow is left alone for a minute, or for ten times as long as the failed try took, if that is more:
-a server that is away costs a step no more than a tenth of its time."""
+"""The pause after a failure is a minute, or ten times the duration of the failed attempt if that is longer. So a server
+that does not answer costs a step at most a tenth of its time."""
 
 
 class StepRun:
-    """The open run of one step."""
+    """The open MLflow run of one step."""
 
     def __init__(self, parent_id: str, run_id: str, step: str) -> None:
         import mlflow
@@ -48,9 +48,9 @@ class StepRun:
         self._next_try_s = 0.0
 
     def log(self, metrics: Mapping[str, float], images: int) -> None:
-        """Log a point of a series, such as losses; `images` is its place on the axis.
+        """Log a point of a series, such as losses; `images` is its position on the axis.
 
-        While MLflow is away, points are kept, and sent by a later call or when the step ends.
+        While MLflow does not answer, points are kept. A later call, or the end of the step, sends them.
         """
         now_ms = time.time_ns() // 1_000_000
         self._unsent += [self.mlflow.entities.Metric(name, value, now_ms, images) for name, value in metrics.items()]
@@ -58,13 +58,13 @@ class StepRun:
             self._send()
 
     def _send(self) -> None:
-        """Send the points that are kept; tell of the first failure of a row."""
+        """Send the kept points; warn of the first of consecutive failures."""
         began_s = time.monotonic()
         try:
             self.client.log_batch(self.run_id, self._unsent)
         except self.mlflow.MlflowException as error:
             if not self._next_try_s:
-                _warn(self.step, error, "the step continues, and what it logs is sent later")
+                _warn(self.step, error, "the step continues, and its points are sent later")
             ended_s = time.monotonic()
             self._next_try_s = ended_s + max(PAUSE_S, PAUSE_TRIES * (ended_s - began_s))
         else:
@@ -72,10 +72,10 @@ class StepRun:
             self._next_try_s = 0.0
 
     def finish(self, metrics: Mapping[str, float], reports: list[Path], folders: list[Path]) -> None:
-        """Log a step's results, its report folders, and the data sets among the folders it read or wrote."""
-        with _no_loss(self.step, "its results are in its files only"):
+        """Log a step's results, its report folders, and the data sets among the folders that it read or wrote."""
+        with _warn_on_failure(self.step, "its results are only in its files"):
             self.mlflow.log_metrics(dict(metrics))
-            if not _training():  # the trainings of a sweep would overwrite each other's
+            if not _training():  # the trainings of a sweep would overwrite each other's metrics in the parent run
                 for name, value in metrics.items():
                     self.client.log_metric(self.parent_id, f"{self.step}.{name}", value)
             for report in reports:
@@ -85,12 +85,12 @@ class StepRun:
                     self._log_data_set(folder)
 
     def close(self, status: str) -> None:
-        """Send the points that are kept, and end the run."""
+        """Send the kept points, and end the run."""
         if self._unsent:
             self._send()
         if self._unsent:
             logger(self.step).warning("points that never reached MLflow: %d", len(self._unsent))
-        with _no_loss(self.step, "its run looks as if it still ran"):
+        with _warn_on_failure(self.step, "MLflow still shows its run as running"):
             self.mlflow.end_run(status)
 
     def _log_data_set(self, folder: Path) -> None:
@@ -98,7 +98,7 @@ class StepRun:
         from mlflow.data.meta_dataset import MetaDataset
 
         sha256 = manifest_digest(folder)
-        with warnings.catch_warnings():  # mlflow registers its source of local folders twice and warns of its choice
+        with warnings.catch_warnings():  # mlflow has two sources for local folders, and warns that it picks one
             warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
             source = resolve_dataset_source(str(folder))
         data_set = MetaDataset(source, name=folder.name, digest=sha256[:DATASET_DIGEST_LENGTH])
@@ -107,13 +107,13 @@ class StepRun:
 
 @contextmanager
 def step_run(step: str, parameters: Mapping[str, Any]) -> Iterator[StepRun]:
-    """Open the run of a step inside the pipeline's; `parameters` are the sections that are known, by step.
+    """Open the run of a step inside the pipeline's run; `parameters` are the known sections, by step.
 
-    A step that is started again continues its run, so that a curve stays whole and none looks as if it still ran. An
-    exception marks both runs as failed, and a signal as killed. Raises UserError where MLflow cannot be used when the
-    step starts, or where the step itself cannot do without it.
+    A step that is started again continues its earlier run. So its curves stay whole, and no run is left open. An
+    exception marks both runs as failed, and a signal marks them as killed. Raises UserError if MLflow cannot be used
+    when the step starts, or if MLflow fails while the step itself needs it.
     """
-    with _errors_of_mlflow(step) as mlflow, _parent_run(parameters) as parent:
+    with _mlflow_errors(step) as mlflow, _parent_run(parameters) as parent:
         opened = _step_run(mlflow, parent, step)
         run = StepRun(parent.info.run_id, opened.info.run_id, step)
         with _ended(run.close):
@@ -122,11 +122,11 @@ def step_run(step: str, parameters: Mapping[str, Any]) -> Iterator[StepRun]:
 
 
 def _step_run(mlflow: Any, parent: Any, step: str) -> Any:
-    """Start the run of a step, or continue the one that an earlier try has left unfinished."""
+    """Start the run of a step, or continue the unfinished run of an earlier attempt."""
     training, experiment_id = _training(), parent.info.experiment_id
     name = " ".join([step, *(f"{axis}={value}" for axis, value in training.items())])
-    mine = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.run_name = '{name}'"
-    unfinished = f"{mine} and attributes.status != 'FINISHED'"
+    own = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.run_name = '{name}'"
+    unfinished = f"{own} and attributes.status != 'FINISHED'"
     found = mlflow.MlflowClient().search_runs([experiment_id], unfinished, max_results=1)
     if found:
         return mlflow.start_run(run_id=found[0].info.run_id, nested=True, log_system_metrics=True)
@@ -142,7 +142,7 @@ def _step_run(mlflow: Any, parent: Any, step: str) -> Any:
 
 @contextmanager
 def _ended(end: Callable[[str], None]) -> Iterator[None]:
-    """End a run with the status that the block deserves."""
+    """Call `end` after the block: with FINISHED, with KILLED after a signal, or with FAILED after another exception."""
     status = "FAILED"
     try:
         yield
@@ -155,14 +155,14 @@ def _ended(end: Callable[[str], None]) -> Iterator[None]:
 
 
 def record_pipeline(parameters: Mapping[str, Any]) -> None:
-    """Make the run of a pipeline, with the parameters of all its steps, before they run one by one."""
-    with _errors_of_mlflow("pipeline"), _parent_run(parameters):
+    """Create the run of a pipeline with the parameters of all its steps, before they run one by one."""
+    with _mlflow_errors("pipeline"), _parent_run(parameters):
         pass
 
 
 def end_pipeline(failure: str = "") -> None:
-    """End the run of a pipeline whose launcher named it: finished, or failed for this reason."""
-    with _errors_of_mlflow("pipeline") as mlflow, _parent_run({}) as parent:
+    """End the run of a pipeline whose launcher named it: as finished, or as failed with this reason."""
+    with _mlflow_errors("pipeline") as mlflow, _parent_run({}) as parent:
         client, run_id = mlflow.MlflowClient(), parent.info.run_id
         if failure:
             client.set_tag(run_id, FAILURE_TAG, failure)
@@ -170,7 +170,7 @@ def end_pipeline(failure: str = "") -> None:
 
 
 def _training() -> dict[str, str]:
-    """Return what tells this training of a sweep from the others; nothing outside of a sweep."""
+    """Return the parameters in which this training of a sweep differs from the others; empty outside a sweep."""
     return {name: str(value) for name, value in json.loads(os.environ.get(TRAINING, "{}")).items()}
 
 
@@ -180,17 +180,17 @@ def _warn(what: str, error: Exception, consequence: str) -> None:
 
 
 @contextmanager
-def _no_loss(what: str, consequence: str) -> Iterator[None]:
-    """Warn of a failure to record what is done, rather than raise it: the step would be lost by it."""
+def _warn_on_failure(what: str, consequence: str) -> Iterator[None]:
+    """Warn if recording fails, instead of raising: an exception would lose the step's finished work."""
     try:
         yield
-    except Exception as error:  # MLflow's, or of whichever client brings its files to a bucket
+    except Exception as error:  # of MLflow, or of the client that uploads its files to a bucket
         _warn(what, error, consequence)
 
 
 @contextmanager
-def _errors_of_mlflow(what: str) -> Iterator[Any]:
-    """Yield mlflow, connected; where it fails on the way, that is a UserError."""
+def _mlflow_errors(what: str) -> Iterator[Any]:
+    """Connect mlflow and yield it; turn its exceptions in the block into a UserError."""
     uri = connect()
     import mlflow
 
@@ -202,7 +202,7 @@ def _errors_of_mlflow(what: str) -> Iterator[Any]:
 
 @contextmanager
 def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the pipeline's run: the launcher's, whose end is the launcher's business, or our own."""
+    """Yield the pipeline's run. A launcher ends its own run; without a launcher, the run ends with the block."""
     import mlflow
 
     client = mlflow.MlflowClient()
@@ -217,7 +217,7 @@ def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
         return
 
     def end(status: str) -> None:
-        with _no_loss("pipeline", "its run looks as if it still ran"):
+        with _warn_on_failure("pipeline", "MLflow still shows its run as running"):
             client.set_terminated(run.info.run_id, status)
 
     with _ended(end):
@@ -225,7 +225,7 @@ def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:
-    """Return the run that bears the pipeline's tag; make it, with these parameters, where there is none."""
+    """Return the run with the pipeline's tag; create it with these parameters if there is none."""
     commit = git_commit()
     identity = os.environ.get("FABGAN_RUN") or digest([parameters, commit])
     experiment_id = client.get_experiment_by_name(EXPERIMENT).experiment_id

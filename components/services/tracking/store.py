@@ -1,6 +1,6 @@
-"""The MLflow server or database in use, made ready so that nothing leaves the building.
+"""Connect to the MLflow server or database, with settings that keep mlflow from calling the internet.
 
-Imported before mlflow itself: some of mlflow's switches are read while it is imported.
+mlflow reads some of these settings while it is imported, so they are set first.
 """
 
 import os
@@ -26,9 +26,9 @@ DATABASE_LOCK_TIMEOUT_S = 120
 
 
 def connect() -> str:
-    """Point mlflow at MLFLOW_TRACKING_URI, or at a SQLite file in the working folder; return the URI.
+    """Connect mlflow to MLFLOW_TRACKING_URI, or to a SQLite file in the working folder; return the URI.
 
-    Raises UserError where the server does not answer or the database cannot be opened.
+    Raises UserError if the server does not answer or the database cannot be opened.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -42,17 +42,17 @@ def connect() -> str:
     except Exception as error:
         raise UserError(
             f"MLflow at {uri} cannot be used: {first_line(error)}; "
-            "start it, or correct MLFLOW_TRACKING_URI (unset: a SQLite file in this folder)"
+            "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
         ) from error
     return uri
 
 
 def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
-    """Return a lock for the first opening of a database: processes that create its tables at once break it."""
+    """Return a lock for opening a SQLite database: processes that create its tables at the same time damage it."""
     scheme, _, path = uri.partition(":///")
     return FileLock(f"{path}.lock", timeout=DATABASE_LOCK_TIMEOUT_S) if scheme == "sqlite" else nullcontext()
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its name where it says nothing."""
+    """Return the first line of an error's message, or the name of its type if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
