@@ -106,7 +106,7 @@ class Score:
         }
 
 
-def judge_rendered(parameters: RendererParameters, frames: int) -> Score:
+def score_rendered(parameters: RendererParameters, frames: int) -> Score:
     """Return the score over rendered frames."""
     score, progress = Score(), Progress("rendered", frames, "frames")
     for index in range(frames):
@@ -120,7 +120,7 @@ def judge_rendered(parameters: RendererParameters, frames: int) -> Score:
     return score
 
 
-def judge_photos(folder: Path) -> Score:
+def score_photos(folder: Path) -> Score:
     """Return the score over photographs. Only packages that lie wholly in the frame are compared."""
     photos = read_annotations(folder)
     score, progress = Score(), Progress("photographs", len(photos), "photographs")
@@ -187,9 +187,9 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     if arguments.photos is None:
-        print(json.dumps(judge_rendered(PARAMETERS, arguments.frames).figures()))
+        print(json.dumps(score_rendered(PARAMETERS, arguments.frames).figures()))
         return
-    score = judge_photos(arguments.photos)
+    score = score_photos(arguments.photos)
     counts = {
         "accepted": score.accepted,
         "quarantined": len(score.reasons),

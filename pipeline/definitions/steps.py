@@ -75,13 +75,10 @@ def train(
     generator: Output[Model],
     report: Output[Artifact],
     metrics: Output[Metrics],
-    in_sweep: bool = False,
 ) -> None:
     """Train a generator. After an eviction, training resumes from the last checkpoint if a volume keeps checkpoints."""
     from fabgan.pipeline.pod import run
 
-    if in_sweep:
-        run.name_run(params)
     paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
     run.train(params, metrics, gpus, **paths)
 
@@ -102,7 +99,10 @@ def evaluate(
     from fabgan.pipeline.pod.page import write_page
 
     run.step("evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path)
-    return write_page(Path(page.path), Path(training.path), Path(evaluation.path)).word
+    verdict = write_page(Path(page.path), Path(training.path), Path(evaluation.path))
+    if not verdict.passed:
+        run.record("the verdict is failed: nothing is registered")
+    return verdict.word
 
 
 def publish(
@@ -118,6 +118,7 @@ def publish(
 
     paths = {"packages": packages.path, "generator": generator.path, "evaluation": evaluation.path}
     run.step("publish", params, metrics, receipt=receipt.path, **paths)
+    run.record("the generator is registered")
 
 
 def plan_sweep(
@@ -150,31 +151,54 @@ def trainings(
     return sweeping.trainings(params, variants, sizes_px, seeds, training_gpus)
 
 
+def train_one(
+    training: str,
+    gpus: int,
+    packages: Input[Dataset],
+    generator: Output[Model],
+    report: Output[Artifact],
+    metrics: Output[Metrics],
+) -> None:
+    """Train one generator of a sweep; `training` is its section as JSON."""
+    import json
+
+    from fabgan.pipeline.pod import run
+
+    section = json.loads(training)
+    run.name_run(section)
+    paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
+    run.train(section, metrics, gpus, **paths)
+
+
 def measure(
     params: dict,  # type: ignore[type-arg]
-    training: dict,  # type: ignore[type-arg]
+    training: str,
     packages: Input[Dataset],
     generator: Input[Model],
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
 ) -> dict:  # type: ignore[type-arg]
     """Measure the generator of one training against held-out images; return a row of the table."""
+    import json
+
     from fabgan.pipeline.pod import run
 
-    run.name_run(training)
+    section = json.loads(training)
+    run.name_run(section)
     found = run.step(
         "evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path
     )
-    return {axis: training[axis] for axis in run.AXES} | found
+    return {axis: section[axis] for axis in run.AXES} | found
 
 
 def compare(rows: list, page: Output[HTML]) -> None:  # type: ignore[type-arg]
     """Show the rows of all trainings in one table, best first within each size."""
     from pathlib import Path
 
-    from fabgan.pipeline.pod import sweeping
+    from fabgan.pipeline.pod import run, sweeping
 
     sweeping.write_table(Path(page.path), rows)
+    run.record(f"{len(rows)} trainings are compared")
 
 
 def plan_augmentation(
@@ -192,7 +216,7 @@ def plan_augmentation(
     return augmenting.plan(asked, shards, destination)
 
 
-def augment(shard: dict, metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
+def augment(shard: str, metrics: Output[Metrics]) -> None:
     """Make the images of one shard that the bucket lacks, and put them there."""
     from fabgan.pipeline.pod import augmenting
 

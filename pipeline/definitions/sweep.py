@@ -58,7 +58,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Placement) -> A
             trainings = tasks.add(steps.trainings, "settings", params=plan.outputs["train"], **axes)
             packages = tasks.add_packages(plan.outputs)
             with dsl.ParallelFor(trainings.output, name="trainings", parallelism=MAX_PARALLEL_TRAININGS) as training:
-                train = tasks.add(steps.train, "train", params=training, gpus=gpus, packages=packages, in_sweep=True)
+                train = tasks.add(steps.train_one, "train", training=training, gpus=gpus, packages=packages)
                 measured = tasks.add(
                     steps.measure,
                     "evaluate",

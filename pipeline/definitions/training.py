@@ -84,6 +84,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Placement) -
             evaluate = tasks.add(
                 steps.evaluate, "evaluate", params=of_step["evaluate"], training=train.outputs["report"], **made
             )
+            evaluate.set_caching_options(False)  # what it records belongs to every run
             with dsl.If(evaluate.outputs["Output"] == PASSED, name="verdict-passed"):
                 evaluation = evaluate.outputs["evaluation"]
                 publish = tasks.add(steps.publish, "publish", params=of_step["publish"], evaluation=evaluation, **made)

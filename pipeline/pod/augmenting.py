@@ -1,5 +1,6 @@
 """The pods of the augmentation pipeline: divide the images into shards, make a shard, gather all manifests."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -13,8 +14,8 @@ from . import run
 
 
 @run.report_user_errors
-def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[dict[str, Any]]:
-    """Return the request of each shard, with the model pinned to its version. Empty shards are left out.
+def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[str]:
+    """Return the request of each shard as JSON, with the model pinned to its version. Empty shards are left out.
 
     Refuses a destination outside a bucket, a model that is not registered, or fewer than one shard.
     """
@@ -27,28 +28,30 @@ def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[dict[s
         raise UserError(f"{run.FORM}: shards: expected a positive int, got {shards}")
     model = Registry().resolve(whole.model).uri
     bounds = [whole.count * place // shards for place in range(shards + 1)]
-    return [
+    return run.as_items(
         asdict(whole) | {"model": model, "first": first, "count": end - first, "destination": destination}
         for first, end in pairwise(bounds)
         if end > first
-    ]
+    )
 
 
 @run.report_user_errors
-def make(shard: Mapping[str, Any], metrics: Any) -> None:
+def make(item: str, metrics: Any) -> None:
     """Make the images of a shard that the bucket lacks."""
     from fabgan.components.augment import step as augment
 
-    asked = {name: value for name, value in shard.items() if name != "destination"}
-    found = augment.run(parse(AugmentParameters, asked, run.FORM), shard["destination"])
+    asked = json.loads(item)
+    destination = asked.pop("destination")
+    found = augment.run(parse(AugmentParameters, asked, run.FORM), destination)
     run.log_metrics(metrics, found)
 
 
 @run.report_user_errors
-def gather(shards: Sequence[Mapping[str, Any]], metrics: Any) -> None:
+def gather(items: Sequence[str], metrics: Any) -> None:
     """Put one manifest over all shards into the bucket; every image must be there."""
     from fabgan.components.augment import shards as in_bucket
 
+    shards = [json.loads(item) for item in items]
     count = int(sum(shard["count"] for shard in shards))
     in_bucket.gather(shards[0]["destination"], count)
     run.log_metrics(metrics, {"images": count, "shards": len(shards)})

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
@@ -24,6 +24,7 @@ from fabgan.components.steps import parameter_type, parse_sections, run_step
 P = ParamSpec("P")
 R = TypeVar("R")
 FORM = "the pipeline's form"
+FAILED_STATES = ("FAILED", "ERROR", "CANCELED", "CANCELLED", "SYSTEM_ERROR")
 AXES = ("variant", "image_size_px", "seed")
 """The parameters of `train` in which the trainings of a sweep differ."""
 
@@ -107,6 +108,11 @@ def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> 
         log_metrics(metrics, read_json(found))
 
 
+def as_items(parameters: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return parameters as the items of a loop. Kubeflow's driver hands every item on as a string of JSON."""
+    return [json.dumps(one) for one in parameters]
+
+
 def log_metrics(metrics: Any, found: Mapping[str, float]) -> None:
     """Log figures to Kubeflow's `metrics` artifact, and write them to its file."""
     for name, value in found.items():
@@ -115,9 +121,22 @@ def log_metrics(metrics: Any, found: Mapping[str, float]) -> None:
 
 
 @report_user_errors
+def record(outcome: str) -> None:
+    """Record what the pipeline came to, for `finish`."""
+    from fabgan.components.services.tracking.runs import record_outcome
+
+    record_outcome(outcome)
+
+
+@report_user_errors
 def finish(status: Any) -> None:
-    """End the run in MLflow with the state of Kubeflow's run; record the failed task and its message, if any."""
+    """End the run in MLflow; record the failed task and its message, if any.
+
+    Kubeflow's state does not tell everything (kubeflow/pipelines issues 11826, 13321). Of the group of steps it says
+    COMPLETE (its local runners: SUCCEEDED) or FAILED, but RUNNING both after a driver that failed and after a failed
+    verdict, with which a run ends well. The outcome that the last component recorded decides there.
+    """
     from fabgan.components.services.tracking.runs import end_pipeline
 
-    succeeded = status.state == "SUCCEEDED"
-    end_pipeline("" if succeeded else f"{status.pipeline_task_name}: {status.error_message or status.state}")
+    failed = status.state in FAILED_STATES or bool(status.error_message)
+    end_pipeline(f"{status.pipeline_task_name}: {status.error_message or status.state}" if failed else "")

@@ -47,8 +47,8 @@ def plan(
 @run.report_user_errors
 def trainings(
     section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float], gpus: int
-) -> list[dict[str, Any]]:
-    """Return the checked `train` section of each training; `gpus` is the number of GPUs that train together."""
+) -> list[str]:
+    """Return the checked `train` section of each training as JSON; `gpus` is the number of GPUs that train together."""
     asked = [
         dict(section) | {"variant": variant, "image_size_px": size_px, "seed": seed}
         for size_px in sizes_px
@@ -60,7 +60,7 @@ def trainings(
     checked: list[Any] = [parse(parameter_type("train"), one, run.FORM, "train") for one in asked]
     for training in checked:
         check_processes(training, max(gpus, 1))
-    return [asdict(training) for training in checked]
+    return run.as_items(asdict(training) for training in checked)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

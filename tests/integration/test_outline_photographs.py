@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.crop import Score, judge_photos, read_annotations, wholly_inside
+from benchmarks.crop import Score, read_annotations, score_photos, wholly_inside
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,7 @@ def folder() -> Path:
 
 @pytest.fixture(scope="module")
 def score(folder: Path) -> Score:
-    return judge_photos(folder)
+    return score_photos(folder)
 
 
 def test_outlines_agree_with_the_annotated_ones(score: Score) -> None:

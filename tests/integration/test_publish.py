@@ -1,4 +1,4 @@
-"""Generators in a real MLflow registry: once each, judged on the same images, pulled on another machine."""
+"""Generators in a real MLflow registry: once each, measured on the same images, pulled on another machine."""
 
 import contextlib
 import io

@@ -54,7 +54,7 @@ def published_parameters(variant: BaselineVariant, size_px: int) -> int:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("size_px", [16, 32, 64])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_networks_make_and_judge_full_images(variant: BaselineVariant, size_px: int, channels: int) -> None:
+def test_networks_make_and_rate_full_images(variant: BaselineVariant, size_px: int, channels: int) -> None:
     config = replace(SMALL, image_size_px=size_px, channels=channels)
     image = build_generator(variant, config)(torch.randn(2, 8))
     assert image.shape == (2, channels, size_px, size_px)

@@ -133,7 +133,7 @@ def test_a_larger_share_of_unusable_images_is_allowed_without_doing_the_rest_aga
 
 
 @pytest.mark.parametrize("changes", [{"lot_pattern": "^(lot)"}, {"held_out_share": 0}])
-def test_a_data_set_with_nothing_to_judge_by_is_refused(photographs: Path, changes: dict[str, object]) -> None:
+def test_a_data_set_with_nothing_to_measure_by_is_refused(photographs: Path, changes: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"20 images to train with and 0 held out.*ingest.lot_pattern"):
         ingested(photographs, **changes)
 

@@ -109,5 +109,5 @@ def test_region_wise_step_holds_the_graph_of_one_region() -> None:
 def test_discriminators_learn_again_after_the_generators_turn() -> None:
     trained = training("region_wise")
     trained.update(*batch())
-    judges = (trained.region_discriminator, trained.full_discriminator)
-    assert all(weight.requires_grad for judge in judges for weight in judge.parameters())
+    discriminators = (trained.region_discriminator, trained.full_discriminator)
+    assert all(weight.requires_grad for discriminator in discriminators for weight in discriminator.parameters())

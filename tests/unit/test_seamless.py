@@ -185,7 +185,7 @@ def test_learning_rates_stay_and_then_fall_to_the_last() -> None:
     assert trained.optimizers["G"].param_groups[0]["lr"] == pytest.approx(RECIPE.rate(8) * RECIPE.learning_rate)
 
 
-def test_judges_stay_out_of_the_generators_update() -> None:
+def test_discriminators_stay_out_of_the_generators_update() -> None:
     trained = training()
     trained.step(photographs(), 1, random_stream("step"))
     assert all(weight.requires_grad for weight in trained.networks["D"].parameters())
@@ -203,18 +203,20 @@ def test_bfloat16_step_is_close_to_the_float32_one() -> None:
 def test_where_a_window_is_said_to_lie_changes_the_verdict_after_training() -> None:
     """Real windows are bright at the top left and dark at the bottom right, generated ones the other way round."""
     torch.manual_seed(0)
-    judge = RegionDiscriminator(replace(CONFIG, image_size_px=128))
-    optimizer = RECIPE.adam(judge, 2e-3)
+    discriminator = RegionDiscriminator(replace(CONFIG, image_size_px=128))
+    optimizer = RECIPE.adam(discriminator, 2e-3)
     bright, dark = torch.ones(4, 3, 64, 64), -torch.ones(4, 3, 64, 64)
     here, there = Window(0, 0, 64), Window(64, 64, 64)
     for _ in range(50):
-        loss = softplus(judge(dark, here) - judge(bright, here)) + softplus(judge(bright, there) - judge(dark, there))
+        loss = softplus(discriminator(dark, here) - discriminator(bright, here)) + softplus(
+            discriminator(bright, there) - discriminator(dark, there)
+        )
         optimizer.zero_grad()
         loss.mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
-        assert (judge(bright, here) > judge(bright, there) + 0.5).all()
-        assert (judge(dark, there) > judge(dark, here) + 0.5).all()
+        assert (discriminator(bright, here) > discriminator(bright, there) + 0.5).all()
+        assert (discriminator(dark, there) > discriminator(dark, here) + 0.5).all()
 
 
 @pytest.mark.parametrize(("size_px", "side_px", "cell_px"), [(128, 64, 2), (1024, 128, 16)])

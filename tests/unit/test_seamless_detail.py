@@ -50,7 +50,7 @@ def test_twins_carry_no_graph(monkeypatch: pytest.MonkeyPatch, gradient_mode: Gr
     assert seen == 3 * [(True, False)]
 
 
-def test_detail_is_learned_from_windows_though_no_judge_knows_it() -> None:
+def test_detail_is_learned_from_windows_though_no_discriminator_knows_it() -> None:
     """Stripes of one pixel, which the coarse image does not show."""
     recipe = SeamlessRecipe(total_steps=60, learning_rate=1e-2, discriminator_learning_rate=1e-12)
     trained = SeamlessTraining(CONFIG, recipe, 1, "joint")

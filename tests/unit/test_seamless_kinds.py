@@ -1,4 +1,4 @@
-"""Kinds of the seamless model: latents choose them, G makes of each what its real images are, judges know classes."""
+"""Kinds of the seamless model: quantiles choose them, G makes images of each, and discriminators know classes."""
 
 from dataclasses import replace
 
@@ -78,10 +78,10 @@ def test_several_kinds_have_to_be_told_and_a_class_must_be_there() -> None:
         generator(LABELLED).kinds_of(latents(), label=3)
 
 
-def test_kinds_change_what_is_made_and_labels_what_is_judged() -> None:
+def test_kinds_change_what_is_made_and_labels_what_is_rated() -> None:
     torch.manual_seed(0)
-    made, judge = generator(LABELLED), FullDiscriminator(LABELLED)
+    made, discriminator = generator(LABELLED), FullDiscriminator(LABELLED)
     with torch.no_grad():
         first, second = (made.trunk(latents(1), torch.tensor([kind])).coarse_BCHW for kind in (0, 3))
         assert (first - second).abs().mean() > 0.01
-        assert judge(first, torch.tensor([0])) != judge(first, torch.tensor([2]))
+        assert discriminator(first, torch.tensor([0])) != discriminator(first, torch.tensor([2]))

@@ -27,6 +27,7 @@ from .store import connect, first_line
 EXPERIMENT = "fabgan"
 PIPELINE_TAG = "fabgan.pipeline"
 FAILURE_TAG = "fabgan.failure"
+OUTCOME_TAG = "fabgan.outcome"
 DATASET_DIGEST_LENGTH = 32
 TRAINING = "FABGAN_TRAINING"
 """Environment variable in a sweep: JSON of the parameters in which its trainings differ, such as the seed."""
@@ -160,10 +161,21 @@ def record_pipeline(parameters: Mapping[str, Any]) -> None:
         pass
 
 
+def record_outcome(outcome: str) -> None:
+    """Record what a pipeline came to. Its last component does this: without an outcome, it did not reach its end."""
+    with _mlflow_errors("pipeline") as mlflow, _parent_run({}) as parent:
+        mlflow.MlflowClient().set_tag(parent.info.run_id, OUTCOME_TAG, outcome)
+
+
 def end_pipeline(failure: str = "") -> None:
-    """End the run of a pipeline whose launcher named it: as finished, or as failed with this reason."""
+    """End the run of a pipeline whose launcher named it: as finished, or as failed with this reason.
+
+    Without an outcome, the pipeline did not reach its end, so it is failed too.
+    """
     with _mlflow_errors("pipeline") as mlflow, _parent_run({}) as parent:
         client, run_id = mlflow.MlflowClient(), parent.info.run_id
+        if not failure and OUTCOME_TAG not in client.get_run(run_id).data.tags:
+            failure = "the pipeline ended before its last step; see the tasks of the run in Kubeflow"
         if failure:
             client.set_tag(run_id, FAILURE_TAG, failure)
         client.set_terminated(run_id, "FAILED" if failure else "FINISHED")
