@@ -24,6 +24,8 @@ from fabgan.components.steps import parameter_type, parse_sections, run_step
 P = ParamSpec("P")
 R = TypeVar("R")
 FORM = "the pipeline's form"
+UMASK = 0o022
+"""Kubeflow's launcher starts processes with umask 0, so that everyone could write to a claim's checkpoints."""
 FAILED_STATES = ("FAILED", "ERROR", "CANCELED", "CANCELLED", "SYSTEM_ERROR")
 AXES = ("variant", "image_size_px", "seed")
 """The parameters of `train` in which the trainings of a sweep differ."""
@@ -34,6 +36,7 @@ def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def reporting(*arguments: P.args, **named: P.kwargs) -> R:
+        os.umask(UMASK)
         start_logging()
         stop_on_sigterm()
         keep_to_usable_cores()

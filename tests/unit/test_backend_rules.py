@@ -1,5 +1,6 @@
 """Rules of Kubeflow's real backend that its local runners do not check, held against the compiled pipelines."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,3 +102,13 @@ def test_a_run_in_mlflow_ends_as_its_steps_did(
     (found,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     assert found.info.status == ended
     assert (runs.FAILURE_TAG in found.data.tags) == (ended == "FAILED")
+
+
+def test_files_of_a_pod_are_not_for_everyone_to_write(tmp_path: Path) -> None:
+    """Kubeflow's launcher starts processes with umask 0."""
+    before = os.umask(0)
+    try:
+        run.report_user_errors(lambda: (tmp_path / "file").write_text(""))()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
