@@ -20,7 +20,8 @@ install: .venv/installed  ## Make .venv with the versions of the lock file
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--config-settings editable_mode=compat --editable .
 	touch $@
 
 run: install  ## Run the whole pipeline: ingest, crop_resize, train, evaluate, publish
@@ -82,6 +83,7 @@ $(WHEELHOUSE)/requirements.txt: requirements.lock pyproject.toml | install
 	$(BIN)/python -m bundle.wheels $(WHEELHOUSE) $(FLAVOUR)
 
 wheel: | install  # From a clean folder: setuptools would pack deleted files that are still in build/lib.
+	test -d fabgan/components || { echo "fabgan/components is no link: check the project out with symbolic links" >&2; exit 1; }
 	rm -rf build/lib build/wheel
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --wheel-dir build/wheel .
 

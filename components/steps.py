@@ -117,11 +117,13 @@ def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) 
     """
     from importlib import import_module
 
+    from .artifacts.manifest import has_manifest, manifest_digest
     from .services.tracking.runs import step_run
 
     if name == "train" and _follows(sections[name], paths):
         return {}
-    with step_run(name, {section: asdict(values) for section, values in sections.items()}) as run:
+    data = {path: manifest_digest(place) for path, place in paths.items() if path != "output" and has_manifest(place)}
+    with step_run(name, {section: asdict(values) for section, values in sections.items()}, data) as run:
         series = {"log": run.log} if name == "train" else {}
         metrics: dict[str, float] = import_module(f"fabgan.components.{name}.step").run(
             sections[name], **paths, **series

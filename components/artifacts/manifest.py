@@ -134,6 +134,11 @@ def read_manifest(folder: Path, cls: type[T]) -> T:
     return parse(cls, read_json(path), str(path))
 
 
+def has_manifest(folder: Path) -> bool:
+    """Say whether a folder holds a manifest."""
+    return (folder / FILE_NAME).is_file()
+
+
 def manifest_digest(folder: Path) -> str:
     """Return the digest of the manifest. It identifies the data set, as the manifest has every image's SHA-256."""
     return sha256_of_file(folder / FILE_NAME)

@@ -30,10 +30,11 @@ def parameters(cls: type[T]) -> type[T]:
 
 def _whole_number(minimum: int, expected: str) -> BeforeValidator:
     def check(value: object) -> int:
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-        if not whole or int(value) < minimum:  # type: ignore[call-overload]
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value < 2**63:
             raise ValueError(f"expected {expected}")
-        return int(value)  # type: ignore[call-overload,no-any-return]
+        return value
 
     return BeforeValidator(check)
 

@@ -24,7 +24,8 @@ def git_commit() -> str:
 
     Outside git, it is the value of FABGAN_GIT_COMMIT, which the container image sets, or `unknown`.
     """
-    commit = _git("rev-parse", "HEAD")
+    ours = _git("ls-files", "fabgan/__init__.py")  # the package may lie below a repository that is somebody else's
+    commit = _git("rev-parse", "HEAD") if ours else ""
     if not commit:
         return os.environ.get("FABGAN_GIT_COMMIT") or "unknown"
     changes = _git("status", "--porcelain", "--", "model", "components", "fabgan", "pipeline")

@@ -2,7 +2,14 @@
 
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+GRACE_S = 30.0
+"""How long a child process may take to stop: it ends its run in MLflow."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -22,3 +29,17 @@ def stop_on_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, stop)
+
+
+@contextmanager
+def stopped_with_us(process: "subprocess.Popen[Any]") -> Iterator[None]:
+    """Stop a child process if the block raises, as it does at SIGTERM: politely first, and then by force."""
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise

@@ -25,6 +25,7 @@ from fabgan.model.processes import Processes
 
 from ..core.cores import usable_cores
 from ..core.errors import UserError
+from ..core.signals import stopped_with_us
 from .devices import training_device
 
 TIMEOUT = timedelta(minutes=10)
@@ -87,7 +88,8 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     threads = max(min(usable_cores() // processes, int(os.environ.get("OMP_NUM_THREADS", usable_cores()))), 1)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    status = subprocess.run([*torchrun, *arguments], env=environment, check=False).returncode  # noqa: S603
+    with subprocess.Popen([*torchrun, *arguments], env=environment) as process, stopped_with_us(process):  # noqa: S603
+        status = process.wait()
     if status != 0:
         raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; see its message above")
 

@@ -1,6 +1,7 @@
 """`fabgan init`: make a project, in which git and DVC version parameters, data and results."""
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -42,14 +43,19 @@ def _run(options: argparse.Namespace) -> None:
 def new_project(folder: Path) -> None:
     """Write a project's files into a new or empty folder, and make it a git repository.
 
-    Raises UserError if the folder is not empty or git is not installed.
+    Raises UserError if the folder is not empty, or git is not installed or fails.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: exists and is not an empty folder; name a new folder. Nothing was changed")
+    git = shutil.which("git")
+    if git is None:
+        raise UserError("git: not found, and a project is a git repository; install git. Nothing was changed")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(  # noqa: S603
+        [git, "init", "--quiet", str(folder)], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise UserError(f"{folder}: git init failed: {' '.join(done.stderr.split())}")
     for template, path in TARGET_PATHS.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(TEMPLATES / template, folder / path)
-    git = shutil.which("git")
-    if git is None:
-        raise UserError(f"git: not found, and a project is a git repository; install git and run `git init {folder}`")
-    subprocess.run([git, "init", "--quiet", str(folder)], check=True)  # noqa: S603

@@ -13,6 +13,7 @@ from .options import add_command, add_params
 
 if TYPE_CHECKING:
     from .options import Subcommands
+    from .params_file import ParamsFile
 
 RENAMED = {
     "train.seamless.judge_learning_rate": "discriminator_learning_rate",
@@ -46,46 +47,58 @@ def _run(options: argparse.Namespace) -> None:
 def migrate(path: Path) -> list[str]:
     """Update a params.yaml to the schema of this version, keep its comments, and return one line per change.
 
-    Raises UserError for a newer schema.
+    Raises UserError for a newer schema, for a key that stands there by its old and its new name, and for a file whose
+    anchors or merged keys it cannot follow; nothing is changed then.
     """
-    from .params_file import edited
+    from fabgan.components.core.parameters import load_yaml
 
-    with edited(path) as content:
-        if (schema := content.get("schema", 1)) > SCHEMA:
-            raise UserError(f"{path}: schema: {schema} is newer than this version reads ({SCHEMA}); upgrade fabgan")
-        content.pop("schema", None)
-        content.insert(0, "schema", SCHEMA)
-        return [
-            change
-            for prefix, sections in [("", content), *((f"presets.{name}.", one) for name, one in _presets(content))]
-            for change in _migrated(sections, prefix)
-        ]
+    from .params_file import ParamsFile
+
+    content, file = load_yaml(path), ParamsFile.read(path)
+    schema = content.get("schema", 1)
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise UserError(f"{path}: schema: expected {SCHEMA} or less, got {schema!r}; a newer fabgan may read it")
+    if schema == SCHEMA:
+        return []
+    prefixes = ["", *(f"presets.{name}." for name in file.keys("presets"))]
+    changes = [change for prefix in prefixes for change in _migrated(file, content, prefix)]
+    _put_schema(file, content)
+    file.write(content)
+    return changes
 
 
-def _presets(content: Any) -> Iterator[tuple[str, Any]]:
-    yield from (content.get("presets") or {}).items()
+def _put_schema(file: "ParamsFile", content: dict[str, Any]) -> None:
+    if file.holds("schema"):
+        file.set("schema", str(SCHEMA))
+    else:
+        first = file.root.value[0][0].start_mark.index
+        file.splice(first, first, f"schema: {SCHEMA}\n\n")
+    content["schema"] = SCHEMA
 
 
-def _migrated(sections: Any, prefix: str) -> Iterator[str]:
+def _migrated(file: "ParamsFile", content: dict[str, Any], prefix: str) -> Iterator[str]:
+    for key in (*RENAMED, *REMOVED):
+        if not file.holds(prefix + key) and key.rpartition(".")[2] in _section(content, prefix + key):
+            raise UserError(f"{file.path}: {prefix}{key}: comes from a merged key (<<), which you have to edit by hand")
     for key, new in RENAMED.items():
-        section, old = _section(sections, key)
-        if old in section:
-            place, comment = list(section).index(old), section.ca.items.pop(old, None)
-            section.insert(place, new, section.pop(old))
-            if comment is not None:
-                section.ca.items[new] = comment
+        if file.holds(prefix + key):
+            section = _section(content, prefix + key)
+            if new in section:
+                raise UserError(f"{file.path}: {prefix}{key}: its new name {new} stands there too; remove one of them")
+            section[new] = section.pop(key.rpartition(".")[2])
+            file.rename(prefix + key, new)
             yield f"{prefix}{key}: renamed to {new}"
     for key, fixed in REMOVED.items():
-        section, old = _section(sections, key)
-        if old in section:
-            value = section.pop(old)
+        if file.holds(prefix + key):
+            value = _section(content, prefix + key).pop(key.rpartition(".")[2])
+            file.remove(prefix + key)
             lost = "" if value == fixed else f"; its value was {value}, this version always uses {fixed}"
             yield f"{prefix}{key}: removed{lost}"
 
 
-def _section(sections: Any, key: str) -> tuple[Any, str]:
-    """Return the mapping that holds a dotted key, or an empty one, and the key's last part."""
-    *above, last = key.split(".")
-    for name in above:
-        sections = sections.get(name) or {}
-    return sections, last
+def _section(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the mapping that holds a dotted key; an empty one if there is none."""
+    for name in key.split(".")[:-1]:
+        below = content.get(name)
+        content = below if isinstance(below, dict) else {}
+    return content

@@ -1,6 +1,6 @@
 """`fabgan preset`: write the values of a preset of params.yaml into its sections."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from .options import add_command, add_params
 
 if TYPE_CHECKING:
     from .options import Subcommands
+    from .params_file import ParamsFile
 
 
 def add(commands: "Subcommands") -> None:
@@ -23,20 +24,38 @@ def add(commands: "Subcommands") -> None:
 def apply_preset(path: Path, name: str) -> None:
     """Write the values of `presets.NAME` into the sections of a params.yaml and keep its comments.
 
-    Raises UserError if there is no preset of this name.
+    Raises UserError if there is no preset of this name, or for a key that no section has.
     """
-    from .params_file import edited
+    from fabgan.components.core.parameters import load_yaml
+    from fabgan.components.steps import load_content, parse_sections
 
-    with edited(path) as content:
-        presets = content.get("presets") or {}
-        if name not in presets:
-            raise UserError(f"{path}: presets.{name}: no such preset (known: {', '.join(presets) or 'none'})")
-        _merge(content, presets[name])
+    from .params_file import ParamsFile
+
+    content = load_content(path)
+    file = ParamsFile.read(path)
+    if name not in (known := file.keys("presets")):
+        raise UserError(f"{path}: presets.{name}: no such preset (known: {', '.join(known) or 'none'})")
+    for key in _leaves(file, f"presets.{name}"):
+        own = key.removeprefix(f"presets.{name}.")
+        file.set(own, file.source(key))
+        _put(content, own.split("."), file.value(key))
+    parse_sections(content, f"{path} with the preset {name}")
+    file.write(load_yaml(path) | content)
 
 
-def _merge(content: MutableMapping[str, Any], changes: Mapping[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, Mapping):
-            _merge(content.setdefault(key, {}), value)
+def _leaves(file: "ParamsFile", key: str) -> Iterator[str]:
+    """Yield the dotted names of everything below a key that is no mapping."""
+    for name in file.keys(key):
+        below = f"{key}.{name}"
+        if file.keys(below):
+            yield from _leaves(file, below)
         else:
-            content[key] = value
+            yield below
+
+
+def _put(content: dict[str, Any], names: list[str], value: Any) -> None:
+    for name in names[:-1]:
+        if not isinstance(content.get(name), dict):
+            content[name] = {}
+        content = content[name]
+    content[names[-1]] = value

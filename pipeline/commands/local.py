@@ -27,6 +27,7 @@ from kfp.local import docker_task_handler, subprocess_task_handler
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import digest, load_yaml
 from fabgan.components.core.provenance import git_commit
+from fabgan.components.core.signals import stopped_with_us
 from fabgan.components.ingest.sources.dvc_repository import SCHEME as GIT
 from fabgan.components.ingest.sources.folder import list_folder
 
@@ -139,7 +140,7 @@ def _processes(run: _Run) -> local.SubprocessRunner:
     """Return Kubeflow's runner of processes, changed to follow the log of each step."""
 
     def run_process(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
-        with subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
             full_command,
             cwd=run.root,
             env=os.environ | run.environment | dict(env_vars or {}),
@@ -147,7 +148,8 @@ def _processes(run: _Run) -> local.SubprocessRunner:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-        ) as process:
+        )
+        with process, stopped_with_us(process):
             return run.follow(process.stdout or [], process.wait)
 
     subprocess_task_handler.run_local_subprocess = run_process

@@ -128,7 +128,7 @@ def test_every_room_of_the_code_is_in_the_image(image: str) -> None:
 
 
 def test_a_container_uses_no_more_cores_than_it_is_allowed(image: str) -> None:
-    program = "from components.cores import keep_to_usable_cores; keep_to_usable_cores(); import torch"
+    program = "from fabgan.components.core.cores import keep_to_usable_cores; keep_to_usable_cores(); import torch"
     command = ("python", "-c", f"{program}; print(torch.get_num_threads())")
     assert contained(image, *command, options=("--cpus", "1")) == "1\n"
 
@@ -139,7 +139,9 @@ def test_image_tells_its_commit_and_version(image: str) -> None:
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.version"] == image.split(":")[1]
     assert labels["org.opencontainers.image.revision"] == git_commit()
-    assert python(image, "from components.provenance import git_commit; print(git_commit())") == git_commit()
+    assert (
+        python(image, "from fabgan.components.core.provenance import git_commit; print(git_commit())") == git_commit()
+    )
 
 
 SERVER_WITH_ACCOUNTS = """

@@ -1,9 +1,11 @@
 """What a real MLflow server holds of a pipeline and its steps, and how steps go on while it is away."""
 
+import os
 import signal
+import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 import pytest
@@ -73,15 +75,37 @@ def steps_of(pipeline: Run) -> dict[str, Run]:
 def test_a_launched_pipeline_stays_open_until_its_launcher_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     launched("one", monkeypatch)
     record_pipeline(TRAIN)
-    with step_run("train", TRAIN):
+    with step_run("train", TRAIN, {}):
         pass
     assert pipeline_named("one").info.status == "RUNNING"
-    with pytest.raises(ZeroDivisionError), step_run("train", TRAIN):
+    with pytest.raises(ZeroDivisionError), step_run("train", TRAIN, {}):
         raise ZeroDivisionError
     assert pipeline_named("one").info.status == "RUNNING"
     end_pipeline("train: it divided by zero")
     assert pipeline_named("one").info.status == "FAILED"
     assert pipeline_named("one").data.tags[runs.FAILURE_TAG] == "train: it divided by zero"
+
+
+def failed(section: Mapping[str, object], data: str) -> str:
+    """Let a step fail; return the identifier of its run."""
+    with suppress(ZeroDivisionError), step_run("train", {"train": section}, {"packages": data}) as run:
+        raise ZeroDivisionError
+    return run.run_id
+
+
+def test_only_the_same_work_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched("changed", monkeypatch)
+    ids = [failed(*work) for work in [({"seed": 1}, "a"), ({"seed": 2}, "a"), ({"seed": 2}, "b"), ({"seed": 2}, "b")]]
+    assert len(set(ids[:3])) == 3
+    assert ids[3] == ids[2]
+
+
+@pytest.mark.parametrize(("process", "continued"), [(os.getpid(), False), (2**30, True)], ids=["alive", "gone"])
+def test_a_run_that_a_living_process_works_in_is_left_alone(process: int, continued: bool) -> None:
+    first, client = failed({"seed": process}, "a"), MlflowClient()
+    client.update_run(first, status="RUNNING")
+    client.set_tag(first, runs.PROCESS_TAG, f"{socket.gethostname()}:{process}")
+    assert (failed({"seed": process}, "a") == first) == continued
 
 
 def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +114,9 @@ def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypat
     for seed in (1, 2.0):  # Kubeflow makes floats of numbers
         section = PARAMETERS["train"] | {"seed": seed}
         pod.name_run(section)
-        with step_run("train", {"train": section}) as run:
+        with step_run("train", {"train": section}, {}) as run:
             run.finish({"loss_G": seed}, [], [])
+    runs.record_outcome("compared")
     end_pipeline()
     parent = pipeline_named("sweep")
     assert (parent.info.status, parent.data.metrics) == ("FINISHED", {})
@@ -104,7 +129,7 @@ def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypat
 
 def test_what_a_step_cannot_do_without_mlflow_is_an_error_of_the_step() -> None:
     failed = pytest.raises(UserError, match=r"publish: MLflow at http:.* failed: no registry; fix this and run")
-    with failed, step_run("publish", {"publish": {}}):
+    with failed, step_run("publish", {"publish": {}}, {}):
         raise MlflowException("no registry")
 
 
@@ -113,7 +138,7 @@ def images_of_points(run: StepRun) -> list[int]:
 
 
 def test_points_that_a_server_missed_are_sent_when_it_is_back(server: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with step_run("train", TRAIN) as run:
+    with step_run("train", TRAIN, {}) as run:
         run.log({"G": 1.0}, 8)
         with away(server):
             run.log({"G": 2.0}, 16)
@@ -132,7 +157,7 @@ def test_points_that_a_server_missed_are_sent_when_it_is_back(server: str, capsy
 
 
 def test_the_end_of_a_step_sends_what_is_kept(server: str) -> None:
-    with step_run("train", TRAIN) as run:
+    with step_run("train", TRAIN, {}) as run:
         with away(server):
             run.log({"G": 1.0}, 8)
         run.log({"G": 2.0}, 16)
@@ -141,12 +166,12 @@ def test_the_end_of_a_step_sends_what_is_kept(server: str) -> None:
 
 def test_no_step_starts_without_the_server(server: str) -> None:
     failed = pytest.raises(UserError, match=f"MLflow at {server} cannot be used")
-    with away(server), failed, step_run("train", TRAIN):
+    with away(server), failed, step_run("train", TRAIN, {}):
         pass
 
 
 def test_a_step_ends_well_without_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with ExitStack() as stack, step_run("train", TRAIN) as run:
+    with ExitStack() as stack, step_run("train", TRAIN, {}) as run:
         stack.enter_context(away(server))
         run.log({"G": 1.0}, 8)
         run.finish({"images": 8}, [], [])

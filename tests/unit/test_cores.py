@@ -88,13 +88,14 @@ def test_steps_keep_to_their_cores_before_they_import_torch(tmp_path: Path, monk
 def test_processes_that_train_together_share_the_cores(
     monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], expected: str
 ) -> None:
-    def run(command: list[str], env: dict[str, str], check: bool) -> subprocess.CompletedProcess[str]:
+    def started(command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         found.append(env["OMP_NUM_THREADS"])
-        return subprocess.CompletedProcess(command, 0)
+        return real([sys.executable, "-c", ""])
 
     found = list[str]()
     os.environ.update(asked)
     monkeypatch.setattr(processes, "usable_cores", lambda: 6)
-    monkeypatch.setattr(subprocess, "run", run)
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", started)
     processes.launch(2, ["fabgan.pipeline.pod.process"])
     assert found == [expected]

@@ -133,6 +133,30 @@ def test_the_project_comes_as_its_demo_preset(preset: str, tmp_path: Path) -> No
     assert load_parameters(path) == before
 
 
+def test_a_preset_is_written_whatever_the_form_of_the_file(tmp_path: Path) -> None:
+    """DVC rewrites lists in block style and drops what it does not know of formats."""
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text()
+    path.write_text(text.replace("  sizes_px: [128]\n", "  sizes_px:   # sides\n  - 64\n  - 128\n", 1))
+    apply_preset(path, "seamless")
+    assert load_parameters(path)["crop_resize"].sizes_px == (1024,)
+    assert "&id" not in path.read_text()
+    path.write_text(re.sub(r"^evaluate:\n(  .*\n)+", "evaluate:\n", text, flags=re.M))
+    apply_preset(path, "paper")
+    assert load_parameters(path)["evaluate"].max_ser == 1.05
+    gpu_lines = [line for line in text.splitlines() if "operator: Exists" in line]
+    assert gpu_lines == [line for line in path.read_text().splitlines() if "operator: Exists" in line]
+
+
+def test_a_preset_with_a_misspelt_key_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text() + "  night: {train: {bach_size: 4}}\n"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"with the preset night: train.bach_size: unknown key"):
+        apply_preset(path, "night")
+    assert path.read_text() == text
+
+
 def test_lock_file_pins_every_dependency() -> None:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}

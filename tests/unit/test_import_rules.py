@@ -1,5 +1,6 @@
 """The rules of who may import whom hold, and a forbidden import is refused wherever it is planted."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import grimp
 import pytest
 
+from fabgan.components.core.provenance import modules_of
 from tests.conftest import ROOT
 
 MATHEMATICS = {
@@ -47,9 +49,8 @@ def plant(folder: Path, module: str, line: str) -> None:
         ("fabgan/components/steps", "import docker"),
         ("fabgan/components/core/brand_new", "import botocore.client"),
         ("fabgan/components/measures/held_out", "import dvc.api"),
-        ("fabgan/components/evaluate/step", "from fabgan.components.train import devices"),
-        ("fabgan/components/artifacts/generator", "import fabgan.model.seamless.training"),
         ("fabgan/components/train/parameters", "import torch"),
+        ("fabgan/components/ingest/renderer/parameters", "import numpy"),
         ("fabgan/components/core/parameters", "from PIL import Image"),
         ("fabgan/components/core/files", "from fabgan.components.artifacts import manifest"),
         ("fabgan/model/pixels", "from fabgan.components.core import files"),
@@ -145,3 +146,47 @@ def test_no_module_imports_a_folder_by_its_bare_name() -> None:
     """`import model` would find whatever folder of that name a person works in."""
     graph = grimp.build_graph("fabgan", include_external_packages=True, cache_dir=None)
     assert not {"model", "components", "pipeline"} & set(graph.modules)
+
+
+LOADED = {
+    "fabgan.model", "fabgan.model.measures", "fabgan.model.pixels", "fabgan.model.regions", "fabgan.model.streams",
+    "fabgan.model.paper", "fabgan.model.paper.config", "fabgan.model.paper.networks",
+    "fabgan.model.seamless", "fabgan.model.seamless.config", "fabgan.model.seamless.generator",
+    "fabgan.model.seamless.layers",
+}  # fmt: skip
+"""All of `model` that a step other than `train` may import: what a generator and its measures are made of."""
+STEP_FOLDERS = [path.parent.name for path in sorted((ROOT / "components").glob("*/step.py"))]
+
+
+@pytest.mark.parametrize("step", [step for step in STEP_FOLDERS if step != "train"])
+def test_a_generator_is_loaded_without_what_trains_it(step: str) -> None:
+    modules = {name for name in modules_of(f"fabgan.components.{step}.step") if name.startswith("fabgan.model")}
+    assert modules <= LOADED
+
+
+def parameter_imports() -> set[str]:
+    """Return the libraries that modules called `parameters` import, at any depth, but for the shared one."""
+    graph = grimp.build_graph("fabgan", include_external_packages=True, cache_dir=None)
+    modules = [name for name in graph.modules if re.fullmatch(r"fabgan\.components\.(?!core\.).*parameters", name)]
+    outside = {other for name in modules for other in graph.find_modules_directly_imported_by(name)}
+    return {name for name in outside if not name.startswith("fabgan.")} - sys.stdlib_module_names
+
+
+def test_parameters_import_no_library() -> None:
+    assert parameter_imports() == set()
+
+
+@pytest.mark.parametrize("step", STEP_FOLDERS)
+def test_the_imports_of_a_step_are_all_to_be_seen_in_its_source(step: str) -> None:
+    """The digest of its code rests on that."""
+    for module in modules_of(f"fabgan.components.{step}.step"):
+        path = ROOT.joinpath(*module.split(".")[1:])
+        text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+        assert not re.search(r"importlib|__import__|import \*|__doc__", text), module
+
+
+def test_every_folder_of_the_package_is_a_package() -> None:
+    """One without an __init__.py would be outside of every rule and of every digest."""
+    for place in ("model", "components", "pipeline"):
+        for file in (ROOT / place).rglob("*.py"):
+            assert (file.parent / "__init__.py").is_file(), file

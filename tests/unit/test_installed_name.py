@@ -26,6 +26,7 @@ def crowded(tmp_path: Path) -> Path:
         (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('the wrong {name}')\n")
         (tmp_path / "packages" / name).mkdir(parents=True)
         (tmp_path / "packages" / name / "__init__.py").write_text(f"raise RuntimeError('the wrong {name}')\n")
+    (tmp_path / "fabgan").mkdir()  # as beside a checkout that is called so
     return tmp_path
 
 

@@ -23,3 +23,17 @@ def test_commit_outside_git_is_the_one_the_image_was_built_from(
     assert provenance.git_commit() == "0123abc"
     monkeypatch.delenv("FABGAN_GIT_COMMIT")
     assert provenance.git_commit() == "unknown"
+
+
+def test_commit_of_a_repository_that_only_holds_the_package_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a project is a git repository, with the installed fabgan in a virtual environment below it."""
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=b", "commit", "-q", "--allow-empty", "-m", "a"],
+    ):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    monkeypatch.setattr(provenance, "CHECKOUT", tmp_path)
+    monkeypatch.setenv("FABGAN_GIT_COMMIT", "0123abc")
+    assert provenance.git_commit() == "0123abc"

@@ -10,6 +10,7 @@ and worth more than their record.
 
 import json
 import os
+import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,8 @@ from .store import connect, first_line
 EXPERIMENT = "fabgan"
 PIPELINE_TAG = "fabgan.pipeline"
 FAILURE_TAG = "fabgan.failure"
+WORK_TAG = "fabgan.work"
+PROCESS_TAG = "fabgan.process"
 OUTCOME_TAG = "fabgan.outcome"
 DATASET_DIGEST_LENGTH = 32
 TRAINING = "FABGAN_TRAINING"
@@ -107,38 +110,56 @@ class StepRun:
 
 
 @contextmanager
-def step_run(step: str, parameters: Mapping[str, Any]) -> Iterator[StepRun]:
+def step_run(step: str, parameters: Mapping[str, Any], data: Mapping[str, str]) -> Iterator[StepRun]:
     """Open the run of a step inside the pipeline's run; `parameters` are the known sections, by step.
 
-    A step that is started again continues its earlier run. So its curves stay whole, and no run is left open. An
+    `data` are the digests of the step's inputs. A step that is started again, with the same parameters and data,
+    continues the run that it left unfinished. So its curves stay whole, and no run is left open. An
     exception marks both runs as failed, and a signal marks them as killed. Raises UserError if MLflow cannot be used
     when the step starts, or if MLflow fails while the step itself needs it.
     """
     with _mlflow_errors(step) as mlflow, _parent_run(parameters) as parent:
-        opened = _step_run(mlflow, parent, step)
+        opened = _step_run(mlflow, parent, step, digest([parameters[step], data]))
         run = StepRun(parent.info.run_id, opened.info.run_id, step)
         with _ended(run.close):
             mlflow.log_params(_flat(parameters[step]))
             yield run
 
 
-def _step_run(mlflow: Any, parent: Any, step: str) -> Any:
-    """Start the run of a step, or continue the unfinished run of an earlier attempt."""
+def _step_run(mlflow: Any, parent: Any, step: str, work: str) -> Any:
+    """Start the run of a step, or continue the run that an earlier attempt at the same work left unfinished."""
     training, experiment_id = _training(), parent.info.experiment_id
     name = " ".join([step, *(f"{axis}={value}" for axis, value in training.items())])
     own = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.run_name = '{name}'"
-    unfinished = f"{own} and attributes.status != 'FINISHED'"
-    found = mlflow.MlflowClient().search_runs([experiment_id], unfinished, max_results=1)
+    unfinished = f"{own} and attributes.status != 'FINISHED' and tags.`{WORK_TAG}` = '{work}'"
+    client, process = mlflow.MlflowClient(), _this_process()
+    found = [run for run in client.search_runs([experiment_id], unfinished) if _is_left(run)]
     if found:
+        client.set_tag(found[0].info.run_id, PROCESS_TAG, process)
         return mlflow.start_run(run_id=found[0].info.run_id, nested=True, log_system_metrics=True)
     return mlflow.start_run(
         experiment_id=experiment_id,
         run_name=name,
         nested=True,
         parent_run_id=parent.info.run_id,
-        tags=training,
+        tags=training | {WORK_TAG: work, PROCESS_TAG: process},
         log_system_metrics=True,
     )
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _is_left(run: Any) -> bool:
+    """Say whether nobody is at work in an unfinished run: it was ended, or its process is gone.
+
+    A launcher starts a step of a pipeline once at a time, so what it finds is left, whichever computer it was on.
+    """
+    if run.info.status != "RUNNING" or "FABGAN_RUN" in os.environ:
+        return True
+    host, _, number = run.data.tags.get(PROCESS_TAG, ":").rpartition(":")
+    return host == socket.gethostname() and not Path(f"/proc/{number}").exists()
 
 
 @contextmanager
