@@ -26,22 +26,22 @@ def test_equals_its_closed_form_on_hand_made_cells() -> None:
 def test_is_least_where_images_differ_as_real_ones_do(seed: int) -> None:
     """Not in the middle of the real ones, which is where a distance to them alone would draw all images."""
     stream = torch.Generator().manual_seed(seed)
-    y, twin, x = torch.randn(3, 2000, 1, CELL_PX, CELL_PX, generator=stream)
-    least = float(energy_score(y, twin, x, CELL))
+    y, second, x = torch.randn(3, 2000, 1, CELL_PX, CELL_PX, generator=stream)
+    least = float(energy_score(y, second, x, CELL))
     for spread, shift in ((0.0, 0.0), (0.6, 0.0), (1.5, 0.0), (1.0, 0.3)):
-        assert float(energy_score(spread * y + shift, spread * twin + shift, x, CELL)) > least + 0.01
+        assert float(energy_score(spread * y + shift, spread * second + shift, x, CELL)) > least + 0.01
 
 
 def test_sees_where_images_differ_and_not_only_how_much() -> None:
     stream = torch.Generator().manual_seed(0)
     varied, still = torch.randn(3, 500, 1, CELL_PX, CELL_PX, generator=stream), torch.zeros(3, 500, 1, CELL_PX, CELL_PX)
-    y, twin, x = torch.cat([varied, still], dim=-1)
-    wrong, wrong_twin, _ = torch.cat([still, varied], dim=-1)
-    assert float(energy_score(wrong, wrong_twin, x, CELL)) > float(energy_score(y, twin, x, CELL)) + 0.1
+    y, second, x = torch.cat([varied, still], dim=-1)
+    wrong, wrong_second, _ = torch.cat([still, varied], dim=-1)
+    assert float(energy_score(wrong, wrong_second, x, CELL)) > float(energy_score(y, second, x, CELL)) + 0.1
 
 
 def test_equal_images_have_a_gradient() -> None:
-    """Saturated, an image and its twin may be equal; the root's slope there must not be infinite."""
+    """Saturated, an image and its second sample may be equal; the root's slope there must not be infinite."""
     y = torch.zeros(2, 3, 64, 64, requires_grad=True)
     image_energy(y, y, torch.zeros(2, 3, 64, 64)).backward()  # type: ignore[no-untyped-call]
     assert y.grad is not None
@@ -60,10 +60,10 @@ def test_roughness_is_the_log_of_each_step_over_the_rows_of_a_cell() -> None:
 
 def test_faint_noise_on_flat_ground_is_seen_though_distances_of_pixels_hardly_see_it() -> None:
     stream = torch.Generator().manual_seed(0)
-    fake, twin, real = torch.rand(3, 64, 1, 1, 1, generator=stream).expand(-1, -1, -1, 32, 32)
-    noisy, noisy_twin = (x + 0.1 * torch.randn(x.shape, generator=stream) for x in (fake, twin))
-    of_pixels = [energy_score(*pair, real, CELL) for pair in ((fake, twin), (noisy, noisy_twin))]
-    of_images = [image_energy(*pair, real) for pair in ((fake, twin), (noisy, noisy_twin))]
+    fake, second, real = torch.rand(3, 64, 1, 1, 1, generator=stream).expand(-1, -1, -1, 32, 32)
+    noisy, noisy_second = (x + 0.1 * torch.randn(x.shape, generator=stream) for x in (fake, second))
+    of_pixels = [energy_score(*pair, real, CELL) for pair in ((fake, second), (noisy, noisy_second))]
+    of_images = [image_energy(*pair, real) for pair in ((fake, second), (noisy, noisy_second))]
     assert float(of_images[1] - of_images[0]) > 20 * float(of_pixels[1] - of_pixels[0]) > 0
 
 
@@ -83,9 +83,9 @@ def score_of_strips(y: Tensor, x: Tensor) -> float:
 def test_on_average_the_gradient_through_the_images_alone_is_half_of_the_whole() -> None:
     stream = torch.Generator().manual_seed(0)
     spread = torch.tensor(0.6, requires_grad=True)
-    y, twin, x = torch.randn(3, 5000, 1, CELL_PX, CELL_PX, generator=stream)
-    (whole,) = torch.autograd.grad(energy_score(spread * y, spread * twin, x, CELL), spread)
-    (half,) = torch.autograd.grad(energy_score(spread * y, (spread * twin).detach(), x, CELL), spread)
+    y, second, x = torch.randn(3, 5000, 1, CELL_PX, CELL_PX, generator=stream)
+    (whole,) = torch.autograd.grad(energy_score(spread * y, spread * second, x, CELL), spread)
+    (half,) = torch.autograd.grad(energy_score(spread * y, (spread * second).detach(), x, CELL), spread)
     assert float(whole) < -0.1
     assert float(half) == pytest.approx(float(whole) / 2, rel=0.02)
 

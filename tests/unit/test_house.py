@@ -210,3 +210,19 @@ def test_a_project_is_not_made_where_something_is(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="exists and is not an empty folder"):
         new_project(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_readmes_tree_names_every_folder() -> None:
+    text = (ROOT / "README.md").read_text()
+    tree = next(block for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) if "params.yaml" in block)
+    shown, above = set[str](), list[str]()
+    for line in tree.splitlines():
+        match = re.match(r"( *)(\S+)", line)
+        assert match, line
+        above = [*above[: len(match[1]) // 2], match[2].rstrip("/")]
+        shown.add("/".join(above))
+    assert [place for place in sorted(shown) if not (ROOT / place).exists()] == []
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    folders = {parent.as_posix() for file in tracked for parent in Path(file).parents if parent.name}
+    assert {folder for folder in folders if folder.startswith(("model", "components", "pipeline", "fabgan"))} <= shown
+    assert {folder.split("/")[0] for folder in folders} <= shown

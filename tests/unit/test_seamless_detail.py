@@ -38,7 +38,7 @@ def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
 
 @pytest.mark.parametrize("gradient_mode", ["joint", "region_wise"])
 def test_twins_carry_no_graph(monkeypatch: pytest.MonkeyPatch, gradient_mode: GradientMode) -> None:
-    """Else detail, whose levels twins pass too, would learn twice as fast as the trunk."""
+    """Else detail, whose levels second samples pass too, would learn twice as fast as the trunk."""
     seen = []
 
     def watched(fake_BCHW: Tensor, twin_BCHW: Tensor, real_BCHW: Tensor) -> Tensor:
