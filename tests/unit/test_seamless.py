@@ -168,7 +168,7 @@ def test_a_step_depends_on_its_stream_alone_and_leaves_the_global_one() -> None:
     assert all(torch.equal(weight, runs[1][name]) for name, weight in runs[0].items())
 
 
-def test_running_statistics_move_once_with_images_and_once_with_twins() -> None:
+def test_running_statistics_move_once_with_images_and_once_with_second_samples() -> None:
     joint, region_wise = training("joint"), training("region_wise")
     for trained in (joint, region_wise):
         trained.step(photographs(), 1, random_stream("step"))

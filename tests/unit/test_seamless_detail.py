@@ -37,13 +37,13 @@ def test_images_begin_as_their_coarse_ones_with_a_little_detail() -> None:
 
 
 @pytest.mark.parametrize("gradient_mode", ["joint", "region_wise"])
-def test_twins_carry_no_graph(monkeypatch: pytest.MonkeyPatch, gradient_mode: GradientMode) -> None:
+def test_second_samples_carry_no_graph(monkeypatch: pytest.MonkeyPatch, gradient_mode: GradientMode) -> None:
     """Else detail, whose levels second samples pass too, would learn twice as fast as the trunk."""
     seen = []
 
-    def watched(fake_BCHW: Tensor, twin_BCHW: Tensor, real_BCHW: Tensor) -> Tensor:
-        seen.append((fake_BCHW.requires_grad, twin_BCHW.requires_grad))
-        return image_energy(fake_BCHW, twin_BCHW, real_BCHW)
+    def watched(fake_BCHW: Tensor, second_BCHW: Tensor, real_BCHW: Tensor) -> Tensor:
+        seen.append((fake_BCHW.requires_grad, second_BCHW.requires_grad))
+        return image_energy(fake_BCHW, second_BCHW, real_BCHW)
 
     monkeypatch.setattr("fabgan.model.seamless.training.image_energy", watched)
     training(gradient_mode, images_at_once=4).step(photographs(), 1, random_stream("step"))
