@@ -14,7 +14,10 @@ from typing import Any
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.log import logger
+from fabgan.components.steps import load_content
 
+from ..definitions.training import steps_of
+from ..pod.run import checked_sections
 from .compile import compile_pipelines, pipelines
 from .form import chosen
 
@@ -78,6 +81,8 @@ class Kubeflow:
     def submit(self, name: str, image: str, params: Path, asked: Mapping[str, str], experiment: str) -> Run:
         """Upload the pipeline `name`, unless the server has this version, and start a run of it."""
         values = chosen(pipelines(image, params)[name], asked)
+        if name == "training":
+            checked_sections(steps_of(load_content(params)), values, values["gpus"])
         with tempfile.TemporaryDirectory() as folder, self._errors():
             compile_pipelines(image, params, Path(folder) / "pipelines")
             version = self._version(f"fabgan-{name}", Path(folder) / "pipelines" / f"{name}.yaml")

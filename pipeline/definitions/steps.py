@@ -31,18 +31,17 @@ def settings(
     from fabgan.pipeline.pod import run
 
     form = {
-        "ingest.source": data_source,
-        "ingest.revision": data_revision,
-        "crop_resize.sizes_px": [image_size_px],
-        "train.image_size_px": image_size_px,
-        "train.variant": variant,
-        "train.total_images": total_images,
-        "train.seed": seed,
-        "evaluate.max_share_of_untrained": max_share_of_untrained,
-        "evaluate.min_diversity": min_diversity,
-        "evaluate.min_ser": min_ser,
-        "evaluate.max_ser": max_ser,
-        "publish.model_name": model_name,
+        "data_source": data_source,
+        "data_revision": data_revision,
+        "image_size_px": image_size_px,
+        "variant": variant,
+        "total_images": total_images,
+        "seed": seed,
+        "max_share_of_untrained": max_share_of_untrained,
+        "min_diversity": min_diversity,
+        "min_ser": min_ser,
+        "max_ser": max_ser,
+        "model_name": model_name,
     }
     sections = run.settings(params, form, training_gpus)
     names = ("ingest", "crop_resize", "train", "evaluate", "publish")

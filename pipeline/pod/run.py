@@ -20,6 +20,7 @@ from fabgan.components.core.log import LOG, start_logging
 from fabgan.components.core.parameters import parse
 from fabgan.components.core.signals import stop_on_sigterm
 from fabgan.components.steps import parameter_type, parse_sections, run_step
+from fabgan.components.train.parameters import check_processes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +28,21 @@ FORM = "the pipeline's form"
 UMASK = 0o022
 """Kubeflow's launcher starts processes with umask 0, so that everyone could write to a claim's checkpoints."""
 FAILED_STATES = ("FAILED", "ERROR", "CANCELED", "CANCELLED", "SYSTEM_ERROR")
+FIELDS = {
+    "data_source": "ingest.source",
+    "data_revision": "ingest.revision",
+    "sizes_px": "crop_resize.sizes_px",
+    "image_size_px": "train.image_size_px",
+    "variant": "train.variant",
+    "total_images": "train.total_images",
+    "seed": "train.seed",
+    "max_share_of_untrained": "evaluate.max_share_of_untrained",
+    "min_diversity": "evaluate.min_diversity",
+    "min_ser": "evaluate.min_ser",
+    "max_ser": "evaluate.max_ser",
+    "model_name": "publish.model_name",
+}
+"""The key of the parameters that each field of a form gives a value to."""
 AXES = ("variant", "image_size_px", "seed")
 """The parameters of `train` in which the trainings of a sweep differ."""
 
@@ -49,26 +65,34 @@ def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
     return reporting
 
 
+def checked_sections(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, Any]:
+    """Return the parameters of every step, from the sections of a params.yaml and the fields of a form.
+
+    `gpus` is the number of GPUs that train together. Raises UserError for a wrong value.
+    """
+    sections = {name: dict(section) for name, section in content.items()}
+    for field, value in form.items():
+        if field in FIELDS:
+            section, name = FIELDS[field].split(".")
+            sections[section][name] = value
+    if "image_size_px" in form and "sizes_px" not in form:
+        sections["crop_resize"]["sizes_px"] = [form["image_size_px"]]
+    parsed = parse_sections(sections, FORM)
+    check_processes(parsed["train"], max(gpus, 1))
+    return parsed
+
+
 @report_user_errors
 def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, dict[str, Any]]:
-    """Return the section of every step, from a params.yaml and the form, with the data pinned.
+    """Return the section of every step, as `checked_sections` does, with the data pinned.
 
-    `form` maps dotted keys to values; `gpus` is the number of GPUs that train together. The pipeline's run is opened in
-    MLflow with all sections. Refuses a wrong value, or data that is not there.
+    The pipeline's run is opened in MLflow with all sections. Refuses data that is not there.
     """
     from fabgan.components.ingest.sources import resolve
     from fabgan.components.services.tracking.runs import record_pipeline
-    from fabgan.components.train.parameters import check_processes
 
-    sections = {name: dict(section) for name, section in content.items()}
-    for key, value in form.items():
-        section, name = key.split(".")
-        sections[section][name] = value
-    parsed = parse_sections(sections, FORM)
-    check_processes(parsed["train"], max(gpus, 1))
-    ingest = parsed["ingest"]
-    sections["ingest"]["revision"] = resolve(ingest.source, ingest.revision)
-    checked = {name: asdict(section) for name, section in parse_sections(sections, FORM).items()}
+    checked = {name: asdict(section) for name, section in checked_sections(content, form, gpus).items()}
+    checked["ingest"]["revision"] = resolve(checked["ingest"]["source"], checked["ingest"]["revision"])
     record_pipeline(checked)
     return checked
 

@@ -35,11 +35,11 @@ def plan(
     if not sizes_px:
         raise UserError(f"{run.FORM}: sizes_px: expected at least one value, got an empty list")
     form = {
-        "ingest.source": source,
-        "ingest.revision": revision,
-        "crop_resize.sizes_px": sizes_px,
-        "train.image_size_px": sizes_px[0],
-        "train.total_images": total_images,
+        "data_source": source,
+        "data_revision": revision,
+        "sizes_px": sizes_px,
+        "image_size_px": sizes_px[0],
+        "total_images": total_images,
     }
     return run.settings(params, form)
 

@@ -113,3 +113,11 @@ def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Pat
     assert stranger.returncode == 1
     assert "certificate" in stranger.stderr
     assert known.returncode == 0, known.stderr
+
+
+def test_a_form_that_no_run_could_start_with_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with KubeflowServer(State()) as server:
+        kubeflow = submit.Kubeflow(server.url, "", None, None)
+        with pytest.raises(UserError, match=r"image_size_px: expected a power of two from 64 to 4096, got 48"):
+            kubeflow.submit("training", IMAGE, ROOT / "params.yaml", {"image_size_px": "48"}, "fabgan")
+        assert server.state.pipelines == []
