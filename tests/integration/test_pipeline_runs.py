@@ -91,9 +91,9 @@ def is_a_pipeline(run: Run) -> bool:
     return "fabgan.pipeline" in run.data.tags
 
 
-@pytest.mark.parametrize("pipeline", ["training", "sweep"])
+@pytest.mark.parametrize(("pipeline", "task"), [("training", "train"), ("sweep", "train-one")])
 def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlflow(
-    pipeline: str, project: Project
+    pipeline: str, task: str, project: Project
 ) -> None:
     root, file = project.folder / "out", project.folder / "params.yaml"
     content = yaml.safe_load(file.read_text())
@@ -101,7 +101,7 @@ def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlfl
     file.write_text(yaml.safe_dump(content))
     failed = project.tried(f"fabgan pipeline run {pipeline} --runner subprocess --image fabgan:0 --root {root}")
     assert failed.returncode == 1
-    assert "Inner task failed: 'train'" in failed.stderr
+    assert f"Inner task failed: '{task}'" in failed.stderr
     assert "fabgan: error: train.batch_size: 1000 is more than the" in failed.stderr
     assert "Traceback" not in failed.stderr
     parents = list(filter(is_a_pipeline, runs_in_mlflow(root)))
