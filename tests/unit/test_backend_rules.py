@@ -104,6 +104,26 @@ def test_a_run_in_mlflow_ends_as_its_steps_did(
     assert (runs.FAILURE_TAG in found.data.tags) == (ended == "FAILED")
 
 
+def test_the_outcome_goes_to_the_run_that_the_launcher_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubeflow's own MLflow integration sets MLFLOW_RUN_ID; a pod opens its step's run first, and then records."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("FABGAN_RUN", "one")
+    runs.record_pipeline({"train": {"seed": 1}})
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (launched,) = client.search_runs(experiments)
+    monkeypatch.delenv("FABGAN_RUN")
+    monkeypatch.setenv("MLFLOW_RUN_ID", launched.info.run_id)
+    with runs.step_run("train", {"train": {"seed": 1}}, {}):
+        pass
+    run.record("the generator is registered")
+    assert client.get_run(launched.info.run_id).data.tags[runs.OUTCOME_TAG] == "the generator is registered"
+    assert len(client.search_runs(experiments)) == 2
+
+
 def test_files_of_a_pod_are_not_for_everyone_to_write(tmp_path: Path) -> None:
     """Kubeflow's launcher starts processes with umask 0."""
     before = os.umask(0)

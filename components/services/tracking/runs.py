@@ -241,7 +241,10 @@ def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
     client = mlflow.MlflowClient()
     launched = os.environ.pop("MLFLOW_RUN_ID", None)
     if launched is not None:
-        yield client.get_run(launched)
+        try:
+            yield client.get_run(launched)
+        finally:
+            os.environ["MLFLOW_RUN_ID"] = launched  # mlflow must not see it in between, and later calls need it
         return
     mlflow.set_experiment(EXPERIMENT)
     run = _pipeline_run(client, parameters)
