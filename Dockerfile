@@ -20,9 +20,13 @@ RUN python3 -m venv /pip && python3 -m venv --without-pip /opt/fabgan \
 
 FROM dependencies AS application
 COPY build/wheel /wheel
+# The weights of the feature extractor are converted here, because a container with a read-only root cannot keep them.
 RUN /pip/bin/pip --python /opt/fabgan/bin/python --disable-pip-version-check install --quiet --no-compile \
         --no-index --no-deps --root /application /wheel/fabgan-*.whl \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /application -p / /application \
+    && PYTHONPATH=$(echo /application/opt/fabgan/lib/python3*/site-packages) FABGAN_CACHE=/application/opt/fabgan/cache \
+        /opt/fabgan/bin/python -c 'from fabgan.components.measures import extractors; extractors.efficientnet_lite1()' \
+    && chmod a+r /application/opt/fabgan/cache/*.safetensors \
     && find /application -exec touch --no-dereference --date=@1600000000 {} +
 
 FROM ${BASE_IMAGE}
@@ -37,7 +41,7 @@ WORKDIR /srv/fabgan
 USER ${USER_ID}:${USER_ID}
 # Clusters mount the root file system read-only, so /tmp serves as home and as cache.
 ENV PATH=/opt/fabgan/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
-    XDG_CACHE_HOME=/tmp/cache XDG_CONFIG_HOME=/tmp/config XDG_DATA_HOME=/tmp/data \
+    XDG_CACHE_HOME=/tmp/cache XDG_CONFIG_HOME=/tmp/config XDG_DATA_HOME=/tmp/data FABGAN_CACHE=/opt/fabgan/cache \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 GIT_PYTHON_REFRESH=quiet \
     DVC_NO_ANALYTICS=1 MLFLOW_DISABLE_TELEMETRY=true
 ARG VERSION

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from benchmarks.cases import VARIANTS, Case, Contestant, build, device_name, noise_images, pick_device
 from benchmarks.memory import MIB, peak_bytes, reset_peak, status_bytes
+from benchmarks.random_features import extract, extract_real, measure
 from benchmarks.table_report import markdown
 from fabgan.components.artifacts.generator import latents
 from fabgan.components.artifacts.packages import load_packages, open_packages
@@ -38,7 +39,6 @@ from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
-from fabgan.components.measures.held_out import extract, extract_real, measure
 from fabgan.components.train.kinds import Kinds, find_kinds
 from fabgan.components.train.parameters import SeamlessSettings
 from fabgan.model.pixels import to_uint8

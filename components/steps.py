@@ -13,9 +13,11 @@ class Step:
     help: str
     paths: dict[str, str]
     """Path arguments of the step's `run`, with their help."""
+    reads: tuple[str, ...] = ()
+    """Sections of other steps that its `run` takes after its own."""
 
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the keys in params.yaml."""
 OTHER_KEYS = ("schema", "kubeflow", "presets")
 """Keys of params.yaml beside the sections of the steps."""
@@ -39,21 +41,23 @@ STEPS = {
         },
     ),
     "evaluate": Step(
-        "measure the generator against held-out images and give a verdict",
+        "measure the generator against held-out images, and give a verdict with a report",
         {
             "packages": "folder that crop_resize filled",
             "generator": "folder that train filled",
-            "report": "folder for the verdict and the sheet of samples",
+            "training": "folder of train's losses and sample grids, for the report",
+            "report": "folder for the verdict, the report pages and the sheet of samples",
         },
     ),
     "publish": Step(
-        "register the generator in MLflow, as candidate and perhaps as champion",
+        "measure the generator again and register it in MLflow, as candidate and perhaps as champion",
         {
             "packages": "folder that crop_resize filled",
             "generator": "folder that train filled",
             "evaluation": "folder that evaluate filled",
             "receipt": "JSON file for what was registered",
         },
+        reads=("evaluate",),
     ),
 }
 
@@ -72,7 +76,7 @@ def load_content(path: Path) -> dict[str, Any]:
     if (schema := content.get("schema", 1)) != SCHEMA:
         raise UserError(
             f"{path}: schema: {schema}, but this version reads schema {SCHEMA}: run `fabgan migrate --params {path}`, "
-            "which renames the keys that have changed and lists them"
+            "which renames or removes the keys that have changed and lists them"
         )
     if unknown := content.keys() - {*STEPS, *OTHER_KEYS}:
         known = ", ".join([*STEPS, *OTHER_KEYS])
@@ -95,8 +99,8 @@ def parse_sections(content: Mapping[str, Any], where: str) -> dict[str, Any]:
 def parameter_type(step: str) -> type:
     """Return the dataclass of a step's section."""
     from .crop_resize.parameters import CropResizeParameters
-    from .evaluate.parameters import EvaluateParameters
     from .ingest.parameters import IngestParameters
+    from .measures.parameters import EvaluateParameters
     from .publish.parameters import PublishParameters
     from .train.parameters import TrainParameters
 
@@ -112,8 +116,8 @@ def parameter_type(step: str) -> type:
 def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, float]:
     """Run a step inside its MLflow run; return the metrics.
 
-    `sections` are the parameters by step. They hold at least the step's own. Of several training processes, only the
-    leader has a run and metrics.
+    `sections` are the parameters by step. They hold at least those that the step takes. Of several training processes,
+    only the leader has a run and metrics.
     """
     from importlib import import_module
 
@@ -126,7 +130,7 @@ def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) 
     with step_run(name, {section: asdict(values) for section, values in sections.items()}, data) as run:
         series = {"log": run.log} if name == "train" else {}
         metrics: dict[str, float] = import_module(f"fabgan.components.{name}.step").run(
-            sections[name], **paths, **series
+            *(sections[read] for read in (name, *STEPS[name].reads)), **paths, **series
         )
         run.finish(metrics, [paths["report"]] if "report" in paths else [], list(paths.values()))
     return metrics

@@ -93,10 +93,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "evaluate": {
         "generated_images": 16,
         "seed": 1,
-        "max_share_of_untrained": 2.0,
-        "min_diversity": 0.0,
+        "max_distance": 1e9,
+        "min_share": 0.0,
         "min_ser": 0.001,
         "max_ser": 1000.0,
+        "max_copied_share": 1.0,
+        "max_membership": 1.0,
+        "usefulness": False,
+        "inception_file": "",
+        "inception_sha256": "",
     },
     "publish": {"model_name": "bga-generator"},
 }

@@ -51,6 +51,8 @@ class Package:
     source_sha256: str
     label: str | None
     lot: str
+    product: str
+    """Empty if unknown."""
     split: Split
     outline_px: list[tuple[float, float]]
     """Corners of the package in the frame's pixels, clockwise."""

@@ -3,6 +3,7 @@
 Dimensions: N images, C channels, H W pixels.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,13 @@ def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Ten
     return x_NCHW
 
 
+def held_out_sha256(packages: Path, size_px: int) -> str:
+    """Return the digest of the held-out images of one size. It does not depend on their order or names."""
+    held_out = open_packages(packages, size_px, "held_out").listed
+    digests = sorted(package.sha256[str(size_px)] for package in held_out)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Labels:
     """The classes of some images."""
@@ -63,6 +71,11 @@ class Labels:
     """In alphabetical order."""
     numbers_N: Tensor
     """Indices into `names`, int64."""
+
+    @property
+    def all_names(self) -> list[str]:
+        """The class of each image."""
+        return [self.names[number] for number in self.numbers_N.tolist()]
 
     @property
     def shares(self) -> list[float]:

@@ -1,4 +1,4 @@
-"""The verdict on a generator, a JSON file that `evaluate` writes and `publish` reads."""
+"""The verdict on a generator, a JSON file that `evaluate` writes and `publish` checks."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,29 +9,90 @@ from ..core.files import read_json, write_json
 from ..core.parameters import parameters, parse
 
 FILE_NAME = "verdict.json"
+Outcome = Literal["refused", "candidate", "exportable"]
+"""Refused, good enough to be used inside the fab, or good enough to be handed on. In rising order."""
+
+
+@parameters
+class Check:
+    """One measure beside its floor and its limits."""
+
+    name: str
+    value: float | None
+    """None if it could not be computed, which is a failure."""
+    deviation: float
+    """Standard deviation of the value over random subsets of the images."""
+    floor: float | None
+    """The same measure of real lots against other real lots: what a perfect generator reaches."""
+    at_least: float | None
+    at_most: float | None
+    decides: Literal["candidate", "exportable", "nothing"]
+    """The outcome that needs this check. Without limits, a value is only shown."""
+    meaning: str
+    """One sentence for people, with the direction that is better."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value lies within its limits."""
+        if self.value is None:
+            return False
+        above = self.at_least is None or self.value >= self.at_least
+        return above and (self.at_most is None or self.value <= self.at_most)
+
+    @property
+    def objection(self) -> str:
+        """What is wrong, in one sentence."""
+        if self.value is None:
+            return f"{self.name} could not be computed"
+        if self.at_least is not None and self.value < self.at_least:
+            return f"{self.name} {self.value:.3g} is below {self.at_least:.3g}"
+        return f"{self.name} {self.value:.3g} is above {self.at_most:.3g}"
 
 
 @parameters
 class Verdict:
-    """Whether a generator passed, the reasons if it failed, and what was measured."""
+    """The outcome, every check behind it, and what was measured."""
 
-    passed: bool
+    outcome: Outcome
     reasons: list[str]
-    """Why it failed: one sentence per missed threshold."""
+    """The objections of the checks that failed."""
+    checks: list[Check]
     weights_sha256: str
-    """Digest of the generator that was measured."""
+    """Digest of the generator that was measured; empty for images of a folder."""
+    data_sha256: str
+    """Digest of the packages' manifest."""
     held_out_sha256: str
     """Digest of the real images that it was measured against."""
+    extractor: str
+    """Name and digest of the network whose features were compared."""
+    training_images: int
     held_out_images: int
     generated_images: int
     seed: int
     """Seed of the generated images' latents."""
-    metrics: dict[str, float]
+    groups: dict[str, dict[str, float]]
+    """Measures by group of images, such as a class."""
 
     @property
-    def word(self) -> Literal["passed", "failed"]:
-        """The verdict in one word, for pages, tags and pipelines."""
-        return "passed" if self.passed else "failed"
+    def metrics(self) -> dict[str, float]:
+        """The values that could be computed, by name, and the floors as NAME_floor."""
+        values = {check.name: check.value for check in self.checks}
+        floors = {f"{check.name}_floor": check.floor for check in self.checks}
+        return {name: value for name, value in {**values, **floors}.items() if value is not None}
+
+    @property
+    def passed(self) -> bool:
+        """Whether the generator may be used at all."""
+        return self.outcome != "refused"
+
+
+def outcome_of(checks: list[Check]) -> tuple[Outcome, list[str]]:
+    """Return the outcome that checks lead to, and the objections of those that failed. No check at all is refused."""
+    failed = [check for check in checks if check.decides != "nothing" and not check.passed]
+    reasons = [check.objection for check in failed]
+    if not checks or any(check.decides == "candidate" for check in failed):
+        return "refused", reasons
+    return ("candidate" if failed else "exportable"), reasons
 
 
 def write_verdict(folder: Path, verdict: Verdict) -> None:

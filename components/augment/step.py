@@ -15,24 +15,29 @@ from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, w
 from ..core.errors import UserError
 from ..core.files import read_json, sha256_of_file
 from ..core.images import Pixels, write_png
+from ..core.log import logger
 from ..core.parameters import digest
 from ..core.progress import Progress
 from ..core.provenance import code_of
 from ..core.resumable import resumable_folder
 from ..services.storage import SCHEME
-from ..services.tracking.registry import Registry
+from ..services.tracking.registry import Registry, Version
 from .parameters import AugmentParameters
 from .shards import file_name, put_shard
+
+USABLE = ("candidate", "exportable")
+"""Verdicts of a generator whose images may be used."""
 
 
 def run(params: AugmentParameters, output: str) -> dict[str, float]:
     """Fill `output`, a folder or `s3://bucket/prefix`, with PNG images and a manifest of model, seed and digests.
 
-    Running it again resumes, or does nothing if all images exist. Raises UserError for a missing model, and for an
-    output that holds something else.
+    Running it again resumes, or does nothing if all images exist. A version that was refused is used with a warning.
+    Raises UserError for a missing model, and for an output that holds something else.
     """
     registry = Registry()
     version = registry.resolve(params.model)
+    _warn_unless_usable(version)
     with tempfile.TemporaryDirectory() as folder:
         registry.pull(version, Path(folder))
         card, generator = load_card(Path(folder)), load_generator(Path(folder))
@@ -53,6 +58,15 @@ def run(params: AugmentParameters, output: str) -> dict[str, float]:
     else:
         _fill_folder(Path(output), wanted, _images(generator, wanted, label, params.first))
     return {"images": params.count, "version": version.number}
+
+
+def _warn_unless_usable(version: Version) -> None:
+    verdict, reasons = version.tags.get("verdict", "missing"), version.tags.get("verdict_reasons", "")
+    if verdict not in USABLE:
+        logger("augment").warning(
+            "%s: its verdict is %s%s, so its images may do harm in a training set; they are made all the same",
+            *(version.uri, verdict, f" ({reasons})" if reasons else ""),
+        )
 
 
 def _number_of(label: str, classes: list[str]) -> int | None:

@@ -80,6 +80,7 @@ def _crop(item: _Item, folder: Path) -> Record:
         source_sha256=frame.sha256,
         label=frame.label,
         lot=frame.lot,
+        product=frame.product,
         split=frame.split,
         outline_px=list(outline.corners_px),
         angle_deg=round(outline.angle_deg, 4),

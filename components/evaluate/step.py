@@ -1,109 +1,113 @@
-"""The evaluate step: how far the generator's images are from real ones, how visible their seams are, and a verdict.
+"""The evaluate step: how far the generator's images are from held-out ones, what it copied, a verdict and a report."""
 
-`frechet_random` is a Frechet distance on the features of a fixed random network. It is not FID. It is reported beside
-two others. The floor is the distance between two halves of the real images. The ceiling is the distance of the same
-generator before its first training step.
-"""
-
-from collections.abc import Iterable
-from dataclasses import asdict
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from fabgan.model.measures.copies import turned
 from fabgan.model.streams import random_stream
 
-from ..artifacts.generator import Generator, generate, load_card, load_generator, untrained_generator
+from ..artifacts.gallery import Gallery, Suspect
+from ..artifacts.generator import Generator, generate, load_card, load_generator
 from ..artifacts.packages import Packages, open_packages
+from ..artifacts.pages.report import write_report
 from ..artifacts.sheets import image_grid, of_full_rows, side_by_side, with_corners
 from ..artifacts.verdict import FILE_NAME as VERDICT
-from ..artifacts.verdict import Verdict, write_verdict
+from ..artifacts.verdict import write_verdict
 from ..core.files import atomic_folder, check_replaceable
-from ..core.images import Pixels, write_png
-from ..core.progress import Progress
-from ..measures.held_out import Features, Measures, RealFeatures, extract, extract_real, held_out_sha256, measure
-from .parameters import EvaluateParameters
+from ..core.images import write_png
+from ..core.provenance import git_commit
+from ..measures.evaluation import Evaluation, evaluation_of
+from ..measures.parameters import EvaluateParameters
 
 SHEET_IMAGES = 36
 SHEET_COLUMNS = 6
+SHOWN_SUSPECTS = 6
+MAP_PX = 128
+"""Largest side of the map of seams."""
 
 
-def run(params: EvaluateParameters, packages: Path, generator: Path, report: Path) -> dict[str, float]:
+def run(params: EvaluateParameters, packages: Path, generator: Path, training: Path, report: Path) -> dict[str, float]:
     """Measure the `generator` folder against the `packages` folder; fill `report`; return the measures.
 
-    `report` gets `verdict.json` and `samples_beside_real.png`. If the images are shown shrunk, the picture also has
-    corners of some images at full resolution. Raises UserError for too few held-out images.
+    `training` is the report folder of `train`. `report` gets `verdict.json`, the page `report.html`, the page
+    `report_export.html` without real images, and `samples_beside_real.png`. Raises UserError for too few held-out
+    images.
     """
     check_replaceable(report, VERDICT)
-    card = load_card(generator)
-    trained = load_generator(generator)
-    real = open_packages(packages, trained.config.image_size_px)
-    real_features, generated, untrained = _extract_all(trained, real, params)
-    measures = measure(generated, untrained, real_features, params.seed)
-    reasons = _objections(measures, params)
-    verdict = Verdict(
-        passed=not reasons,
-        reasons=reasons,
-        weights_sha256=card["weights_sha256"],
-        held_out_sha256=held_out_sha256(packages, real.size_px),
-        held_out_images=len(real_features.held_out.features_NF),
-        generated_images=params.generated_images,
-        seed=params.seed,
-        metrics=asdict(measures),
-    )
-    sheet = _sheet(trained, open_packages(packages, real.size_px, "held_out"), params)
+    card, trained = load_card(generator), load_generator(generator)
+    evaluation = evaluation_of(trained, card, packages, params, "evaluate")
+    gallery = _gallery(trained, packages, evaluation, params)
+    shown = [gallery.generated, gallery.real]
+    rows = of_full_rows(min(map(len, shown)), SHEET_COLUMNS)
+    grids = [image_grid(with_corners(images[:rows], SHEET_COLUMNS), SHEET_COLUMNS) for images in shown]
+    identity = _identity(trained, card, params)
     with atomic_folder(report, VERDICT) as partial:
-        write_verdict(partial, verdict)
-        write_png(partial / "samples_beside_real.png", sheet)
-    return {**asdict(measures), "passed": float(verdict.passed)}
-
-
-def _extract_all(
-    trained: Generator, real: Packages, params: EvaluateParameters
-) -> tuple[RealFeatures, Features, Features]:
-    """Return the features of real images, of generated ones, and of those of the untrained generator."""
-    count, seed = params.generated_images, params.seed
-    progress = Progress("evaluate", len(real.listed) + 2 * count, "images")
-    real_features = extract_real(real, seed, progress)
-    generated, untrained = (
-        extract(generate(generator, count, seed), random_stream(seed, "patches", "generated"), progress)
-        for generator in (trained, untrained_generator(trained, seed))
-    )
-    return real_features, generated, untrained
-
-
-def _objections(measures: Measures, params: EvaluateParameters) -> list[str]:
-    share = measures.frechet_random / measures.frechet_random_untrained
-    objections = []
-    if share > params.max_share_of_untrained:
-        objections.append(
-            f"frechet_random {measures.frechet_random:.4g} is {share:.2f} of the untrained generator's "
-            f"{measures.frechet_random_untrained:.4g}; at most {params.max_share_of_untrained} is allowed"
+        write_verdict(partial, evaluation.verdict)
+        write_png(
+            partial / "samples_beside_real.png",
+            side_by_side(dict(zip(("generated", "real, held out"), grids, strict=True))),
         )
-    for name, value, similar_to in (
-        ("diversity", measures.diversity, "each other"),
-        ("diversity_nearest", measures.diversity_nearest, "each other"),
-        ("novelty", measures.novelty, "training images"),
-    ):
-        if value < params.min_diversity:
-            objections.append(
-                f"{name} {value:.3f} is below {params.min_diversity}: generated images are too similar to {similar_to}"
-            )
-    for name, ser in (("ser1", measures.ser1), ("ser2", measures.ser2)):
-        if not params.min_ser <= ser <= params.max_ser:
-            objections.append(f"{name} {ser:.3f} is outside {params.min_ser} .. {params.max_ser}")
-    return objections
+        write_report(partial / "report.html", evaluation.verdict, gallery, identity, training)
+        write_report(partial / "report_export.html", evaluation.verdict, gallery, identity, training, with_real=False)
+    return evaluation.verdict.metrics | {"passed": float(evaluation.verdict.passed)}
 
 
-def _sheet(trained: Generator, held_out: Packages, params: EvaluateParameters) -> Pixels:
-    """Return rows of generated images beside as many of real ones."""
-    count = of_full_rows(min(SHEET_IMAGES, len(held_out.listed), params.generated_images), SHEET_COLUMNS)
-    chosen = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:count]
-    shown: dict[str, Iterable[Tensor]] = {
-        "generated": generate(trained, count, params.seed),
-        "real, held out": held_out.chosen(chosen.tolist()),
+def _identity(trained: Generator, card: dict[str, object], params: EvaluateParameters) -> dict[str, str]:
+    return {
+        "model": f"{card['variant']}, {trained.config.image_size_px} px",
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "code": git_commit(),
+        "latents": f"seed {params.seed}",
     }
-    return side_by_side(
-        {caption: image_grid(with_corners(images, SHEET_COLUMNS), SHEET_COLUMNS) for caption, images in shown.items()}
+
+
+def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params: EvaluateParameters) -> Gallery:
+    """Return the images of the report. Those that are shown alone are generated again."""
+    size_px = trained.config.image_size_px
+    held_out, seen = (open_packages(packages, size_px, split) for split in ("held_out", "train"))
+    order = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:SHEET_IMAGES]
+    generated = list(generate(trained, min(SHEET_IMAGES, params.generated_images), params.seed))
+    real = list(held_out.chosen(order.tolist()))
+    likeness = evaluation.likeness
+
+    def made(number: int) -> Tensor:
+        return next(generate(trained, 1, params.seed, first=number))
+
+    return Gallery(
+        generated=generated,
+        real=real,
+        suspects=[
+            Suspect(
+                made(number),
+                turned(_one(seen, int(likeness.place_N[number])), int(likeness.symmetry_N[number])),
+                float(likeness.similarity_N[number]),
+            )
+            for number in _largest(likeness.similarity_N)
+        ],
+        worst=[made(number) for number in _largest(evaluation.strangeness_N)],
+        seams_HW=_step_map(generated) / _step_map(real).clamp(min=1e-3),
     )
+
+
+def _largest(values_N: Tensor) -> list[int]:
+    numbers: list[int] = values_N.topk(min(SHOWN_SUSPECTS, len(values_N))).indices.tolist()
+    return numbers
+
+
+def _one(packages: Packages, place: int) -> Tensor:
+    return next(iter(packages.chosen([place])))
+
+
+def _step_map(images: Sequence[Tensor]) -> Tensor:
+    """Return the mean absolute difference between neighbouring pixels at each place, at most `MAP_PX` a side."""
+    maps = []
+    for x_CHW in images:
+        down, across = x_CHW.float().diff(dim=1).abs(), x_CHW.float().diff(dim=2).abs()
+        steps_HW = (down[:, :, 1:] + across[:, 1:]).mean(dim=0)
+        maps.append(functional.adaptive_max_pool2d(steps_HW[None], min(MAP_PX, len(steps_HW)))[0])
+    return torch.stack(maps).mean(dim=0)

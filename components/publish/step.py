@@ -1,122 +1,174 @@
-"""The publish step: a generator becomes a version in the MLflow registry, a candidate, and perhaps the champion.
+"""The publish step: it measures a generator again, registers it, and decides whether it becomes champion.
 
-The same weights make one version, however often they are published. A generator becomes champion only if its verdict is
-passed. If there is a champion already, the generator must also be closer to the held-out images. This step measures the
-champion for that, on the same images and with the same latents.
+The verdict file is not believed. The generator is measured anew, on the same images and with the same latents, and the
+file must say the same. A refused generator is registered without an alias, so that its measures can be looked up. Any
+other is a candidate. It becomes champion if there is none, or if it is closer to the held-out images by more than
+chance explains. The same weights make one version, however often they are published.
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict
+from math import isclose, nan
 from pathlib import Path
 
-from fabgan.model.streams import random_stream
-
-from ..artifacts.generator import Generator, generate, load_card, load_generator
-from ..artifacts.packages import open_packages
+from ..artifacts.generator import Generator, load_card, load_generator
+from ..artifacts.manifest import manifest_digest
 from ..artifacts.verdict import Verdict, read_verdict
 from ..core.errors import OtherVersionError, UserError
 from ..core.files import write_json
 from ..core.parameters import digest
-from ..core.progress import Progress
-from ..core.provenance import git_commit
-from ..measures.held_out import extract, held_out_sha256
+from ..core.provenance import code_of, git_commit
+from ..measures.evaluation import evaluation_of
+from ..measures.parameters import EvaluateParameters
+from ..services.tracking.promotion import publish
 from ..services.tracking.registry import Registry, Version
 from .parameters import PublishParameters
 
-CANDIDATE = "candidate"
-CHAMPION = "champion"
-
-
-@dataclass(frozen=True)
-class _Decision:
-    is_champion: bool
-    reason: str
+DISTANCE = "kernel_distance"
+DEVIATION = "kernel_distance_deviation"
+IMAGES = "images"
+"""Tag: size and colour of the images."""
+MEASURED_WITH = "measured_with"
+"""Tag: digest of the images, parameters and code behind the measures in the tags."""
+CERTAINTY = 1.96
+"""Standard deviations by which a generator must be closer than the champion: 95%."""
+TOLERANCE = 0.02
+"""Relative difference between a value in the verdict file and the value that is measured here: rounding, no more."""
 
 
 def run(
-    params: PublishParameters, packages: Path, generator: Path, evaluation: Path, receipt: Path
+    params: PublishParameters,
+    measured_with: EvaluateParameters,
+    packages: Path,
+    generator: Path,
+    evaluation: Path,
+    receipt: Path,
 ) -> dict[str, float]:
     """Register the `generator` folder with the verdict in the `evaluation` folder; write the JSON file `receipt`.
 
-    Raises UserError if the verdict is about another generator or other images, or the registry cannot be used.
+    `measured_with` are the parameters of `evaluate`. Raises UserError if the verdict is about another generator, other
+    images or other parameters, if it does not say what is measured here, or if the registry cannot be used.
     """
-    ours = load_generator(generator)
-    card, verdict = load_card(generator), read_verdict(evaluation)
-    if verdict.weights_sha256 != card["weights_sha256"]:
-        raise UserError(f"{evaluation}: its verdict is about a generator other than {generator}; run evaluate again")
-    if verdict.held_out_sha256 != held_out_sha256(packages, ours.config.image_size_px):
-        raise UserError(f"{evaluation}: its verdict is about images other than those of {packages}; run evaluate again")
+    ours, card, stated = load_generator(generator), load_card(generator), read_verdict(evaluation)
+    _check_subject(stated, card, packages, evaluation, generator)
+    verdict = evaluation_of(ours, card, packages, measured_with, "publish").verdict
+    _check_statement(stated, verdict, evaluation)
     registry = Registry()
-    known = registry.find(params.model_name, verdict.weights_sha256)
-    tags = _tags(card, verdict)
-    version = known or registry.register(params.model_name, generator, tags)
-    registry.tag(version, tags)
-    registry.set_alias(version, CANDIDATE)
-    decision = _decide(registry, version, verdict, packages, ours)
-    if decision.is_champion:
-        registry.set_alias(version, CHAMPION)
-    registry.tag(version, {"champion_decision": decision.reason})
-    _write_receipt(receipt, registry, version, decision)
-    return {"version": version.number, "is_champion": float(decision.is_champion), "is_new": float(known is None)}
+    comparison = _Comparison(registry, packages, measured_with)
+    tags = _tags(card, verdict, ours, comparison.setting)
+    publication = publish(registry, params.model_name, generator, tags, comparison.better)
+    write_json(
+        receipt,
+        {
+            "registry": registry.uri,
+            "model": publication.version.uri,
+            "verdict": verdict.outcome,
+            "aliases": publication.aliases,
+            "champion_decision": publication.reason,
+        },
+    )
+    return {
+        "version": publication.version.number,
+        "is_champion": float(publication.is_champion),
+        "is_new": float(publication.is_new),
+    }
 
 
-def _tags(card: dict[str, object], verdict: Verdict) -> dict[str, str]:
+def _check_subject(stated: Verdict, card: dict[str, object], packages: Path, evaluation: Path, generator: Path) -> None:
+    if stated.weights_sha256 != card["weights_sha256"]:
+        raise UserError(f"{evaluation}: its verdict is about a generator other than {generator}; run evaluate again")
+    if stated.data_sha256 != manifest_digest(packages):
+        raise UserError(f"{evaluation}: its verdict is about images other than those of {packages}; run evaluate again")
+
+
+def _check_statement(stated: Verdict, verdict: Verdict, evaluation: Path) -> None:
+    """Raise a UserError if a verdict file does not say what was measured here."""
+    if stated.outcome != verdict.outcome:
+        raise UserError(
+            f"{evaluation}: its verdict says {stated.outcome}, but the generator is {verdict.outcome} "
+            f"({'; '.join(verdict.reasons) or 'no objection'}); nothing was registered, run evaluate again"
+        )
+    said, found = stated.metrics, verdict.metrics
+    if wrong := [name for name, value in found.items() if not _is_close(said.get(name, nan), value)]:
+        raise UserError(
+            f"{evaluation}: its verdict says other values than are measured here ({', '.join(wrong)}); nothing was "
+            "registered, run evaluate again"
+        )
+
+
+def _is_close(stated: float, measured: float) -> bool:
+    return isclose(stated, measured, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
+def _tags(card: dict[str, object], verdict: Verdict, ours: Generator, setting: str) -> dict[str, str]:
     return {
         "weights_sha256": verdict.weights_sha256,
         "data_sha256": str(card["data_sha256"]),
         "parameters_sha256": digest(card["parameters"]),
         "held_out_sha256": verdict.held_out_sha256,
         "git_commit": git_commit(),
-        "verdict": verdict.word,
+        "verdict": verdict.outcome,
         "verdict_reasons": "; ".join(verdict.reasons),
-        **{name: f"{value:.6g}" for name, value in verdict.metrics.items()},
+        IMAGES: _image_type(ours),
+        MEASURED_WITH: setting,
+        **_measures(verdict),
     }
 
 
-def _decide(registry: Registry, version: Version, verdict: Verdict, packages: Path, ours: Generator) -> _Decision:
-    champion = registry.with_alias(version.name, CHAMPION)
-    if champion is not None and champion.number == version.number:
-        return _Decision(True, "it is the champion already")
-    if not verdict.passed:
-        return _Decision(False, f"the verdict is failed: {'; '.join(verdict.reasons)}")
-    if champion is None:
-        return _Decision(True, "the verdict is passed, and there was no champion")
-    with tempfile.TemporaryDirectory() as folder:
-        registry.pull(champion, Path(folder))
+class _Comparison:
+    """Compares versions by the distance of their images to the same held-out images."""
+
+    def __init__(self, registry: Registry, packages: Path, params: EvaluateParameters) -> None:
+        self._registry, self._packages, self._params = registry, packages, params
+
+    def better(self, candidate: Version, champion: Version | None) -> tuple[bool, str]:
+        """Return whether a version should replace the champion, and why.
+
+        Raises UserError if a version cannot be measured.
+        """
+        verdict = candidate.tags["verdict"]
+        if champion is None:
+            return True, f"the verdict is {verdict}, and there was no champion"
+        theirs, ours = (version.tags.get(IMAGES, "unknown size") for version in (champion, candidate))
+        if theirs != ours:
+            reason = f"makes images of {theirs}, this one {ours}; choose between the two yourself"
+            return False, f"version {champion.number} {reason}"
         try:
-            theirs = load_generator(Path(folder))
+            distance, deviation = self._distance(candidate)
+            best, best_deviation = self._distance(champion)
         except OtherVersionError:
             reason = "has networks that this version of fabgan does not build; choose between the two yourself"
-            return _Decision(False, f"version {champion.number} {reason}")
-    if _image_type(theirs) != _image_type(ours):
-        reason = f"{_image_type(theirs)}, this one {_image_type(ours)}; choose between the two yourself"
-        return _Decision(False, f"version {champion.number} makes images of {reason}")
-    return _compare(theirs, champion.number, verdict, packages)
+            return False, f"version {champion.number} {reason}"
+        margin = CERTAINTY * (deviation**2 + best_deviation**2) ** 0.5
+        said = f"{DISTANCE} is {distance:.4g}, and {best:.4g} for version {champion.number}, on the same images"
+        return distance + margin < best, f"{said}; chance explains {margin:.2g} (95%)"
+
+    def _distance(self, version: Version) -> tuple[float, float]:
+        """Return the distance of a version and its deviation: from its tags, or measured on the present images."""
+        tags = version.tags
+        if tags.get(MEASURED_WITH) != self.setting:
+            tags = self._measured(version)
+        return float(tags[DISTANCE]), float(tags[DEVIATION])
+
+    @property
+    def setting(self) -> str:
+        """Digest of all that a distance depends on beside the generator."""
+        return digest([asdict(self._params), manifest_digest(self._packages), code_of("publish")])
+
+    def _measured(self, version: Version) -> dict[str, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            self._registry.pull(version, Path(folder))
+            theirs, card = load_generator(Path(folder)), load_card(Path(folder))
+        verdict = evaluation_of(theirs, card, self._packages, self._params, "publish").verdict
+        return _measures(verdict)
+
+
+def _measures(verdict: Verdict) -> dict[str, str]:
+    deviations = {check.name: check.deviation for check in verdict.checks}
+    values = verdict.metrics | {DEVIATION: deviations[DISTANCE]}
+    return {name: f"{value:.6g}" for name, value in values.items()}
 
 
 def _image_type(generator: Generator) -> str:
     config = generator.config
     return f"{config.image_size_px} px in {'grey' if config.channels == 1 else 'colour'}"
-
-
-def _compare(champion: Generator, number: int, verdict: Verdict, packages: Path) -> _Decision:
-    """Measure the champion on the held-out images of the verdict, and compare."""
-    held_out = open_packages(packages, champion.config.image_size_px, "held_out")
-    progress = Progress("publish", len(held_out.listed) + verdict.generated_images, "images")
-    real, generated = (
-        extract(images, random_stream(verdict.seed, "patches"), progress)
-        for images in (held_out, generate(champion, verdict.generated_images, verdict.seed))
-    )
-    theirs, ours = generated.frechet_random(real), verdict.metrics["frechet_random"]
-    comparison = f"frechet_random is {ours:.4g}, and {theirs:.4g} for version {number}, on the same images"
-    return _Decision(ours < theirs, comparison)
-
-
-def _write_receipt(path: Path, registry: Registry, version: Version, decision: _Decision) -> None:
-    receipt = {
-        "registry": registry.uri,
-        "model": version.uri,
-        "aliases": [CANDIDATE, CHAMPION] if decision.is_champion else [CANDIDATE],
-        "champion_decision": decision.reason,
-    }
-    write_json(path, receipt)

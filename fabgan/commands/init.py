@@ -24,6 +24,7 @@ TARGET_PATHS = {
     "dvcignore": ".dvcignore",
     "dvc_config": ".dvc/config",
     "dvc_gitignore": ".dvc/.gitignore",
+    "dvc_plots.html": ".dvc/plots.html",
 }
 """The path of each template's copy in a project."""
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,11 @@ REMOVED: dict[str, object] = {
     "train.seamless.slope_every_steps": 8,
 }
 """Keys of schema 1 that schema 2 lacks, with the constant that replaces each."""
+WITHOUT_SUCCESSOR = {
+    "evaluate.max_share_of_untrained": "max_distance",
+    "evaluate.min_diversity": "min_share",
+}
+"""Keys of schema 2 that schema 3 lacks, with the key to look at. Their values mean nothing for its measures."""
 
 
 def add(commands: "Subcommands") -> None:
@@ -77,9 +82,23 @@ def _put_schema(file: "ParamsFile", content: dict[str, Any]) -> None:
 
 
 def _migrated(file: "ParamsFile", content: dict[str, Any], prefix: str) -> Iterator[str]:
-    for key in (*RENAMED, *REMOVED):
+    """Rename and remove the keys below a prefix, and yield one line per change."""
+    for key in (*RENAMED, *REMOVED, *WITHOUT_SUCCESSOR):
         if not file.holds(prefix + key) and key.rpartition(".")[2] in _section(content, prefix + key):
             raise UserError(f"{file.path}: {prefix}{key}: comes from a merged key (<<), which you have to edit by hand")
+    yield from _renamed(file, content, prefix)
+    for key, value in _taken_out(file, content, prefix, REMOVED):
+        fixed = REMOVED[key]
+        lost = "" if value == fixed else f"; its value was {value}, this version always uses {fixed}"
+        yield f"{prefix}{key}: removed{lost}"
+    for key, value in _taken_out(file, content, prefix, WITHOUT_SUCCESSOR):
+        yield (
+            f"{prefix}{key}: removed; its value was {value}, which means nothing for the measures of this version: see "
+            f"evaluate.{WITHOUT_SUCCESSOR[key]}"
+        )
+
+
+def _renamed(file: "ParamsFile", content: dict[str, Any], prefix: str) -> Iterator[str]:
     for key, new in RENAMED.items():
         if file.holds(prefix + key):
             section = _section(content, prefix + key)
@@ -88,12 +107,16 @@ def _migrated(file: "ParamsFile", content: dict[str, Any], prefix: str) -> Itera
             section[new] = section.pop(key.rpartition(".")[2])
             file.rename(prefix + key, new)
             yield f"{prefix}{key}: renamed to {new}"
-    for key, fixed in REMOVED.items():
+
+
+def _taken_out(
+    file: "ParamsFile", content: dict[str, Any], prefix: str, keys: Iterable[str]
+) -> Iterator[tuple[str, object]]:
+    """Take those of the keys out that the file has, and yield each with its value."""
+    for key in keys:
         if file.holds(prefix + key):
-            value = _section(content, prefix + key).pop(key.rpartition(".")[2])
             file.remove(prefix + key)
-            lost = "" if value == fixed else f"; its value was {value}, this version always uses {fixed}"
-            yield f"{prefix}{key}: removed{lost}"
+            yield key, _section(content, prefix + key).pop(key.rpartition(".")[2])
 
 
 def _section(content: dict[str, Any], key: str) -> dict[str, Any]:

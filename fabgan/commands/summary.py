@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from .options import Subcommands
 
 NEXT = """
-Look at   reports/evaluate/samples_beside_real.png   generated packages beside real ones
-          reports/train/samples/                     images of the same latents during training
+Look at   reports/evaluate/report.html   the verdict, and generated packages beside real ones
+          reports/train/samples/         images of the same latents during training
 Then      . .venv/bin/activate
-          fabgan augment --model models:/bga-generator@candidate --count 64 --seed 7 --out out/augmented
+          fabgan augment --model models:/bga-generator/1 --count 64 --seed 7 --out out/augmented
           MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db
           dvc exp run -S train.seed=2 && dvc metrics diff
 """

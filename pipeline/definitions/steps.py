@@ -18,8 +18,8 @@ def settings(
     variant: str,
     total_images: int,
     seed: int,
-    max_share_of_untrained: float,
-    min_diversity: float,
+    max_distance: float,
+    min_share: float,
     min_ser: float,
     max_ser: float,
     model_name: str,
@@ -37,8 +37,8 @@ def settings(
         "variant": variant,
         "total_images": total_images,
         "seed": seed,
-        "max_share_of_untrained": max_share_of_untrained,
-        "min_diversity": min_diversity,
+        "max_distance": max_distance,
+        "min_share": min_share,
         "min_ser": min_ser,
         "max_ser": max_ser,
         "model_name": model_name,
@@ -90,33 +90,29 @@ def evaluate(
     evaluation: Output[Artifact],
     page: Output[HTML],
     metrics: Output[Metrics],
-) -> str:
-    """Measure the generator against held-out images, write the report page, and return `passed` or `failed`."""
-    from pathlib import Path
-
+) -> None:
+    """Measure the generator against held-out images, give a verdict, and write the report page."""
     from fabgan.pipeline.pod import run
-    from fabgan.pipeline.pod.page import write_page
 
-    run.step("evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path)
-    verdict = write_page(Path(page.path), Path(training.path), Path(evaluation.path))
-    if not verdict.passed:
-        run.record("the verdict is failed: nothing is registered")
-    return verdict.word
+    paths = {"packages": packages.path, "generator": generator.path, "training": training.path}
+    run.step("evaluate", params, metrics, report=evaluation.path, **paths)
+    run.show_report(evaluation.path, page.path)
 
 
 def publish(
     params: dict,  # type: ignore[type-arg]
+    measured_with: dict,  # type: ignore[type-arg]
     packages: Input[Dataset],
     generator: Input[Model],
     evaluation: Input[Artifact],
     receipt: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
-    """Register the generator in MLflow, as candidate and perhaps as champion."""
+    """Measure the generator again and register it in MLflow, as candidate and perhaps as champion."""
     from fabgan.pipeline.pod import run
 
     paths = {"packages": packages.path, "generator": generator.path, "evaluation": evaluation.path}
-    run.step("publish", params, metrics, receipt=receipt.path, **paths)
+    run.step("publish", params, metrics, measured_with, receipt=receipt.path, **paths)
     run.record("the generator is registered")
 
 
@@ -174,6 +170,7 @@ def measure(
     training: str,
     packages: Input[Dataset],
     generator: Input[Model],
+    report: Input[Artifact],
     evaluation: Output[Artifact],
     metrics: Output[Metrics],
 ) -> dict:  # type: ignore[type-arg]
@@ -184,9 +181,8 @@ def measure(
 
     section = json.loads(training)
     run.name_run(section)
-    found = run.step(
-        "evaluate", params, metrics, packages=packages.path, generator=generator.path, report=evaluation.path
-    )
+    paths = {"packages": packages.path, "generator": generator.path, "training": report.path}
+    found = run.step("evaluate", params, metrics, report=evaluation.path, **paths)
     return {axis: section[axis] for axis in run.AXES} | found
 
 

@@ -66,6 +66,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Placement) -> A
                     training=training,
                     packages=packages,
                     generator=train.outputs["generator"],
+                    report=train.outputs["report"],
                 )
             tasks.add(steps.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
 

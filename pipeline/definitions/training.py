@@ -1,4 +1,4 @@
-"""The training pipeline: settings, ingest, crop_resize, train, evaluate, and publish if the verdict is passed."""
+"""The training pipeline: settings, ingest, crop_resize, train, evaluate, publish."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,6 @@ from .cluster import Placement
 from .tasks import Tasks
 
 NAME = "fabgan-training"
-PASSED = "passed"
 
 
 def steps_of(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,14 +32,14 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Placement) -
         variant: str = train_defaults["variant"],
         total_images: int = train_defaults["total_images"],
         seed: int = train_defaults["seed"],
-        max_share_of_untrained: float = evaluate_defaults["max_share_of_untrained"],
-        min_diversity: float = evaluate_defaults["min_diversity"],
+        max_distance: float = evaluate_defaults["max_distance"],
+        min_share: float = evaluate_defaults["min_share"],
         min_ser: float = evaluate_defaults["min_ser"],
         max_ser: float = evaluate_defaults["max_ser"],
         model_name: str = params["publish"]["model_name"],
         gpus: int = 0,
     ) -> None:
-        """Train a generator of package images, evaluate it, and register it in MLflow if its verdict is passed.
+        """Train a generator of package images, evaluate it, and register it in MLflow with its verdict.
 
         Args:
             data_source: Where the photographs are: s3://bucket/prefix, or git+https://host/repository.git#path for a
@@ -51,8 +50,8 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Placement) -
             variant: Model to train: seamless, or paper for the source paper's model.
             total_images: Training budget: how many real images training shows in total.
             seed: Seed of all random draws; another seed trains another generator.
-            max_share_of_untrained: Verdict: maximum frechet_random, relative to the generator before training.
-            min_diversity: Verdict: minimum diversity and novelty, relative to real images (1 = as real).
+            max_distance: Verdict: how far distances may exceed those between real lots, in widths of their range.
+            min_share: Verdict: minimum precision, recall and coverage, relative to those between real lots.
             min_ser: Verdict: minimum seam excess ratio (1 = as real).
             max_ser: Verdict: maximum seam excess ratio (1 = as real).
             model_name: Name of the registered model in MLflow.
@@ -70,8 +69,8 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Placement) -
                 variant=variant,
                 total_images=total_images,
                 seed=seed,
-                max_share_of_untrained=max_share_of_untrained,
-                min_diversity=min_diversity,
+                max_distance=max_distance,
+                min_share=min_share,
                 min_ser=min_ser,
                 max_ser=max_ser,
                 model_name=model_name,
@@ -85,9 +84,9 @@ def training_pipeline(image: str, params: Mapping[str, Any], place: Placement) -
                 steps.evaluate, "evaluate", params=of_step["evaluate"], training=train.outputs["report"], **made
             )
             evaluate.set_caching_options(False)  # what it records belongs to every run
-            with dsl.If(evaluate.outputs["Output"] == PASSED, name="verdict-passed"):
-                evaluation = evaluate.outputs["evaluation"]
-                publish = tasks.add(steps.publish, "publish", params=of_step["publish"], evaluation=evaluation, **made)
-                publish.set_caching_options(False)
+            evaluation, sections = evaluate.outputs["evaluation"], {"params": "publish", "measured_with": "evaluate"}
+            read = {name: of_step[section] for name, section in sections.items()}
+            publish = tasks.add(steps.publish, "publish", evaluation=evaluation, **read, **made)
+            publish.set_caching_options(False)
 
     return pipeline

@@ -5,6 +5,7 @@ The components that Kubeflow starts are thin. They call this module, which runs 
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -15,11 +16,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import read_json, write_json
+from fabgan.components.core.files import atomic_file, read_json, write_json
 from fabgan.components.core.log import LOG, start_logging
 from fabgan.components.core.parameters import parse
 from fabgan.components.core.signals import stop_on_sigterm
-from fabgan.components.steps import parameter_type, parse_sections, run_step
+from fabgan.components.steps import STEPS, parameter_type, parse_sections, run_step
 from fabgan.components.train.parameters import check_processes
 
 P = ParamSpec("P")
@@ -36,13 +37,14 @@ FIELDS = {
     "variant": "train.variant",
     "total_images": "train.total_images",
     "seed": "train.seed",
-    "max_share_of_untrained": "evaluate.max_share_of_untrained",
-    "min_diversity": "evaluate.min_diversity",
+    "max_distance": "evaluate.max_distance",
+    "min_share": "evaluate.min_share",
     "min_ser": "evaluate.min_ser",
     "max_ser": "evaluate.max_ser",
     "model_name": "publish.model_name",
 }
 """The key of the parameters that each field of a form gives a value to."""
+REPORT = "report.html"
 AXES = ("variant", "image_size_px", "seed")
 """The parameters of `train` in which the trainings of a sweep differ."""
 
@@ -98,12 +100,25 @@ def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0)
 
 
 @report_user_errors
-def step(name: str, section: Mapping[str, Any], metrics: Any, **paths: str) -> dict[str, float]:
-    """Run a step as the command line does, log its metrics to Kubeflow, and return them."""
-    parameters: Any = parse(parameter_type(name), section, FORM, name)
-    found = run_step(name, {name: parameters}, {path: Path(value) for path, value in paths.items()})
+def step(
+    name: str, section: Mapping[str, Any], metrics: Any, *others: Mapping[str, Any], **paths: str
+) -> dict[str, float]:
+    """Run a step as the command line does, log its metrics to Kubeflow, and return them.
+
+    `others` are the sections that the step reads beside its own.
+    """
+    read = dict(zip((name, *STEPS[name].reads), (section, *others), strict=True))
+    sections: Any = {one: parse(parameter_type(one), content, FORM, one) for one, content in read.items()}
+    found = run_step(name, sections, {path: Path(value) for path, value in paths.items()})
     log_metrics(metrics, found)
     return found
+
+
+@report_user_errors
+def show_report(evaluation: str, page: str) -> None:
+    """Copy the report page of `evaluate` to where Kubeflow's UI shows it."""
+    with atomic_file(Path(page)) as partial:
+        shutil.copyfile(Path(evaluation) / REPORT, partial)
 
 
 @report_user_errors
@@ -160,8 +175,8 @@ def finish(status: Any) -> None:
     """End the run in MLflow; record the failed task and its message, if any.
 
     Kubeflow's state does not tell everything (kubeflow/pipelines issues 11826, 13321). Of the group of steps it says
-    COMPLETE (its local runners: SUCCEEDED) or FAILED, but RUNNING both after a driver that failed and after a failed
-    verdict, with which a run ends well. The outcome that the last component recorded decides there.
+    COMPLETE (its local runners: SUCCEEDED) or FAILED, but may say RUNNING after a driver that failed. So a run ends
+    well only if its last component recorded an outcome.
     """
     from fabgan.components.services.tracking.runs import end_pipeline
 

@@ -6,23 +6,25 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from fabgan.components.artifacts.pages.render import render
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import parse
 from fabgan.components.steps import parameter_type
 from fabgan.components.train.parameters import check_processes
 
 from . import run
-from .page import render
 
 MEASURES = (
-    "frechet_random",
-    "frechet_random_floor",
-    "frechet_random_patches",
-    "diversity",
-    "diversity_nearest",
-    "novelty",
+    "kernel_distance",
+    "kernel_distance_floor",
+    "kernel_distance_patches",
+    "precision",
+    "recall",
+    "coverage",
+    "spectrum_db",
     "ser1",
     "ser2",
+    "copied_share",
     "passed",
 )
 

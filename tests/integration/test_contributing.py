@@ -20,7 +20,7 @@ EDIT = re.compile(
     r"```\w*\n(?P<block>.*?)```",
     re.MULTILINE | re.DOTALL,
 )
-MOST_FILES = {"parameter": 3, "measure": 4, "step": 6}
+MOST_FILES = {"parameter": 3, "measure": 1, "step": 6}
 
 
 class Copy:
@@ -107,17 +107,22 @@ print(json.dumps(made))
 
 
 @pytest.mark.parametrize("copy", ["measure"], indirect=True)
-def test_a_measure_appears_among_the_metrics(copy: Copy, packages: Path) -> None:
+def test_a_measure_has_a_floor_and_a_limit_and_counts_in_the_verdict(copy: Copy, packages: Path) -> None:
     work = copy.folder / "work"
     work.mkdir()
     write_params(work, PARAMETERS)
     paths = {"packages": str(packages), "generator": "generator", "report": "report"}
-    for step, more in (("train", {"checkpoints": "checkpoints", "report": "training"}), ("evaluate", {})):
+    for step, more in (
+        ("train", {"checkpoints": "checkpoints", "report": "training"}),
+        ("evaluate", {"training": "training"}),
+    ):
         options = [f"--{name}={path}" for name, path in (paths | more).items()]
         copy.run(sys.executable, "-m", "fabgan", step, f"--metrics={step}.json", *options, folder=work)
-    before = {"frechet_random", "ser1", "passed"}
-    added = re.findall(r"^    (\w+): float", section_of("measure"), re.MULTILINE)
-    assert before | set(added) <= read_json(work / "evaluate.json").keys()
+    (added,) = re.findall(r'^    "(\w+)": _Measure', section_of("measure"), re.MULTILINE)
+    assert {"kernel_distance", "ser1", "passed", added, f"{added}_floor"} <= read_json(work / "evaluate.json").keys()
+    (check,) = [check for check in read_json(work / "report" / "verdict.json")["checks"] if check["name"] == added]
+    assert check["decides"] == "candidate"
+    assert check["at_least"] is not None
 
 
 @pytest.mark.parametrize("copy", ["step"], indirect=True)

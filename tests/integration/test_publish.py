@@ -3,10 +3,14 @@
 import contextlib
 import io
 import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -45,24 +49,42 @@ class Fab:
             status = main([str(argument) for argument in arguments])
         return status, said.getvalue()
 
-    def train_and_publish(self, **changes: Mapping[str, object]) -> dict[str, float]:
-        """Train, evaluate and publish with changed sections; return the metrics of publish."""
-        sections = PARAMETERS | {step: section(step, **values) for step, values in changes.items()}
-        write_params(self.folder, sections)
+    def train_and_evaluate(self, **changes: Mapping[str, object]) -> None:
+        """Train and evaluate with changed sections."""
+        write_params(self.folder, PARAMETERS | {step: section(step, **values) for step, values in changes.items()})
+        given = [f"--packages={self.packages}", "--generator=generator"]
         options = {
             "train": ["--checkpoints=checkpoints", "--report=report"],
-            "evaluate": ["--report=evaluation"],
-            "publish": ["--evaluation=evaluation", "--receipt=receipt.json"],
+            "evaluate": ["--training=report", "--report=evaluation"],
         }
         for step, paths in options.items():
-            given = [f"--packages={self.packages}", "--generator=generator", f"--metrics={step}.json"]
-            status, said = self.fabgan(step, *given, *paths)
+            status, said = self.fabgan(step, *given, *paths, f"--metrics={step}.json")
             assert status == 0, said
+
+    def try_to_publish(self) -> tuple[int, str]:
+        """Publish; return the exit status and what was said on standard error."""
+        given = [f"--packages={self.packages}", "--generator=generator", "--metrics=publish.json"]
+        return self.fabgan("publish", *given, "--evaluation=evaluation", "--receipt=receipt.json")
+
+    def train_and_publish(self, **changes: Mapping[str, object]) -> dict[str, float]:
+        """Train, evaluate and publish with changed sections; return the metrics of publish."""
+        self.train_and_evaluate(**changes)
+        status, said = self.try_to_publish()
+        assert status == 0, said
         metrics: dict[str, float] = read_json(self.folder / "publish.json")
         return metrics
 
-    def alias(self, name: str) -> int:
-        return int(self.client.get_model_version_by_alias("bga-generator", name).version)
+    def tags(self, number: int) -> dict[str, str]:
+        return dict(self.client.get_model_version("bga-generator", str(number)).tags)
+
+    def aliases(self) -> dict[str, int]:
+        """Return the number of the version that has each alias."""
+        aliases = self.client.get_registered_model("bga-generator").aliases
+        return {alias: int(number) for alias, number in aliases.items()}
+
+    @property
+    def versions(self) -> int:
+        return len(self.client.search_model_versions("name = 'bga-generator'"))
 
 
 def images_in(folder: Path) -> dict[str, str]:
@@ -74,25 +96,93 @@ def fab(tmp_path: Path, packages: Path) -> Fab:
     return Fab(tmp_path / "fab", packages, tracking_uri=None)
 
 
-def test_first_generator_that_passes_is_champion_and_the_same_one_makes_no_second_version(fab: Fab) -> None:
+def test_first_generator_that_is_not_refused_is_champion_and_the_same_one_makes_no_second_version(fab: Fab) -> None:
     assert fab.train_and_publish() == {"version": 1, "is_champion": 1, "is_new": 1}
-    assert (fab.alias("candidate"), fab.alias("champion")) == (1, 1)
+    assert fab.aliases() == {"candidate": 1, "champion": 1}
     assert fab.train_and_publish() == {"version": 1, "is_champion": 1, "is_new": 0}
-    assert len(fab.client.search_model_versions("name = 'bga-generator'")) == 1
-    tags = fab.client.get_model_version("bga-generator", "1").tags
-    assert {"git_commit", "data_sha256", "parameters_sha256", "weights_sha256", "frechet_random"} <= tags.keys()
-    assert tags["verdict"] == "passed"
+    assert fab.versions == 1
+    tags, verdict = fab.tags(1), read_json(fab.folder / "evaluation" / "verdict.json")
+    assert tags["verdict"] == verdict["outcome"] == "exportable"
+    assert tags["held_out_sha256"] == verdict["held_out_sha256"]
+    assert {"git_commit", "data_sha256", "parameters_sha256", "weights_sha256"} <= tags.keys()
+    assert {check["name"] for check in verdict["checks"]} <= tags.keys()
+    receipt = read_json(fab.folder / "receipt.json")
+    assert (receipt["model"], receipt["verdict"]) == ("models:/bga-generator/1", "exportable")
+    assert receipt["aliases"] == ["candidate", "champion"]
 
 
-def test_champion_is_the_one_closer_to_the_same_held_out_images(fab: Fab) -> None:
-    quick = PARAMETERS["train"]["paper"] | {"learning_rate": 1e-3}
-    better = {"total_images": 960, "checkpoint_images": 960, "paper": quick}
+def test_a_generator_for_use_inside_the_fab_is_candidate_and_champion_too(fab: Fab) -> None:
+    assert fab.train_and_publish(evaluate={"max_membership": 1e-6})["is_champion"] == 1
+    assert fab.aliases() == {"candidate": 1, "champion": 1}
+    assert fab.tags(1)["verdict"] == "candidate"
+    assert fab.tags(1)["verdict_reasons"].startswith("membership_auc ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "missed"),
+    [
+        ({"max_distance": 0.0}, ["kernel_distance", "kernel_distance_patches"]),
+        ({"min_share": 100.0}, ["precision", "coverage"]),
+        ({"min_ser": 900.0}, ["ser1", "ser2"]),
+    ],
+)
+def test_a_refused_generator_is_registered_without_an_alias(
+    fab: Fab, asked: dict[str, float], missed: list[str]
+) -> None:
+    assert fab.train_and_publish(evaluate=asked) == {"version": 1, "is_champion": 0, "is_new": 1}
+    assert fab.aliases() == {}
+    tags, receipt = fab.tags(1), read_json(fab.folder / "receipt.json")
+    assert tags["verdict"] == receipt["verdict"] == "refused"
+    assert all(f"{name} " in tags["verdict_reasons"] for name in missed)
+    assert receipt["aliases"] == []
+    assert receipt["champion_decision"] == f"the verdict is refused: {tags['verdict_reasons']}"
+
+
+def test_a_champion_that_is_refused_later_loses_its_aliases(fab: Fab) -> None:
     fab.train_and_publish()
-    assert fab.train_and_publish(train=better) == {"version": 2, "is_champion": 1, "is_new": 1}
-    assert fab.train_and_publish(train={"total_images": 192}) == {"version": 3, "is_champion": 0, "is_new": 1}
-    assert (fab.alias("candidate"), fab.alias("champion")) == (3, 2)
-    reason = fab.client.get_model_version("bga-generator", "3").tags["champion_decision"]
-    assert "for version 2, on the same images" in reason
+    metrics = fab.train_and_publish(evaluate={"max_distance": 0.0})
+    assert metrics == {"version": 1, "is_champion": 0, "is_new": 0}
+    assert fab.aliases() == {}
+    assert fab.tags(1)["verdict"] == "refused"
+
+
+FIRST = {"variant": "seamless"}
+BETTER = FIRST | {"total_images": 960, "checkpoint_images": 960}
+MANY = {"generated_images": 48}
+"""More than there are real images, so that measures differ from subset to subset."""
+COMPARED = re.compile(
+    r"kernel_distance is (\S+), and (\S+) for version (\d+), on the same images; chance explains (\S+) \(95%\)"
+)
+
+
+def compared(reason: str) -> tuple[float, float, int, float]:
+    """Return what a decision says: the distance, that of the champion, the champion, and what chance explains."""
+    match = COMPARED.fullmatch(reason)
+    assert match, reason
+    ours, theirs, champion, margin = match.groups()
+    return float(ours), float(theirs), int(champion), float(margin)
+
+
+def test_champion_is_the_one_that_is_closer_to_the_same_held_out_images_by_more_than_chance(fab: Fab) -> None:
+    fab.train_and_publish(train=FIRST, evaluate=MANY)
+    assert fab.train_and_publish(train=BETTER, evaluate=MANY) == {"version": 2, "is_champion": 1, "is_new": 1}
+    ours, theirs, champion, margin = compared(fab.tags(2)["champion_decision"])
+    assert (champion, margin > 0, ours + margin < theirs) == (1, True, True)
+    third = fab.train_and_publish(train=FIRST | {"total_images": 192}, evaluate=MANY)
+    assert third == {"version": 3, "is_champion": 0, "is_new": 1}
+    assert fab.aliases() == {"candidate": 3, "champion": 2}
+    ours, theirs, champion, margin = compared(fab.tags(3)["champion_decision"])
+    assert (champion, ours + margin < theirs) == (2, False)
+
+
+def test_a_champion_that_was_measured_otherwise_is_measured_anew(fab: Fab) -> None:
+    fab.train_and_publish()
+    before = f"{float(fab.tags(1)['kernel_distance']):.4g}"
+    fab.train_and_publish(train={"total_images": 192}, evaluate={"seed": 2})
+    _, theirs, champion, _ = compared(fab.tags(2)["champion_decision"])
+    assert (champion, theirs == float(before)) == (1, False)
+    assert fab.train_and_publish(evaluate={"seed": 2})["version"] == 1
+    assert theirs == float(f"{float(fab.tags(1)['kernel_distance']):.4g}")
 
 
 def test_a_champion_of_another_size_is_left_to_the_people(fab: Fab, tmp_path: Path) -> None:
@@ -103,8 +193,9 @@ def test_a_champion_of_another_size_is_left_to_the_people(fab: Fab, tmp_path: Pa
     fab.packages = tmp_path / "larger"
     train = {"image_size_px": 128, "total_images": 16, "variant": "seamless"}
     assert fab.train_and_publish(crop_resize=larger, train=train) == {"version": 2, "is_champion": 0, "is_new": 1}
-    reason = fab.client.get_model_version("bga-generator", "2").tags["champion_decision"]
-    assert reason.startswith("version 1 makes images of 64 px in colour, this one 128 px in colour")
+    assert fab.tags(2)["champion_decision"].startswith(
+        "version 1 makes images of 64 px in colour, this one 128 px in colour"
+    )
 
 
 def test_a_champion_of_another_versions_networks_is_left_to_the_people(fab: Fab) -> None:
@@ -114,40 +205,93 @@ def test_a_champion_of_another_versions_networks_is_left_to_the_people(fab: Fab)
     weights, card = registered / "generator.safetensors", registered / "generator.json"
     save_file(dict(list(load_file(weights).items())[1:]), weights)
     write_json(card, read_json(card) | {"weights_sha256": sha256_of_file(weights)})
-    assert fab.train_and_publish(train={"total_images": 192}) == {"version": 2, "is_champion": 0, "is_new": 1}
-    assert (fab.alias("candidate"), fab.alias("champion")) == (2, 1)
-    reason = fab.client.get_model_version("bga-generator", "2").tags["champion_decision"]
-    assert reason.startswith("version 1 has networks that this version of fabgan does not build")
+    measured_otherwise = {"seed": 2}
+    metrics = fab.train_and_publish(train={"total_images": 192}, evaluate=measured_otherwise)
+    assert metrics == {"version": 2, "is_champion": 0, "is_new": 1}
+    assert fab.aliases() == {"candidate": 2, "champion": 1}
+    assert fab.tags(2)["champion_decision"].startswith(
+        "version 1 has networks that this version of fabgan does not build"
+    )
+
+
+@pytest.fixture(scope="module")
+def refused_once(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Path:
+    """A folder with a generator that evaluate has refused. Not to be changed."""
+    fab = Fab(tmp_path_factory.mktemp("refused") / "fab", packages, tracking_uri=None)
+    fab.train_and_evaluate(evaluate={"max_distance": 0.0})
+    return fab.folder
+
+
+@pytest.fixture
+def refused(refused_once: Path, fab: Fab) -> Fab:
+    """A copy of that folder, with a registry of its own."""
+    without_registry = shutil.ignore_patterns("mlflow.db*", "mlruns")
+    shutil.copytree(refused_once, fab.folder, ignore=without_registry, dirs_exist_ok=True)
+    return fab
+
+
+def say_exportable(verdict: dict[str, Any]) -> None:
+    verdict |= {"outcome": "exportable", "reasons": []}
+
+
+def say_smaller_distance(verdict: dict[str, Any]) -> None:
+    (check,) = [check for check in verdict["checks"] if check["name"] == "kernel_distance"]
+    check["value"] *= 0.9
+
+
+def say_no_number(verdict: dict[str, Any]) -> None:
+    verdict["checks"][0]["value"] = nan
+
+
+def leave_out_a_check(verdict: dict[str, Any]) -> None:
+    verdict["checks"] = [check for check in verdict["checks"] if check["name"] != "copied_share"]
+
+
+@pytest.mark.parametrize(
+    ("forge", "words"),
+    [
+        (say_exportable, "its verdict says exportable, but the generator is refused (kernel_distance "),
+        (say_smaller_distance, "its verdict says other values than are measured here (kernel_distance)"),
+        (say_no_number, "its verdict says other values than are measured here (kernel_distance)"),
+        (leave_out_a_check, "its verdict says other values than are measured here (copied_share"),
+    ],
+)
+def test_a_forged_verdict_is_refused_and_registers_nothing(
+    refused: Fab, forge: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    file = refused.folder / "evaluation" / "verdict.json"
+    verdict = read_json(file)
+    assert verdict["outcome"] == "refused"
+    forge(verdict)
+    write_json(file, verdict)
+    status, said = refused.try_to_publish()
+    assert status == 1
+    assert words in said
+    assert "nothing was registered" in said
+    assert refused.client.search_registered_models() == []
+
+
+def test_limits_that_were_loosened_since_are_no_way_round_a_verdict(refused: Fab) -> None:
+    write_params(refused.folder, PARAMETERS)
+    status, said = refused.try_to_publish()
+    assert status == 1
+    assert "its verdict says refused, but the generator is exportable (no objection); nothing was registered" in said
+    assert refused.client.search_registered_models() == []
 
 
 def test_a_verdict_about_other_images_is_refused(fab: Fab, tmp_path: Path) -> None:
-    fab.train_and_publish()
+    fab.train_and_evaluate()
     half = parse(
         IngestParameters, section("ingest", source=str(fab.packages.parent / "rendered.yaml"), seed=2), "tests"
     )
     ingest.run(half, tmp_path / "frames")
     params = parse(CropResizeParameters, section("crop_resize"), "tests")
     crop_resize.run(params, tmp_path / "frames", tmp_path / "others")
-    paths = [f"--packages={tmp_path / 'others'}", "--generator=generator", "--metrics=m.json"]
-    status, said = fab.fabgan("publish", *paths, "--evaluation=evaluation", "--receipt=receipt.json")
+    fab.packages = tmp_path / "others"
+    status, said = fab.try_to_publish()
     assert status == 1
     assert "its verdict is about images other than" in said
-
-
-@pytest.mark.parametrize(
-    ("asked", "missed"),
-    [
-        ({"max_share_of_untrained": 1e-6}, ["frechet_random"]),
-        ({"min_diversity": 100.0}, ["diversity", "diversity_nearest", "novelty"]),
-    ],
-)
-def test_a_verdict_that_says_no_makes_a_candidate_only(fab: Fab, asked: dict[str, float], missed: list[str]) -> None:
-    metrics = fab.train_and_publish(evaluate=asked)
-    assert metrics["is_champion"] == 0
-    assert fab.alias("candidate") == 1
-    assert "champion" not in fab.client.get_registered_model("bga-generator").aliases
-    said = fab.client.get_model_version("bga-generator", "1").tags["verdict_reasons"]
-    assert all(f"{name} " in said for name in missed)
+    assert fab.client.search_registered_models() == []
 
 
 def test_a_pipeline_is_one_run_with_its_steps_inside(fab: Fab) -> None:
@@ -160,7 +304,7 @@ def test_a_pipeline_is_one_run_with_its_steps_inside(fab: Fab) -> None:
     steps = [run for run in runs.values() if run.data.tags.get("mlflow.parentRunId") == parents[0].info.run_id]
     assert {run.info.run_name for run in steps} == {"train", "evaluate", "publish"}
     assert parents[0].data.params["train.batch_size"] == "8"
-    assert "evaluate.frechet_random" in parents[0].data.metrics
+    assert "evaluate.kernel_distance" in parents[0].data.metrics
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     losses = fab.client.get_metric_history(runs["train"].info.run_id, "D")
     assert [point.step for point in losses] == [8, 16, 24, 32, 40, 48, 56, 64]
@@ -168,14 +312,15 @@ def test_a_pipeline_is_one_run_with_its_steps_inside(fab: Fab) -> None:
     assert any(item.path == "report" for item in fab.client.list_artifacts(runs["train"].info.run_id))
 
 
-def test_verdict_about_another_generator_is_refused(fab: Fab) -> None:
-    fab.train_and_publish()
-    paths = [f"--packages={fab.packages}", "--generator=generator", "--metrics=m.json"]
+def test_a_verdict_about_another_generator_is_refused(fab: Fab) -> None:
+    fab.train_and_evaluate()
     write_params(fab.folder, PARAMETERS | {"train": section("train", seed=5)})
+    paths = [f"--packages={fab.packages}", "--generator=generator", "--metrics=m.json"]
     assert fab.fabgan("train", *paths, "--checkpoints=checkpoints", "--report=report")[0] == 0
-    status, said = fab.fabgan("publish", *paths, "--evaluation=evaluation", "--receipt=receipt.json")
+    status, said = fab.try_to_publish()
     assert status == 1
     assert "its verdict is about a generator other than" in said
+    assert fab.client.search_registered_models() == []
 
 
 def test_augment_gives_the_same_images_for_the_same_seed(fab: Fab) -> None:
@@ -184,6 +329,7 @@ def test_augment_gives_the_same_images_for_the_same_seed(fab: Fab) -> None:
     for count, folder in ((20, "first"), (20, "second"), (24, "more")):
         status, said = fab.fabgan(*ask, f"--count={count}", f"--out={folder}")
         assert status == 0, said
+        assert warnings_of(said) == []
     first, second, more = (images_in(fab.folder / name) for name in ("first", "second", "more"))
     assert first == second
     assert len(set(first.values())) == 20
@@ -200,6 +346,25 @@ def test_augment_gives_the_same_images_for_the_same_seed(fab: Fab) -> None:
     status, said = fab.fabgan(*ask, "--count=20", "--out=foreign")
     assert status == 1
     assert "nothing was changed" in said
+
+
+def warnings_of(said: str) -> list[str]:
+    return [line for line in said.splitlines() if "warning" in line]
+
+
+def test_images_of_a_refused_version_are_made_with_a_warning(fab: Fab) -> None:
+    fab.train_and_publish(evaluate={"max_distance": 0.0})
+    ask = ["augment", "--model=models:/bga-generator/1", "--count=2"]
+    status, said = fab.fabgan(*ask, "--out=refused")
+    (warning,) = warnings_of(said)
+    assert warning.startswith("augment: warning: models:/bga-generator/1: its verdict is refused (kernel_distance ")
+    assert (status, len(images_in(fab.folder / "refused"))) == (0, 2)
+    fab.client.delete_model_version_tag("bga-generator", "1", "verdict")
+    fab.client.delete_model_version_tag("bga-generator", "1", "verdict_reasons")
+    status, said = fab.fabgan(*ask, "--out=unknown")
+    (warning,) = warnings_of(said)
+    assert warning.startswith("augment: warning: models:/bga-generator/1: its verdict is missing, so its images may")
+    assert (status, images_in(fab.folder / "unknown")) == (0, images_in(fab.folder / "refused"))
 
 
 @pytest.mark.parametrize(

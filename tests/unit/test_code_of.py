@@ -39,10 +39,10 @@ def changed(copy: Path, file: str, old: str, new: str) -> set[str]:
         ("components/core/files.py", '"""Files that are', '"""Other words: files that are'),
         ("components/train/parameters.py", '"""The trunk normalises', '"""Its trunk normalises'),
         ("components/core/files.py", "import hashlib\n", "import hashlib\n\n\n"),
-        ("components/steps.py", "SCHEMA = 2", "SCHEMA = 3"),
+        ("components/steps.py", "SCHEMA = 3", "SCHEMA = 4"),
         ("components/services/tracking/runs.py", "PAUSE_S = 60.0", "PAUSE_S = 50.0"),
         ("cli.py", "= 130, 143", "= 130, 144"),
-        ("pipeline/pod/page.py", "WIDEST_PX = 1600", "WIDEST_PX = 1500"),
+        ("pipeline/pod/sweeping.py", '"kernel_distance_floor",', '"density",'),
     ],
 )
 def test_comments_docstrings_and_code_of_no_step_change_nothing(copy: Path, file: str, old: str, new: str) -> None:
@@ -52,7 +52,15 @@ def test_comments_docstrings_and_code_of_no_step_change_nothing(copy: Path, file
 @pytest.mark.parametrize(
     ("file", "old", "new", "steps"),
     [
-        ("components/publish/step.py", 'CANDIDATE = "candidate"', 'CANDIDATE = "applicant"', {"publish"}),
+        ("components/publish/step.py", "CERTAINTY = 1.96", "CERTAINTY = 2.58", {"publish"}),
+        (
+            "components/services/tracking/promotion.py",
+            'CANDIDATE = "candidate"',
+            'CANDIDATE = "applicant"',
+            {"publish"},
+        ),
+        ("components/measures/floors.py", "SPLITS = 24", "SPLITS = 12", {"evaluate", "publish"}),
+        ("model/measures/seams.py", "RESAMPLES = 500", "RESAMPLES = 400", {"evaluate", "publish"}),
         ("components/train/devices.py", 'return precision == "bfloat16"', "return False", {"train"}),
         ("model/seamless/energy.py", "CELL_PX = 8", "CELL_PX = 4", {"train"}),
         ("components/ingest/renderer/noise.py", "import numpy as np", "import numpy as np\n\nX = 1", {"ingest"}),

@@ -39,10 +39,10 @@ def test_the_digests_of_all_steps_are_made_anew_in_every_run() -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_stage_depends_on_its_own_section_of_the_parameters(step: str) -> None:
+def test_stage_depends_on_the_sections_of_the_parameters_that_its_step_reads(step: str) -> None:
     whole = [f"train.{field.name}" for field in fields(TrainParameters) if field.name not in get_args(VariantName)]
     of_training = [*sorted(whole), "train.${train.variant}"]
-    assert sorted(STAGES[step]["params"]) == sorted(of_training if step == "train" else [step])
+    assert sorted(STAGES[step]["params"]) == sorted(of_training if step == "train" else [step, *STEPS[step].reads])
     assert STAGES[step]["cmd"].startswith(f"fabgan {step} ")
     assert list(STAGES[step]["metrics"][0]) == [f"reports/metrics/{step}.json"]
 

@@ -48,13 +48,17 @@ def plant(folder: Path, module: str, line: str) -> None:
         ("fabgan/pipeline/pod/run", "import kfp"),
         ("fabgan/components/steps", "import docker"),
         ("fabgan/components/core/brand_new", "import botocore.client"),
-        ("fabgan/components/measures/held_out", "import dvc.api"),
+        ("fabgan/components/measures/judge", "import dvc.api"),
         ("fabgan/components/train/parameters", "import torch"),
         ("fabgan/components/ingest/renderer/parameters", "import numpy"),
         ("fabgan/components/core/parameters", "from PIL import Image"),
+        ("fabgan/components/measures/parameters", "import torch"),
         ("fabgan/components/core/files", "from fabgan.components.artifacts import manifest"),
+        ("fabgan/components/artifacts/verdict", "from fabgan.components.measures import parameters"),
+        ("fabgan/components/services/storage", "from fabgan.components.measures import parameters"),
         ("fabgan/model/pixels", "from fabgan.components.core import files"),
         ("fabgan/model/paper/networks", "from fabgan.model.seamless import layers"),
+        ("fabgan/model/measures/seams", "from fabgan.model.paper import config"),
         ("fabgan/pipeline/pod/run", "from fabgan.pipeline.definitions import cluster"),
     ],
 )
@@ -149,7 +153,9 @@ def test_no_module_imports_a_folder_by_its_bare_name() -> None:
 
 
 LOADED = {
-    "fabgan.model", "fabgan.model.measures", "fabgan.model.pixels", "fabgan.model.regions", "fabgan.model.streams",
+    "fabgan.model", "fabgan.model.pixels", "fabgan.model.regions", "fabgan.model.streams",
+    "fabgan.model.measures", "fabgan.model.measures.copies", "fabgan.model.measures.distances",
+    "fabgan.model.measures.seams", "fabgan.model.measures.spectrum",
     "fabgan.model.paper", "fabgan.model.paper.config", "fabgan.model.paper.networks",
     "fabgan.model.seamless", "fabgan.model.seamless.config", "fabgan.model.seamless.generator",
     "fabgan.model.seamless.layers",

@@ -3,18 +3,15 @@ import hashlib
 import pytest
 import torch
 
-from fabgan.model.measures import (
+from benchmarks.random_features import (
     RandomFeatures,
-    SeamVisibility,
-    border_differences,
-    frechet_distance,
     mean_pairwise_distance,
     nearest_distance,
     random_features,
     random_patches,
-    seam_interval,
-    seam_visibility,
 )
+from fabgan.model.measures.distances import frechet_distance
+from fabgan.model.measures.seams import SeamVisibility, border_differences, seam_interval, seam_visibility
 
 
 def noise(seed: int, count: int = 64, size_px: int = 64) -> torch.Tensor:

@@ -1,14 +1,16 @@
 """A params.yaml of an older schema is refused with what to do, and brought up to date with its comments."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from fabgan.cli import main
-from fabgan.commands.migrate import migrate
+from fabgan.commands.migrate import WITHOUT_SUCCESSOR, migrate
 from fabgan.components.core.errors import UserError
+from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.steps import load_parameters
 
 OLD = """\
@@ -39,7 +41,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_an_older_schema_is_refused_with_the_command_that_helps(old: Path) -> None:
-    with pytest.raises(UserError, match=r"schema: 1, but this version reads schema 2: run `fabgan migrate"):
+    with pytest.raises(UserError, match=r"schema: 1, but this version reads schema 3: run `fabgan migrate"):
         load_parameters(old)
 
 
@@ -51,7 +53,7 @@ def test_a_migrated_file_keeps_values_and_comments_and_says_what_is_lost(
     assert re.search("discriminator_learning_rate: 4e-4 +# tuned by us", text)
     assert "# our lines" in text
     content = yaml.safe_load(text)
-    assert content["schema"] == 2
+    assert content["schema"] == 3
     assert content["train"]["seamless"].keys() == {"discriminator_learning_rate", "final_lr_fraction"}
     assert content["presets"]["night"]["train"] == {"total_images": 5, "seamless": {"r1_gamma": 0.2}}
     train = load_parameters(old)["train"]
@@ -60,6 +62,51 @@ def test_a_migrated_file_keeps_values_and_comments_and_says_what_is_lost(
     assert "train.seamless.beta1: removed; its value was 0.7, this version always uses 0.5" in said
     assert "train.step: removed" in said
     assert "presets.night.train.seamless.slope_weight: renamed to r1_gamma" in said
+
+
+SECOND = """\
+schema: 2
+ingest: {source: data/photographs}
+crop_resize: {sizes_px: [128]}
+train: {image_size_px: 128, total_images: 100}
+evaluate:
+  seed: 5  # ours
+  max_share_of_untrained: 0.2  # at most
+  min_diversity: 0.9
+  min_ser: 0.9
+presets:
+  night:
+    evaluate: {min_diversity: 0.5, max_ser: 1.1}
+"""
+
+
+def test_limits_of_measures_that_are_gone_are_taken_out_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(SECOND)
+    with pytest.raises(UserError, match="schema: 2, but this version reads schema 3: run `fabgan migrate"):
+        load_parameters(path)
+    assert main(["migrate", "--params", str(path)]) == 0
+    content = yaml.safe_load(path.read_text())
+    assert content["evaluate"] == {"seed": 5, "min_ser": 0.9}
+    assert content["presets"]["night"]["evaluate"] == {"max_ser": 1.1}
+    assert re.search("seed: 5 +# ours", path.read_text())
+    lost = "which means nothing for the measures of this version: see evaluate"
+    assert capsys.readouterr().out.splitlines() == [
+        f"evaluate.max_share_of_untrained: removed; its value was 0.2, {lost}.max_distance",
+        f"evaluate.min_diversity: removed; its value was 0.9, {lost}.min_share",
+        f"presets.night.evaluate.min_diversity: removed; its value was 0.5, {lost}.min_share",
+        f"{path}: schema 3",
+    ]
+    evaluate = load_parameters(path)["evaluate"]
+    assert evaluate == EvaluateParameters(seed=5, min_ser=0.9)
+
+
+def test_the_keys_that_a_migration_names_are_keys_of_this_version() -> None:
+    known = {field.name for field in fields(EvaluateParameters)}
+    assert set(WITHOUT_SUCCESSOR.values()) <= known
+    assert not {key.removeprefix("evaluate.") for key in WITHOUT_SUCCESSOR} & known
 
 
 def test_migrating_again_changes_nothing(old: Path) -> None:
@@ -114,11 +161,12 @@ def test_every_comment_of_ones_own_stays(newline: str, tmp_path: Path) -> None:
     "content",
     [
         "base: &b {judge_learning_rate: 1e-4, beta1: 0.5}\ntrain: {seamless: {<<: *b}}\n",
+        "schema: 2\nbase: &b {min_diversity: 0.7}\nevaluate: {<<: *b}\n",
         "train: {seamless: {judge_learning_rate: 1e-4, discriminator_learning_rate: 5e-4}}\n",
         "schema: two\n",
         "schema:\n",
     ],
-    ids=["merged keys", "both names", "a word", "nothing"],
+    ids=["merged keys", "merged limits", "both names", "a word", "nothing"],
 )
 def test_what_cannot_be_migrated_is_one_line_and_left_alone(content: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"

@@ -11,10 +11,12 @@ from kfp.compiler import Compiler
 from fabgan.commands.pipeline import NAMES
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.provenance import code_of
+from fabgan.components.steps import STEPS
 from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines, images_of, pipelines
 from fabgan.pipeline.commands.form import chosen
 from fabgan.pipeline.commands.local import shown_folder
 from fabgan.pipeline.definitions.cluster import place_locally
+from fabgan.pipeline.pod.run import FIELDS, checked_sections
 from fabgan.pipeline.pod.sweeping import plan, trainings
 from tests.conftest import ROOT
 
@@ -68,7 +70,8 @@ def test_the_form_shows_the_values_of_the_parameters_file(compiled: Path) -> Non
     fields = documents(compiled, "training")[0]["root"]["inputDefinitions"]["parameters"]
     assert fields["total_images"]["defaultValue"] == params["train"]["total_images"]
     assert fields["data_source"]["defaultValue"] == params["ingest"]["source"]
-    assert fields["max_ser"]["defaultValue"] == params["evaluate"]["max_ser"]
+    for limit in ("max_distance", "min_share", "min_ser", "max_ser"):
+        assert fields[limit]["defaultValue"] == params["evaluate"][limit]
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -114,15 +117,39 @@ def test_a_checkpoint_claim_is_mounted_where_training_looks(tmp_path: Path) -> N
     assert {"name": "FABGAN_CHECKPOINTS", "value": "/checkpoints"} in environment
 
 
-def test_publishing_waits_for_the_verdict_and_transfers_are_retried(compiled: Path) -> None:
-    components = documents(compiled, "training")[0]["components"]
-    steps = components["comp-exit-handler-1"]["dag"]["tasks"]
-    condition = next(task for name, task in steps.items() if name.startswith("condition"))
-    assert "== 'passed'" in condition["triggerPolicy"]["condition"]
-    publish = components[condition["componentRef"]["name"]]["dag"]["tasks"]["publish"]
-    for task in (steps["ingest"], publish):
-        assert task["retryPolicy"]["maxRetryCount"] == 3
-        assert task["retryPolicy"]["backoffDuration"] == "30s"
+def steps_in(compiled: Path) -> dict[str, Any]:
+    """Return the tasks of the training pipeline that end with its steps."""
+    tasks: dict[str, Any] = documents(compiled, "training")[0]["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    return tasks
+
+
+def test_publishing_waits_for_the_verdict_and_registers_whatever_it_says(compiled: Path) -> None:
+    steps = steps_in(compiled)
+    assert {"evaluate", "settings"} <= set(steps["publish"]["dependentTasks"])
+    assert not [name for name, task in steps.items() if "condition" in task.get("triggerPolicy", {})]
+
+
+def test_publishing_measures_with_the_parameters_of_evaluate(compiled: Path) -> None:
+    steps = steps_in(compiled)
+    given = {name: steps[name]["inputs"]["parameters"] for name in ("evaluate", "publish")}
+    assert given["publish"]["measured_with"] == given["evaluate"]["params"]
+    assert given["publish"]["params"] != given["publish"]["measured_with"]
+
+
+def test_transfers_are_retried(compiled: Path) -> None:
+    for name in ("ingest", "publish"):
+        retries = steps_in(compiled)[name]["retryPolicy"]
+        assert (retries["maxRetryCount"], retries["backoffDuration"]) == (3, "30s")
+
+
+def test_every_field_of_the_training_form_changes_the_parameters_of_its_step() -> None:
+    sections = {name: section for name, section in yaml.safe_load(PARAMS.read_text()).items() if name in STEPS}
+    other = {"image_size_px": 256, "variant": "paper", "data_source": "photographs", "model_name": "other"}
+    form = pipelines(IMAGE, PARAMS, place_locally)["training"].component_spec.inputs.keys() - {"gpus"}
+    for field in form:
+        section, key = FIELDS[field].split(".")
+        value = other.get(field, {"data_revision": "v1", "min_ser": 0.9}.get(field, 7))
+        assert getattr(checked_sections(sections, {field: value})[section], key) == value, field
 
 
 def test_what_depends_on_the_world_is_never_taken_from_the_cache(compiled: Path) -> None:

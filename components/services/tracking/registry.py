@@ -1,10 +1,11 @@
-"""The MLflow registry of generators: register versions, set their aliases, pull their files."""
+"""The MLflow registry of generators: register versions, set their tags and aliases, pull their files."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ...core.errors import UserError
 from .store import connect
@@ -36,24 +37,73 @@ class Registry:
         self._mlflow = mlflow
         self._client = mlflow.MlflowClient()
 
+    def create_model(self, name: str) -> None:
+        """Create the registered model without versions, unless it is there."""
+        if self._client.search_registered_models(f"name = '{name}'"):
+            return
+        try:
+            self._client.create_registered_model(name, description="Generators of BGA package images, by fabgan.")
+        except self._mlflow.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
+                raise
+
+    def model_tags(self, name: str) -> dict[str, str]:
+        """Return the tags of the registered model itself, as they were at one moment."""
+        return dict(self._client.get_registered_model(name).tags)
+
+    def tag_model(self, name: str, key: str, value: str) -> None:
+        """Set a tag of the registered model itself."""
+        self._client.set_registered_model_tag(name, key, value)
+
+    def untag_model(self, name: str, key: str) -> None:
+        """Delete a tag of the registered model itself, if it is there."""
+        self._client.delete_registered_model_tag(name, key)
+
+    def versions(self, name: str) -> list[Version]:
+        """Return all versions of a model, in the order of their numbers."""
+        return self._search(f"name = '{name}'")
+
     def find(self, name: str, weights_sha256: str) -> Version | None:
-        """Return the version of a model that holds these weights, or None."""
-        found = self._client.search_model_versions(f"name = '{name}' and tags.weights_sha256 = '{weights_sha256}'")
-        return _version(found[0]) if found else None
+        """Return the version of a model that holds these weights, the lowest if there are several, or None."""
+        return next(iter(self._search(f"name = '{name}' and tags.weights_sha256 = '{weights_sha256}'")), None)
+
+    def _search(self, query: str) -> list[Version]:
+        found = page = self._client.search_model_versions(query)
+        while page.token:
+            page = self._client.search_model_versions(query, page_token=page.token)
+            found = [*found, *page]
+        return sorted((_version(one) for one in found), key=lambda version: version.number)
 
     def register(self, name: str, folder: Path, tags: Mapping[str, str]) -> Version:
-        """Create a version from the files of `folder`, which are logged to the active run, or to a new one."""
-        if not self._client.search_registered_models(f"name = '{name}'"):
-            self._client.create_registered_model(name, description="Generators of BGA package images, by fabgan.")
-        self._mlflow.log_artifacts(str(folder), "generator")
+        """Create a version from the files of `folder`, which are logged to the active run, or to a new one.
+
+        The version appears at once with all files and tags. What a killed process has logged stays in its run.
+        """
+        self.create_model(name)
+        place = f"generator/{uuid4().hex}"  # never one from which a version is being read
+        self._mlflow.log_artifacts(str(folder), place)
         info = self._mlflow.active_run().info
-        made = self._client.create_model_version(name, f"{info.artifact_uri}/generator", info.run_id, dict(tags))
-        return _version(made)
+        return _version(
+            self._client.create_model_version(name, f"{info.artifact_uri}/{place}", info.run_id, dict(tags))
+        )
+
+    def delete(self, version: Version) -> None:
+        """Delete a version. Its number is not given again."""
+        self._client.delete_model_version(version.name, str(version.number))
 
     def tag(self, version: Version, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
         for key, value in tags.items():
             self._client.set_model_version_tag(version.name, str(version.number), key, value)
+
+    def untag(self, version: Version, key: str) -> None:
+        """Delete a tag of a version, if it is there."""
+        self._client.delete_model_version_tag(version.name, str(version.number), key)
+
+    def aliases(self, version: Version) -> list[str]:
+        """Return the aliases of a version."""
+        aliases = self._client.get_registered_model(version.name).aliases
+        return sorted(alias for alias, number in aliases.items() if int(number) == version.number)
 
     def with_alias(self, name: str, alias: str) -> Version | None:
         """Return the version that has an alias, or None."""
@@ -64,6 +114,10 @@ class Registry:
     def set_alias(self, version: Version, alias: str) -> None:
         """Give an alias to a version; any other version loses it."""
         self._client.set_registered_model_alias(version.name, alias, str(version.number))
+
+    def drop_alias(self, name: str, alias: str) -> None:
+        """Take an alias from the version that has it, if there is one."""
+        self._client.delete_registered_model_alias(name, alias)
 
     def resolve(self, uri: str) -> Version:
         """Return the version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names.

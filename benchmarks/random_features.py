@@ -1,40 +1,110 @@
-"""How a generator is measured against the held-out images. `evaluate` and `publish` measure in the same way.
+"""The measures of the recorded tables: distances on the features of a fixed random network.
 
-Features are extracted from one image at a time: at 4096 px, a thousand images would fill 50 GB of memory.
+They rank generators by colour more than by texture and take blur for success, so `evaluate` does not use them. They
+stay here because the recorded tables were measured with them.
 
-Dimensions: N images, C channels, H W pixels, F features, P patches per image, T values of a thumbnail, O orders of
+Dimensions: N M images, C channels, H W pixels, F features, P patches per image, T values of a thumbnail, O orders of
 difference (1, 2).
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from fabgan.model.measures import (
-    border_differences,
-    frechet_distance,
-    mean_pairwise_distance,
-    nearest_distance,
-    random_features,
-    random_patches,
-    seam_interval,
-    seam_visibility,
-)
+from fabgan.components.artifacts.packages import Packages
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.progress import Progress
+from fabgan.model.measures.distances import frechet_distance
+from fabgan.model.measures.seams import border_differences, seam_interval, seam_visibility
 from fabgan.model.paper.config import GRID
-from fabgan.model.pixels import thumbnails
+from fabgan.model.pixels import thumbnails, to_float
 from fabgan.model.streams import random_stream
 
-from ..artifacts.packages import Packages, open_packages
-from ..core.errors import UserError
-from ..core.progress import Progress
-
+FEATURE_SEED = 20240229
+FEATURE_WIDTHS = (16, 32, 64)
 MIN_HELD_OUT = 2
 PATCH_PX = 32
 PATCHES_PER_IMAGE = 4
+
+
+class RandomFeatures(nn.Module):
+    """A convolutional network with fixed random weights. Its features are the basis of `frechet_random`.
+
+    Random features rank generators much as trained ones do when the images are of a similar type (Naeem et al. 2020,
+    arXiv:2002.09797, use them for images far from ImageNet). They need no download. The distance is not FID and cannot
+    be compared with FID: its features differ, and images keep their native resolution. It can be compared between
+    models on the same data.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        stream = torch.Generator().manual_seed(FEATURE_SEED)
+        widths = (channels, *FEATURE_WIDTHS)
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(wide, narrow, 4, 4, generator=stream) * (2 / (narrow * 16)) ** 0.5)
+            for narrow, wide in pairwise(widths)
+        )
+        self.requires_grad_(False)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return N x F features (float64) of uint8 images: the spatial mean of each map of each layer."""
+        x = to_float(x_NCHW)
+        means = []
+        for weight in self.weights:
+            x = functional.leaky_relu(functional.conv2d(x, weight, stride=2, padding=1), 0.2)
+            means.append(x.mean(dim=(2, 3)))
+        return torch.cat(means, dim=1).double()
+
+
+_network = cache(RandomFeatures)
+
+
+def random_features(x_NCHW: Tensor) -> Tensor:
+    """Return the N x F random features (float64) of uint8 images."""
+    features_NF: Tensor = _network(x_NCHW.shape[1])(x_NCHW)
+    return features_NF
+
+
+def mean_pairwise_distance(features_NF: Tensor) -> float:
+    """Return the mean Euclidean distance over all pairs of samples: the diversity of a set."""
+    return float(torch.pdist(features_NF).mean())
+
+
+def nearest_distance(samples_NF: Tensor, others_MF: Tensor | None = None) -> float:
+    """Return the mean Euclidean distance of each sample to the nearest of `others_MF`.
+
+    Without `others_MF`, it is the distance to the nearest other sample. It is then small if samples repeat each other,
+    which the mean over all pairs hardly shows when samples form groups. It falls as the number of samples grows. Equal
+    samples have distance 0 exactly, without rounding errors.
+    """
+    exactly = "donot_use_mm_for_euclid_dist"
+    if others_MF is None:
+        distances_NM = torch.cdist(samples_NF, samples_NF, compute_mode=exactly).fill_diagonal_(torch.inf)
+    else:
+        distances_NM = torch.cdist(samples_NF, others_MF, compute_mode=exactly)
+    return float(distances_NM.amin(dim=1).mean())
+
+
+def random_patches(x_NCHW: Tensor, side_px: int, per_image: int, stream: torch.Generator) -> Tensor:
+    """Return square patches at random positions, at native resolution: (N * per_image) x C x side x side.
+
+    Distances between patches measure detail that distances between whole images average away (pFID, Lin et al. 2019,
+    arXiv:1904.00284).
+    """
+    height_px, width_px = x_NCHW.shape[-2:]
+    positions = torch.randint(min(height_px, width_px) - side_px + 1, (len(x_NCHW), per_image, 2), generator=stream)
+    return torch.stack(
+        [
+            image[:, top : top + side_px, left : left + side_px]
+            for image, corners in zip(x_NCHW, positions.tolist(), strict=True)
+            for top, left in corners
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -171,10 +241,3 @@ def _relative_to_real(generated: float, real: float) -> float:
     if not real:
         raise UserError("diversity cannot be measured: held-out images have exact copies; keep one photograph of each")
     return generated / real
-
-
-def held_out_sha256(packages: Path, size_px: int) -> str:
-    """Return the digest of the held-out images of one size. It does not depend on their order or names."""
-    held_out = open_packages(packages, size_px, "held_out").listed
-    digests = sorted(package.sha256[str(size_px)] for package in held_out)
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

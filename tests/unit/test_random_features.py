@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.random_features import extract, extract_real, measure
 from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.progress import Progress
-from fabgan.components.measures.held_out import extract, extract_real, measure
 from fabgan.model.streams import random_stream
 
 

@@ -1,0 +1,139 @@
+"""Sets of real images for measurements: rendered packages, and photographs, divided into lots with three roles."""
+
+import random
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+from fabgan.components.artifacts.manifest import Package, has_manifest
+from fabgan.components.artifacts.packages import Packages, open_packages
+from fabgan.components.core.parameters import parse
+from fabgan.components.core.progress import Progress
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
+from fabgan.components.measures.extractors import Extractor
+from fabgan.components.measures.features import Features, extract
+from fabgan.components.measures.judge import Real, divided
+from fabgan.model.streams import random_stream
+
+RENDERED_FRAMES = 480
+SHARES = {"train": 0.4, "held_out": 0.3}
+"""Shares of each product's lots; the rest is fresh."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """All images of a set, with their features."""
+
+    packages: Packages
+
+    @cached_property
+    def images(self) -> Tensor:
+        """All images, N x C x H x W uint8."""
+        return torch.stack(list(self.packages))
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, int], Features]:
+        return {}
+
+    def features(self, extractor: Extractor, seed: int) -> Features:
+        """Return the features of all images. They are kept."""
+        key = (extractor.sha256, seed)
+        if key not in self._known:
+            progress = Progress("features", len(self.packages.listed), "images")
+            self._known[key] = extract(self.images, extractor, random_stream(seed, "patches", "real"), progress)
+        return self._known[key]
+
+    def roles(self, seed: int) -> "Roles":
+        """Return the lots divided anew: some to train with, some held out, and some that are fresh."""
+        lots = defaultdict(set)
+        for package in self.packages.listed:
+            lots[package.product].add(package.lot)
+        draw, role = random.Random(seed), dict[str, str]()  # noqa: S311 (no cryptography)
+        for _, found in sorted(lots.items()):
+            order = sorted(found)
+            draw.shuffle(order)
+            trained = round(SHARES["train"] * len(order))
+            held_out = max(round(SHARES["held_out"] * len(order)), 1)
+            role |= dict.fromkeys(order[:trained], "train")
+            role |= dict.fromkeys(order[trained : trained + held_out], "held_out")
+            role |= dict.fromkeys(order[trained + held_out :], "fresh")
+        return Roles(self, [role[package.lot] for package in self.packages.listed], seed)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """A set of images whose lots have roles."""
+
+    images: ImageSet
+    roles: list[str]
+    seed: int
+
+    @property
+    def size_px(self) -> int:
+        """Side of the images."""
+        return self.images.packages.size_px
+
+    def _of(self, role: str) -> Tensor:
+        return torch.tensor([at for at, found in enumerate(self.roles) if found == role])
+
+    def training(self) -> Tensor:
+        """Return the training images, N x C x H x W uint8."""
+        return self.images.images[self._of("train")]
+
+    def fresh(self, count: int) -> Tensor:
+        """Return images of lots that nobody has seen, at most `count` of them, in random order."""
+        places = self._of("fresh")
+        order = torch.randperm(len(places), generator=random_stream(self.seed, "fresh"))
+        return self.images.images[places[order][:count]]
+
+    def one_lot(self) -> Tensor:
+        """Return the images of one fresh lot."""
+        lots = [self.images.packages.listed[at].lot for at in self._of("fresh").tolist()]
+        return self.images.images[self._of("fresh")[[lot == lots[0] for lot in lots]]]
+
+    def measured(self, extractor: Extractor, seed: int) -> Real:
+        """Return what a verdict needs of the real images, which are those that are not fresh."""
+        known = [at for at, role in enumerate(self.roles) if role != "fresh"]
+        listed = [replace(self.images.packages.listed[at], split=self.roles[at]) for at in known]  # type: ignore[arg-type]
+        packages = replace(self.images.packages, listed=listed)
+        return divided(self.images.features(extractor, seed).chosen(torch.tensor(known)), packages, seed)
+
+
+def rendered(folder: Path) -> ImageSet:
+    """Return rendered packages of 128 px. They are made in `folder` unless they are there."""
+    frames = yaml.safe_load(Path("data/rendered.yaml").read_text(encoding="utf-8")) | {"frames": RENDERED_FRAMES}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rendered.yaml").write_text(yaml.safe_dump(frames), encoding="utf-8")
+    return ImageSet(_packages(folder, {"source": str(folder / "rendered.yaml")}, 128))
+
+
+def photographs(data: Path, folder: Path) -> ImageSet:
+    """Return the photographs of `dip_package` at 256 px, whose lots are shots: runs of stills of one scene."""
+    found = _packages(folder, {"source": str(data / "dip_package" / "images"), "lot_pattern": r"(frame_\d+)"}, 256)
+    return ImageSet(replace(found, listed=_by_shot(found.listed)))
+
+
+def _by_shot(listed: list[Package]) -> list[Package]:
+    """Return packages whose lot is the tens of their still. Stills of one second hardly differ."""
+    return [replace(package, lot=re.sub(r"frame_(\d+)\d", r"frame_\1", package.lot)) for package in listed]
+
+
+def _packages(folder: Path, changes: dict[str, object], size_px: int) -> Packages:
+    if not has_manifest(folder / "packages"):
+        sections = {
+            "ingest": {"lot_pattern": "^([^/]+)/", "held_out_share": 0.3, "min_side_px": 256} | changes,
+            "crop_resize": {"sizes_px": [size_px]},
+        }
+        ingest.run(parse(IngestParameters, sections["ingest"], "benchmark"), folder / "frames")
+        crop = parse(CropResizeParameters, sections["crop_resize"], "benchmark")
+        crop_resize.run(crop, folder / "frames", folder / "packages")
+    return open_packages(folder / "packages", size_px)

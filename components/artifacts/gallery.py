@@ -1,0 +1,35 @@
+"""The images of a report: what a person looks at beside the measures.
+
+Dimensions: C channels, H W pixels.
+"""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A generated image beside the training image that is most like it."""
+
+    generated_CHW: Tensor
+    training_CHW: Tensor
+    """Turned, mirrored and shifted like the generated one."""
+    similarity: float
+    """Correlation of their detail, at most 1."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images, C x H x W uint8."""
+
+    generated: list[Tensor]
+    real: list[Tensor]
+    """Held-out images."""
+    suspects: list[Suspect] = field(default_factory=list)
+    """The generated images most like a training image, the most alike first."""
+    worst: list[Tensor] = field(default_factory=list)
+    """The generated images that are farthest from every held-out image by their features, the worst first."""
+    seams_HW: Tensor | None = None
+    """Mean absolute difference between neighbouring pixels of generated images, relative to held-out ones: 1 is as
+    real. At most 256 px a side."""

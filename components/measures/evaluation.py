@@ -1,0 +1,164 @@
+"""Measure a generator. `evaluate` does so for its verdict, and `publish` again before it believes a verdict.
+
+Dimensions: N images.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fabgan.model.measures.copies import Likeness
+from fabgan.model.measures.distances import frechet_distance, kernel_distance
+from fabgan.model.streams import random_stream
+
+from ..artifacts.generator import Generator, generate
+from ..artifacts.manifest import manifest_digest
+from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_packages
+from ..artifacts.verdict import Check, Verdict, outcome_of
+from ..core.errors import UserError
+from ..core.progress import Progress
+from .extractors import efficientnet_lite1, inception
+from .features import Features, extract
+from .judge import THOUSANDTHS, Real, judge, measure_real
+from .parameters import EvaluateParameters
+from .usefulness import usefulness
+
+CERTAINTY = 1.96
+"""Standard deviations of a normal distribution on either side of its mean that hold 95%."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A verdict, and what a report shows of the images behind it."""
+
+    verdict: Verdict
+    likeness: Likeness
+    """How the generated images are like the training images."""
+    strangeness_N: Tensor
+    """Distance of each generated image to the nearest held-out image, by its features."""
+
+
+def evaluation_of(
+    generator: Generator, card: Mapping[str, Any], packages: Path, params: EvaluateParameters, step: str
+) -> Evaluation:
+    """Measure a generator with its card against the images of the `packages` folder; `step` names the progress.
+
+    Raises UserError for too few held-out images, and for images that cannot be measured.
+    """
+    images = generate(generator, params.generated_images, params.seed)
+    size_px = generator.config.image_size_px
+    further = [_usefulness(generator, card.get("classes", []), packages, params)] if params.usefulness else []
+    return judged(images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further)
+
+
+def judged(
+    images: Iterable[Tensor],
+    count: int,
+    weights_sha256: str,
+    packages: Path,
+    size_px: int,
+    params: EvaluateParameters,
+    step: str,
+    further: Sequence[Check] = (),
+) -> Evaluation:
+    """Measure `count` images, C x H x W uint8, as `evaluation_of` does. `further` checks count in the verdict too."""
+    listed = open_packages(packages, size_px)
+    extractor = efficientnet_lite1()
+    progress = Progress(step, len(listed.listed) + count, "images")
+    real = measure_real(listed, extractor, params.seed, progress)
+    fid = _Fid(params, listed) if params.inception_file else None
+    seen = fid.watched(images) if fid else images
+    generated = extract(seen, extractor, random_stream(params.seed, "patches", "generated"), progress)
+    checks, likeness = judge(generated, real, params)
+    checks += [*further, *([fid.check()] if fid else [])]
+    outcome, reasons = outcome_of(checks)
+    verdict = Verdict(
+        outcome=outcome,
+        reasons=reasons,
+        checks=checks,
+        weights_sha256=weights_sha256,
+        data_sha256=manifest_digest(packages),
+        held_out_sha256=held_out_sha256(packages, size_px),
+        extractor=f"{extractor.name} {extractor.sha256}",
+        training_images=len(real.training),
+        held_out_images=len(real.held_out),
+        generated_images=count,
+        seed=params.seed,
+        groups=_by_quarter(generated, real),
+    )
+    strangeness_N = torch.cdist(generated.whole_NF, real.held_out.whole_NF).amin(dim=1)
+    return Evaluation(verdict, likeness, strangeness_N)
+
+
+def _by_quarter(generated: Features, real: Real) -> dict[str, dict[str, float]]:
+    """Return the kernel distance of patches in each quarter of an image."""
+    names = ("upper left", "upper right", "lower left", "lower right")
+    pairs = zip(generated.patches_NPF.unbind(dim=1), real.held_out.patches_NPF.unbind(dim=1), strict=True)
+    return {
+        name: {"kernel_distance_patches": THOUSANDTHS * kernel_distance(ours, theirs)}
+        for name, (ours, theirs) in zip(names, pairs, strict=True)
+    }
+
+
+def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, params: EvaluateParameters) -> Check:
+    """Return the check of how much generated images improve an inspection model."""
+    if not classes:
+        raise UserError("evaluate.usefulness: the generator was trained without labels; see train.seamless.labels")
+    size_px, count = generator.config.image_size_px, -(-params.generated_images // len(classes))
+    seen, held_out = (open_packages(packages, size_px, split) for split in ("train", "held_out"))
+    synthetic = chain.from_iterable(generate(generator, count, params.seed, label) for label in range(len(classes)))
+    found = usefulness(
+        seen,
+        load_labels(packages, "train").all_names,
+        held_out,
+        load_labels(packages, "held_out").all_names,
+        synthetic,
+        [name for name in classes for _ in range(count)],
+        params.seed,
+    )
+    return Check(
+        name="usefulness_gain",
+        value=found.gain,
+        deviation=(found.gain_high - found.gain_low) / (2 * CERTAINTY),
+        floor=None,
+        at_least=0.0,
+        at_most=None,
+        decides="candidate",
+        meaning=(
+            "Gain of an inspection model in average precision on held-out lots, beside classical augmentation: 95% of "
+            f"the runs lie in {found.gain_low:.3f} .. {found.gain_high:.3f}. Higher is better."
+        ),
+    )
+
+
+class _Fid:
+    """The Frechet Inception distance (Heusel et al. 2017, arXiv:1706.08500) of generated images to all real ones."""
+
+    def __init__(self, params: EvaluateParameters, real: Packages) -> None:
+        self._network = inception(params.inception_file, params.inception_sha256)
+        self._real_NF = torch.cat([self._network.whole(x_CHW[None]) for x_CHW in real])
+        self._generated = list[Tensor]()
+
+    def watched(self, images: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the images, and keep their features."""
+        for x_CHW in images:
+            self._generated.append(self._network.whole(x_CHW[None]))
+            yield x_CHW
+
+    def check(self) -> Check:
+        """Return the distance of the images that were watched."""
+        return Check(
+            name="fid",
+            value=frechet_distance(torch.cat(self._generated), self._real_NF),
+            deviation=0.0,
+            floor=None,
+            at_least=None,
+            at_most=None,
+            decides="nothing",
+            meaning="Frechet Inception distance to all real images. Lower is better.",
+        )

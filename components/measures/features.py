@@ -1,0 +1,108 @@
+"""What is kept of an image to measure it: a few thousand numbers, so that images can be streamed.
+
+Dimensions: N images, C channels, H W pixels, F features, P patches per image, O octaves, L periods of a lattice, D
+orders of difference (1, 2), R pixels a side.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from fabgan.model.measures.copies import shrunk_to_compare
+from fabgan.model.measures.seams import border_differences
+from fabgan.model.measures.spectrum import lattice_powers, octave_powers
+from fabgan.model.paper.config import GRID
+
+from ..core.errors import UserError
+from ..core.progress import Progress
+from .extractors import Extractor
+
+BATCH = 4
+PATCHES = 4
+"""One in each quarter of an image, at a random position."""
+PATCH_PX = (112, 224)
+"""Side of the patches: the larger one for images of at least four times that side."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of a set of images."""
+
+    whole_NF: Tensor
+    patches_NPF: Tensor
+    """Features of patches at native resolution, one from each quarter."""
+    octaves_NO: Tensor
+    """`octave_powers`, averaged over the patches."""
+    lattices_NL: Tensor
+    """`lattice_powers`, averaged over the patches."""
+    differences_ND2: Tensor
+    """`border_differences`."""
+    small_NRR: Tensor
+    """`shrunk_to_compare`."""
+
+    def __len__(self) -> int:
+        return len(self.whole_NF)
+
+    def chosen(self, places_N: Tensor) -> "Features":
+        """Return the features of some images. `places_N` is an index tensor or a boolean mask."""
+        return Features(*(getattr(self, field.name)[places_N] for field in fields(self)))
+
+
+def joined(parts: Iterable[Features]) -> Features:
+    """Return the features of several sets as one set."""
+    columns = zip(*([getattr(part, field.name) for field in fields(part)] for part in parts), strict=True)
+    return Features(*(torch.cat(column) for column in columns))
+
+
+def extract(images: Iterable[Tensor], extractor: Extractor, stream: torch.Generator, progress: Progress) -> Features:
+    """Return the features of images, C x H x W uint8, a few at a time. `stream` draws the positions of patches.
+
+    Raises UserError for images that are too small to measure their seams.
+    """
+    return joined(_extracted(images, extractor, stream, progress))
+
+
+def _extracted(
+    images: Iterable[Tensor], extractor: Extractor, stream: torch.Generator, progress: Progress
+) -> Iterator[Features]:
+    left = iter(images)
+    while batch := list(islice(left, BATCH)):
+        x_BCHW = torch.stack(batch)
+        patches_BPCHW = quarter_patches(x_BCHW, stream)
+        flat = patches_BPCHW.flatten(0, 1)
+        try:
+            differences = border_differences(x_BCHW, GRID)
+        except ValueError as error:
+            raise UserError(f"seams cannot be measured: {error}") from error
+        yield Features(
+            whole_NF=extractor.whole(x_BCHW),
+            patches_NPF=extractor.native(flat).view(len(batch), PATCHES, -1),
+            octaves_NO=octave_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
+            lattices_NL=lattice_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
+            differences_ND2=differences,
+            small_NRR=torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_BCHW]),
+        )
+        progress.advance(len(x_BCHW))
+
+
+def quarter_patches(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+    """Return a patch from each quarter of square images, at native resolution: N x P x C x S x S.
+
+    A quarter that is smaller than a patch is left by up to half of the difference, within the image.
+    """
+    side_px = x_NCHW.shape[-1]
+    patch_px = min(PATCH_PX[1] if side_px >= 4 * PATCH_PX[1] else PATCH_PX[0], side_px)
+    room = side_px - patch_px
+    offsets_NP2 = torch.randint(room // 2 + 1, (len(x_NCHW), PATCHES, 2), generator=stream)
+    starts_P2 = torch.tensor(
+        [(row * (room - room // 2), column * (room - room // 2)) for row in (0, 1) for column in (0, 1)]
+    )
+    return torch.stack(
+        [
+            torch.stack([x_CHW[:, top : top + patch_px, left : left + patch_px] for top, left in corners])
+            for x_CHW, corners in zip(x_NCHW, (offsets_NP2 + starts_P2).tolist(), strict=True)
+        ]
+    )

@@ -1,0 +1,41 @@
+"""What real lots keep from each other: the floor under every measure.
+
+Photographs of one lot look alike, so halves drawn at random would share lots and seem closer than new photographs are.
+A floor therefore compares whole lots with other whole lots of the same products, as the split into training and
+held-out lots does, and as a perfect generator would have to be compared.
+
+Dimensions: N images.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ..artifacts.manifest import Package
+
+SPLITS = 24
+
+
+def lot_splits(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield pairs of masks over images: lots that stand for the generated images, and lots for the held-out ones.
+
+    Of every product, as many lots are drawn as are held out of it.
+    """
+    held_out, lots = _lots_of(listed, "held_out"), _lots_of(listed)
+    draw = random.Random(f"{seed} lots")  # noqa: S311 (no cryptography)
+    for _ in range(SPLITS):
+        drawn = {lot for product, found in lots.items() for lot in draw.sample(found, len(held_out.get(product, [])))}
+        other_N = torch.tensor([package.lot in drawn for package in listed])
+        yield ~other_N, other_N
+
+
+def _lots_of(listed: Sequence[Package], split: str | None = None) -> dict[str, list[str]]:
+    """Return the lots of each product, in order."""
+    found = defaultdict(set)
+    for package in listed:
+        if split in (None, package.split):
+            found[package.product].add(package.lot)
+    return {product: sorted(lots) for product, lots in sorted(found.items())}

@@ -1,0 +1,39 @@
+"""The `evaluate` section of params.yaml. `publish` reads it too, because it measures again."""
+
+from ..core.parameters import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, parameters
+
+
+@parameters
+class EvaluateParameters:
+    """The `evaluate` section of params.yaml."""
+
+    generated_images: PositiveInt = 1000
+    """Number of images that are generated and measured."""
+    seed: NonNegativeInt = 1
+    max_distance: NonNegativeFloat = 1.5
+    """How far distances may lie above the range of real lots (5% to 95%), in widths of that range."""
+    min_share: NonNegativeFloat = 0.5
+    """Minimum precision, recall and coverage, relative to what 95% of the divisions of real lots reach."""
+    min_ser: PositiveFloat = 0.95
+    """Minimum seam excess ratios for the verdict (1 = as real)."""
+    max_ser: PositiveFloat = 1.05
+    """Maximum seam excess ratios for the verdict."""
+    max_copied_share: NonNegativeFloat = 0.02
+    """Maximum share of generated images that copy a training image. A generator that is handed on must copy none."""
+    max_membership: PositiveFloat = 0.65
+    """Maximum membership_auc of a generator that is handed on (0.5 = chance)."""
+    usefulness: bool = False
+    """Whether to train inspection models with and without generated images. It needs labels. The gain then counts."""
+    inception_file: str = ""
+    """TorchScript file of the Inception network, for FID: a path, or s3://bucket/key. Empty for none."""
+    inception_sha256: str = ""
+    """Its digest."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty range of seam excess ratios, too few images for a covariance, and a file without digest."""
+        if self.min_ser > self.max_ser:
+            raise ValueError(f"min_ser: {self.min_ser} is above max_ser = {self.max_ser}")
+        if self.generated_images < 2:
+            raise ValueError("generated_images: a distance between distributions needs at least 2")
+        if self.inception_file and not self.inception_sha256:
+            raise ValueError("inception_sha256: the digest of inception_file is needed")

@@ -1,0 +1,188 @@
+"""How much an image is like the training image that is most like it, wherever and however that was copied.
+
+Detail is compared, not brightness: images are shrunk, windowed and whitened by the mean spectrum of the training
+images, so that what all of them share hardly counts. Two spectra are compared at all shifts at once (phase correlation,
+Kuglin and Hines 1975), for all eight flips and rotations, and at several scales. Whitening and the unit length make the
+result independent of brightness, contrast and slopes, and nearly so of gamma.
+
+Dimensions: N images, M images that are searched, C channels, H W pixels, R pixels a side, S scales, K nearest.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SIDE_PX = 64
+"""Images are compared at this size."""
+BAND = (0.02, 0.25)
+"""Frequencies that are compared, in cycles per pixel: neither light nor noise."""
+SOFTNESS = 0.05
+"""Power that is added before whitening, relative to the mean: what is nearly absent is not amplified."""
+SMALLEST = 1e-6
+FAINT = 1e-2
+"""Length of a whitened spectrum below which an image is flat but for rounding errors. Of training images, it is 30."""
+SCALES = (1.0, 0.9, 0.925, 0.95, 0.975, 1.025, 1.05, 1.075, 1.1)
+MAX_SHIFT = 0.15
+"""Largest shift, relative to the side."""
+SHORT_LIST = 8
+"""Training images that are looked at closely, per image."""
+CLOSE_LOOKS = 6
+"""Pairs of a training image and a scale that are compared between pixels, per image."""
+FRACTIONS = tuple(step / 4 for step in range(-3, 4))
+"""Shifts between pixels that are tried around the best shift in whole pixels."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a set of images is like the images that were searched."""
+
+    similarity_N: Tensor
+    """Correlation with the most similar image: at most 1, and 1 for a copy."""
+    part_N: Tensor
+    """The same of the most similar part: a quarter or the middle of an image, which lies where it lay."""
+    place_N: Tensor
+    """Number of the most similar image."""
+    symmetry_N: Tensor
+    """Which of its `symmetries` is meant."""
+    of_searched_M: Tensor
+    """For each image that was searched, the correlation with the most similar image of the set."""
+
+
+def symmetries(x: Tensor) -> Tensor:
+    """Return the eight flips and rotations of square images, ... x R x R, along a new axis: ... x 8 x R x R."""
+    return torch.stack([turned(x, number) for number in range(8)], dim=-3)
+
+
+def turned(x: Tensor, number: int) -> Tensor:
+    """Return one of the eight flips and rotations of square images; 0 leaves them as they are."""
+    return torch.rot90(x.flip(-1) if number >= 4 else x, number % 4, (-2, -1))
+
+
+def shrunk_to_compare(x_CHW: Tensor) -> Tensor:
+    """Return a uint8 image as brightness at `SIDE_PX` a side: R x R, float."""
+    grey_1HW = x_CHW.float().mean(dim=0, keepdim=True)
+    return functional.interpolate(grey_1HW[None], size=(SIDE_PX, SIDE_PX), mode="bicubic", antialias=True)[0, 0]
+
+
+class CopySearch:
+    """Training images, prepared to be searched for."""
+
+    def __init__(self, training_MRR: Tensor) -> None:
+        side_px = training_MRR.shape[-1]
+        hann_R = torch.hann_window(side_px + 2, periodic=False)[1:-1]
+        self._window_RR = hann_R[:, None] * hann_R
+        down_R1, across = torch.fft.fftfreq(side_px)[:, None], torch.fft.rfftfreq(side_px)
+        self._down_R1, self._across = down_R1, across
+        turned = symmetries(training_MRR).flatten(0, 1)
+        power = self._windowed(turned).abs().square().mean(dim=0)
+        radius = (down_R1.square() + across.square()).sqrt()
+        in_band = (radius > BAND[0]) & (radius < BAND[1])
+        self._whitening = in_band / (power + SOFTNESS * power.mean()).clamp(min=SMALLEST).sqrt()
+        # Of the frequencies of a real signal, `rfft2` keeps each pair once but for the first and last column.
+        self._weight = torch.full((len(across),), 2.0)
+        self._weight[0] = self._weight[-1] = 1.0
+        self._training = self._signatures(turned)
+        self._overlap, self._reachable = _overlaps(hann_R)
+        self._parts = self._parts_of(self._training)
+
+    def __len__(self) -> int:
+        return len(self._training) // 8
+
+    def likeness(self, x_NRR: Tensor) -> Likeness:
+        """Return how images are like the ones that are searched."""
+        found, parts, of_searched_M = [], [], torch.full((len(self),), -1.0)
+        for x_RR in x_NRR:
+            query = self._signatures(x_RR[None])
+            rough = self._at_whole_pixels(query, self._training).amax(dim=1)
+            of_searched_M = torch.maximum(of_searched_M, rough.view(-1, 8).amax(dim=1))
+            found.append(self._nearest(x_RR, rough))
+            parts.append(
+                max(
+                    float((ours @ theirs.T).max())
+                    for ours, theirs in zip(self._parts_of(query), self._parts, strict=True)
+                )
+            )
+        similarities, places = zip(*found, strict=True)
+        place_N = torch.tensor(places)
+        return Likeness(torch.tensor(similarities), torch.tensor(parts), place_N // 8, place_N % 8, of_searched_M)
+
+    def _nearest(self, x_RR: Tensor, rough: Tensor) -> tuple[float, int]:
+        places_K = rough.topk(min(SHORT_LIST, len(rough))).indices
+        zoomed_SRR = torch.stack([_moved(x_RR, scale, 0.0, 0.0) for scale in SCALES])
+        found = self._at_whole_pixels(self._signatures(zoomed_SRR)[:, None], self._training[places_K]).max(dim=-1)
+        closest = found.values.flatten().topk(min(CLOSE_LOOKS, found.values.numel())).indices.tolist()
+        similarity, place = max(
+            self._registered(x_RR, SCALES[at // len(places_K)], int(places_K[at % len(places_K)]), int(shift))
+            for at, shift in zip(closest, found.indices.flatten()[closest], strict=True)
+        )
+        return min(similarity, 1.0), place
+
+    def _parts_of(self, signatures: Tensor) -> list[Tensor]:
+        """Return the quarters and the middle of whitened images, each of unit length: five times N x (R / 2)^2."""
+        side_px = len(self._overlap)
+        half, quarter = side_px // 2, side_px // 4
+        whitened = torch.fft.irfft2(signatures, s=(side_px, side_px))
+        corners = [(0, 0), (0, half), (half, 0), (half, half), (quarter, quarter)]
+        parts = [whitened[:, top : top + half, left : left + half].flatten(1) for top, left in corners]
+        return [functional.normalize(part, dim=1, eps=FAINT / side_px) for part in parts]
+
+    def _registered(self, x_RR: Tensor, scale: float, place: int, shift: int) -> tuple[float, int]:
+        """Return the correlation once the image was moved over the training image, so that one window shows both."""
+        first, down, across = self._between_pixels(x_RR, scale, place, shift)
+        again, _, _ = self._between_pixels(_moved(x_RR, scale, down, across), 1.0, place, 0)
+        return max(first, again), place
+
+    def _between_pixels(self, x_RR: Tensor, scale: float, place: int, shift: int) -> tuple[float, float, float]:
+        """Return the best correlation near a shift in whole pixels, and that shift in pixels down and across."""
+        query = self._signatures(_moved(x_RR, scale, 0.0, 0.0)[None])[0]
+        cross = self._training[place].conj() * query * self._weight
+        side_px, fractions_F = len(self._overlap), torch.tensor(FRACTIONS)
+        down_F, across_F = (
+            (steps + side_px // 2) % side_px - side_px // 2 + fractions_F for steps in divmod(shift, side_px)
+        )
+        # The correlation between pixels is the sum of the spectrum, each frequency turned by its share of the shift.
+        turned_down = torch.exp(2j * torch.pi * down_F[:, None] * self._down_R1[:, 0])
+        turned_across = torch.exp(2j * torch.pi * across_F[:, None] * self._across)
+        fine_FF = (turned_down @ cross @ turned_across.T).real
+        best = int(fine_FF.argmax())
+        down, across = down_F[best // len(fractions_F)], across_F[best % len(fractions_F)]
+        return float(fine_FF.flatten()[best] / self._overlap.flatten()[shift]), float(down), float(across)
+
+    def _at_whole_pixels(self, query: Tensor, training: Tensor) -> Tensor:
+        side_px = len(self._overlap)
+        shifted = torch.fft.irfft2(training.conj() * query, s=(side_px, side_px)) * side_px**2 / self._overlap
+        reached: Tensor = shifted.masked_fill(~self._reachable, -1.0)
+        return reached.flatten(-2)
+
+    def _windowed(self, x_NRR: Tensor) -> Tensor:
+        spectra: Tensor = torch.fft.rfft2((x_NRR - x_NRR.mean(dim=(1, 2), keepdim=True)) * self._window_RR)
+        return spectra
+
+    def _signatures(self, x_NRR: Tensor) -> Tensor:
+        """Return whitened spectra of unit length. Flat images have none, and are like nothing."""
+        spectra = self._windowed(x_NRR) * self._whitening
+        length = (spectra.abs().square() * self._weight).sum(dim=(-2, -1), keepdim=True).sqrt()
+        unit: Tensor = spectra / length.clamp(min=FAINT)
+        return unit
+
+
+def _overlaps(window_R: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how much two windows overlap at each shift, relative to no shift, and which shifts count."""
+    side_px = len(window_R)
+    shifts = torch.fft.fftfreq(side_px, 1 / side_px).abs().long()
+    alone = window_R.square()
+    overlap_R = torch.stack([(alone[shift:] * alone[: side_px - shift]).sum() for shift in range(side_px)])
+    overlap_R = (overlap_R / overlap_R[0]).sqrt()[shifts]
+    near_R = shifts <= MAX_SHIFT * side_px
+    return (overlap_R[:, None] * overlap_R).clamp(min=0.5), near_R[:, None] & near_R
+
+
+def _moved(x_RR: Tensor, scale: float, down: float, across: float) -> Tensor:
+    """Return an image magnified about its middle, and then moved up and left by pixels."""
+    side_px = x_RR.shape[-1]
+    transform = torch.tensor([[[1, 0, 2 * across / side_px], [0, 1, 2 * down / side_px]]]) / scale
+    grid = functional.affine_grid(transform, [1, 1, side_px, side_px], align_corners=False)
+    options = {"mode": "bicubic", "padding_mode": "reflection", "align_corners": False}
+    return functional.grid_sample(x_RR[None, None], grid, **options)[0, 0]  # type: ignore[arg-type]

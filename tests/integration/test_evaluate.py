@@ -1,0 +1,123 @@
+"""The evaluate step from end to end on a few images: what it writes, and FID with a file of one's own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fabgan.components.artifacts.generator import generate, load_generator, save_generator
+from fabgan.components.artifacts.packages import load_packages
+from fabgan.components.artifacts.verdict import read_verdict
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import read_json, sha256_of_file
+from fabgan.components.core.parameters import parse
+from fabgan.components.evaluate import step as evaluate
+from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.model.measures.distances import frechet_distance
+from fabgan.model.paper.config import PaperConfig
+from fabgan.model.paper.networks import PaperGenerator
+from tests.conftest import section
+
+pytestmark = pytest.mark.integration
+PARAMETERS = parse(EvaluateParameters, section("evaluate"), "tests")
+
+
+class StandIn(nn.Module):
+    """Takes images as the published Inception does, and returns 2,048 means of their pixels."""
+
+    def forward(self, x: Tensor, return_features: bool = False) -> Tensor:
+        features = nn.functional.adaptive_avg_pool2d(x.float(), (26, 27)).flatten(1)
+        return features[:, :2048] if return_features else features[:, :1008]
+
+
+@pytest.fixture
+def generator(tmp_path: Path) -> Path:
+    config = PaperConfig(
+        image_size_px=64,
+        channels=3,
+        latent_size=8,
+        embedding_size=4,
+        generator_width=4,
+        discriminator_width=4,
+        full_discriminator_width=2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        save_generator(tmp_path / "generator", "paper", PaperGenerator(config), {"parameters": {}, "data_sha256": ""})
+    return tmp_path / "generator"
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Path:
+    folder = tmp_path / "training"
+    (folder / "samples").mkdir(parents=True)
+    (folder / "losses.csv").write_text("images,D,G\n8,1.0,2.0\n16,0.5,2.5\n")
+    return folder
+
+
+@pytest.fixture
+def inception(tmp_path: Path) -> Path:
+    path = tmp_path / "inception.pt"
+    torch.jit.save(torch.jit.script(StandIn()), path)
+    return path
+
+
+def test_a_report_has_its_files_and_no_number_called_fid(
+    packages: Path, generator: Path, training: Path, tmp_path: Path
+) -> None:
+    metrics = evaluate.run(PARAMETERS, packages, generator, training, tmp_path / "report")
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {"verdict.json", "report.html", "report_export.html", "samples_beside_real.png"}
+    for name in ("verdict.json", "report.html", "report_export.html"):
+        words = (tmp_path / "report" / name).read_text().split("base64,")[0].lower()
+        assert "fid" not in words
+        assert "inception" not in words
+    assert "fid" not in metrics
+    verdict = read_verdict(tmp_path / "report")
+    assert {"kernel_distance", "kernel_distance_floor", "precision", "copied_share"} <= metrics.keys()
+    assert {check.name for check in verdict.checks if check.decides == "candidate"} >= {"recall", "spectrum_db", "ser1"}
+
+
+def test_an_untrained_generator_is_refused_by_default(
+    packages: Path, generator: Path, training: Path, tmp_path: Path
+) -> None:
+    metrics = evaluate.run(
+        replace(EvaluateParameters(), generated_images=16), packages, generator, training, tmp_path / "report"
+    )
+    verdict = read_verdict(tmp_path / "report")
+    assert metrics["passed"] == 0
+    assert verdict.outcome == "refused"
+    assert any(reason.startswith("precision") for reason in verdict.reasons)
+
+
+def test_fid_is_the_distance_of_the_files_features_to_all_real_images(
+    packages: Path, generator: Path, training: Path, inception: Path, tmp_path: Path
+) -> None:
+    params = replace(PARAMETERS, inception_file=str(inception), inception_sha256=sha256_of_file(inception))
+    metrics = evaluate.run(params, packages, generator, training, tmp_path / "report")
+    real = load_packages(packages, 64)
+    made = torch.stack(list(generate(load_generator(generator), params.generated_images, params.seed)))
+    features = [StandIn()(images, return_features=True).double() for images in (made, real)]
+    assert metrics["fid"] == pytest.approx(frechet_distance(*features), rel=1e-5)
+    assert "fid" in (tmp_path / "report" / "report.html").read_text().lower()
+
+
+def test_an_inception_file_of_another_digest_is_refused(
+    packages: Path, generator: Path, training: Path, inception: Path, tmp_path: Path
+) -> None:
+    params = replace(PARAMETERS, inception_file=str(inception), inception_sha256="0" * 64)
+    with pytest.raises(UserError, match="inception"):
+        evaluate.run(params, packages, generator, training, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_same_generator_is_measured_the_same_again(
+    packages: Path, generator: Path, training: Path, tmp_path: Path
+) -> None:
+    first, second = (
+        evaluate.run(PARAMETERS, packages, generator, training, tmp_path / name) for name in ("first", "second")
+    )
+    assert first == second
+    assert read_json(tmp_path / "first" / "verdict.json") == read_json(tmp_path / "second" / "verdict.json")

@@ -1,0 +1,155 @@
+"""Copies of training images are found however they were moved, turned or lit; images that are new are not."""
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks import spoiled
+from fabgan.model.measures.copies import SIDE_PX, CopySearch, Likeness, shrunk_to_compare, symmetries, turned
+
+SIDE = 128
+COUNT = 6
+Change = Callable[[Tensor], Tensor]
+
+
+@cache
+def product(seed: int, channels: int) -> Tensor:
+    """Return smooth random textures under the same grid of lines, so that all look like one product, uint8."""
+    coarse = torch.randn(COUNT, channels, SIDE // 4, SIDE // 4, generator=torch.Generator().manual_seed(seed))
+    texture = functional.interpolate(coarse, size=(SIDE, SIDE), mode="bicubic")
+    line = (torch.arange(SIDE) % 16 < 3).float()
+    return spoiled.as_uint8(25 * texture + 120 + 60 * torch.maximum(line, line[:, None]))
+
+
+@cache
+def search(channels: int) -> CopySearch:
+    return CopySearch(shrunk(product(1, channels)))
+
+
+def shrunk(x_NCHW: Tensor) -> Tensor:
+    return torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_NCHW])
+
+
+def likeness(x_NCHW: Tensor) -> Likeness:
+    return search(x_NCHW.shape[1]).likeness(shrunk(x_NCHW))
+
+
+@cache
+def likeness_of_new(channels: int) -> Likeness:
+    return likeness(product(2, channels))
+
+
+def rolled(x_NCHW: Tensor, share: float) -> Tensor:
+    """Return images moved down and to the right; what leaves on one side comes in on the other."""
+    return x_NCHW.roll((round(share * SIDE), round(share * SIDE)), (-2, -1))
+
+
+COPIES: dict[str, Change] = {
+    "exact": lambda x: x,
+    "moved by 2%": lambda x: spoiled.moved(x, 1, 0.02, -0.01),
+    "moved by 6%": lambda x: spoiled.moved(x, 1, -0.06, 0.06),
+    "moved by 10%": lambda x: spoiled.moved(x, 1, 0.1, -0.05),
+    "rolled by 2%": lambda x: rolled(x, 0.02),
+    "rolled by 6%": lambda x: rolled(x, -0.06),
+    "rolled by 10%": lambda x: rolled(x, 0.1),
+    "smaller by 5%": lambda x: spoiled.moved(x, 1 / 0.95),
+    "larger by 5%": lambda x: spoiled.moved(x, 1 / 1.05),
+    "gamma of 0.8": lambda x: spoiled.relit(x, gamma=0.8),
+    "darker": lambda x: spoiled.relit(x, gain=0.7),
+    "lit from a side": lambda x: spoiled.relit(x, slope=40),
+    "a little noise": lambda x: spoiled.noisy(x, 3),
+    "a little blur": lambda x: spoiled.blurred(x, 1),
+    "moved, turned and darker": lambda x: turned(spoiled.relit(spoiled.moved(x, 1, 0.03, 0.05), gain=0.8), 6),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_is_more_like_its_training_image_than_any_new_image_is(name: str, channels: int) -> None:
+    found = likeness(COPIES[name](product(1, channels)))
+    assert found.place_N.tolist() == list(range(COUNT))
+    least = 0.985 if "moved" in name or "rolled" in name else 0.94
+    assert least < float(found.similarity_N.min()) <= float(found.similarity_N.max()) <= 1
+    assert float(likeness_of_new(channels).similarity_N.max()) < 0.5
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_flipped_or_rotated_copy_is_found_with_its_symmetry(number: int) -> None:
+    training = product(1, 3)
+    copies = turned(training, number)
+    found = likeness(copies)
+    assert float(found.similarity_N.min()) > 0.99
+    for copy, place, symmetry in zip(copies, found.place_N.tolist(), found.symmetry_N.tolist(), strict=True):
+        assert torch.equal(turned(training[place], symmetry), copy)
+
+
+def test_the_eight_symmetries_are_all_different_and_the_first_changes_nothing() -> None:
+    x = product(1, 3)[0]
+    all_of_them = symmetries(x)
+    assert all_of_them.shape == (3, 8, SIDE, SIDE)
+    assert torch.equal(all_of_them[:, 0], x)
+    assert len({turned(x, number).numpy().tobytes() for number in range(8)}) == 8
+    assert all(torch.equal(all_of_them[:, number], turned(x, number)) for number in range(8))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("down", "across"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_a_quarter_that_was_copied_in_place_is_seen_as_a_part(down: int, across: int, channels: int) -> None:
+    half, mixed = SIDE // 2, product(2, channels).clone()
+    quarter = (..., slice(down * half, (down + 1) * half), slice(across * half, (across + 1) * half))
+    mixed[quarter] = product(1, channels)[quarter]
+    assert float(likeness(mixed).part_N.min()) > 0.8
+    assert float(likeness_of_new(channels).part_N.max()) < 0.6
+
+
+def test_a_middle_that_was_copied_in_place_is_seen_as_a_part() -> None:
+    mixed = product(2, 3).clone()
+    middle = (..., slice(SIDE // 4, 3 * SIDE // 4), slice(SIDE // 4, 3 * SIDE // 4))
+    mixed[middle] = product(1, 3)[middle]
+    assert float(likeness(mixed).part_N.min()) > 0.95
+
+
+@pytest.mark.parametrize("brightness", [0, 90, 255])
+def test_flat_images_are_like_nothing(brightness: int) -> None:
+    flat = torch.full((2, 3, SIDE, SIDE), brightness, dtype=torch.uint8)
+    found = likeness(flat)
+    for values in (found.similarity_N, found.part_N, found.of_searched_M):
+        assert float(values.abs().max()) < 0.05
+
+
+def test_no_new_image_is_like_flat_training_images() -> None:
+    flat = torch.full((2, SIDE_PX, SIDE_PX), 90.0)
+    found = CopySearch(flat).likeness(shrunk(product(2, 3)))
+    for values in (found.similarity_N, found.part_N, found.of_searched_M):
+        assert float(values.abs().max()) < 0.5
+
+
+def test_the_training_images_that_were_copied_are_pointed_at() -> None:
+    mixed = torch.cat([product(2, 3), turned(product(1, 3)[[1, 4]], 3), rolled(product(1, 3)[[2]], 0.06)])
+    found = likeness(mixed).of_searched_M
+    assert [place for place, value in enumerate(found.tolist()) if value > 0.9] == [1, 2, 4]
+    assert len(found) == len(search(3)) == COUNT
+
+
+def test_each_image_is_searched_for_by_itself() -> None:
+    x = torch.cat([product(1, 3)[:2], product(2, 3)[:2]])
+    together, alone = likeness(x), [likeness(x_1CHW) for x_1CHW in torch.split(x, 1)]
+    assert together.similarity_N.tolist() == pytest.approx([float(one.similarity_N) for one in alone], abs=1e-5)
+    assert together.part_N.tolist() == pytest.approx([float(one.part_N) for one in alone], abs=1e-5)
+
+
+def test_an_image_that_is_moved_far_is_no_copy() -> None:
+    assert float(likeness(rolled(product(1, 3), 0.3)).similarity_N.max()) < 0.8
+
+
+@pytest.mark.parametrize("side_px", [64, 100, 128, 512])
+def test_images_of_all_sizes_are_compared_at_one_size_in_grey(side_px: int) -> None:
+    ramp = torch.linspace(0, 255, side_px).expand(3, side_px, side_px).to(torch.uint8)
+    small = shrunk_to_compare(ramp)
+    assert small.shape == (SIDE_PX, SIDE_PX)
+    torch.testing.assert_close(small, shrunk_to_compare(ramp[:1]))
+    assert float(small.mean()) == pytest.approx(127, abs=1)

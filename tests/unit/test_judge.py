@@ -1,0 +1,248 @@
+"""The verdict lets fresh images of the same product pass, and says what is wrong with others.
+
+Dimensions: N images, F features, C channels, H W pixels.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks import spoiled
+from fabgan.components.artifacts.packages import Packages, open_packages
+from fabgan.components.artifacts.verdict import Check, Outcome, outcome_of
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.progress import Progress
+from fabgan.components.measures.judge import (
+    MEASURES,
+    Real,
+    compare,
+    copy_checks,
+    divided,
+    judge,
+    measure_real,
+    membership_checks,
+)
+from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.model.measures.copies import Likeness, turned
+from fabgan.model.streams import random_stream
+from tests.unit.test_features import EXTRACTOR, extracted
+from tests.unit.test_floors import PER_LOT, packages
+
+SIDE = 160
+PARAMS = EvaluateParameters(min_ser=0.8, max_ser=1.25)
+LISTED = packages({"a": (6, 2), "b": (4, 1)})
+FRESH = 36
+CHECKS = [*MEASURES, "ser1", "ser2", "copied_share", "copied_images", "membership_auc", "membership_at_1_percent"]
+
+
+def product(name: str, count: int) -> Tensor:
+    """Return random textures under lines that all of them share, uint8."""
+    stream = random_stream(name)
+    coarse, fine = (torch.randn(count, 3, SIDE // step, SIDE // step, generator=stream) for step in (4, 1))
+    texture = functional.interpolate(coarse, size=(SIDE, SIDE), mode="bicubic")
+    line = ((torch.arange(SIDE) + 20) % 40 < 3).float()
+    return spoiled.as_uint8(25 * texture + 4 * fine + 120 + 60 * torch.maximum(line, line[:, None]))
+
+
+@cache
+def real_images() -> Tensor:
+    return product("real", len(LISTED))
+
+
+@cache
+def real() -> Real:
+    return divided(extracted(real_images()), Packages(Path(), SIDE, LISTED), 1)
+
+
+@cache
+def fresh() -> Tensor:
+    return product("fresh", FRESH)
+
+
+def training() -> Tensor:
+    return real_images()[~real().held_out_N]
+
+
+def verdict(x_NCHW: Tensor) -> tuple[Outcome, set[str]]:
+    """Return the outcome, and the names of the measures that object."""
+    outcome, reasons = outcome_of(judge(extracted(x_NCHW), real(), PARAMS)[0])
+    return outcome, {reason.split()[0] for reason in reasons}
+
+
+def with_copies(copies: Tensor) -> Tensor:
+    return torch.cat([copies, fresh()[len(copies) :]])
+
+
+def test_fresh_images_of_the_same_product_pass_every_check() -> None:
+    checks, likeness = judge(extracted(fresh()), real(), PARAMS)
+    assert outcome_of(checks) == ("exportable", [])
+    assert [check.name for check in checks] == CHECKS
+    assert len(likeness.similarity_N) == FRESH
+
+
+def with_seam(x_NCHW: Tensor) -> Tensor:
+    x = x_NCHW.float()
+    x[..., SIDE // 2 :] += 25
+    return spoiled.as_uint8(x)
+
+
+def with_grey_quarter(x_NCHW: Tensor) -> Tensor:
+    x = x_NCHW.clone()
+    x[..., : SIDE // 2, SIDE // 2 :] = 128
+    return x
+
+
+SPOILED: dict[str, tuple[Callable[[Tensor], Tensor], set[str]]] = {
+    "blur": (lambda x: spoiled.blurred(x, 1), {"spectrum_db", "kernel_distance", "kernel_distance_patches"}),
+    "noise": (lambda x: spoiled.noisy(x, 20), {"spectrum_db", "kernel_distance", "kernel_distance_patches"}),
+    "tint": (lambda x: spoiled.tinted(x, 40), {"kernel_distance", "precision", "recall", "coverage"}),
+    "lattice": (lambda x: spoiled.with_lattice(x, 12, 8), {"lattice_db"}),
+    "one image": (lambda x: x[:1].expand(FRESH, -1, -1, -1), {"kernel_distance", "recall"}),
+    "a seam": (with_seam, {"ser1", "ser2"}),
+    "a spoiled quarter": (with_grey_quarter, {"kernel_distance_worst_quarter", "kernel_distance_patches"}),
+    "copies": (lambda _: training()[:FRESH], {"copied_share", "copied_images", "membership_auc"}),
+    "turned copies": (lambda _: with_copies(turned(training()[:6], 5)), {"copied_share", "copied_images"}),
+}
+
+
+@pytest.mark.parametrize(("spoil", "objections"), SPOILED.values(), ids=SPOILED)
+def test_spoiled_images_are_refused_for_what_is_wrong(spoil: Callable[[Tensor], Tensor], objections: set[str]) -> None:
+    outcome, found = verdict(spoil(fresh()))
+    assert outcome == "refused"
+    assert objections <= found
+
+
+def test_copies_alone_are_what_is_wrong_with_images_that_are_as_good_as_real() -> None:
+    assert verdict(with_copies(training()[:2])) == ("refused", {"copied_share", "copied_images"})
+
+
+def test_a_single_copy_keeps_a_generator_inside_the_fab() -> None:
+    checks, _ = judge(extracted(with_copies(training()[:1])), real(), replace(PARAMS, max_copied_share=0.05))
+    assert outcome_of(checks) == ("candidate", ["copied_images 1 is above 0"])
+
+
+def test_a_quarter_that_was_copied_counts_as_a_copy() -> None:
+    mixed, half = fresh().clone(), SIDE // 2
+    mixed[:6, :, :half, :half] = training()[:6, :, :half, :half]
+    assert verdict(mixed)[1] >= {"copied_images"}
+
+
+@pytest.mark.parametrize("field", ["whole_NF", "patches_NPF", "octaves_NO", "lattices_NL"])
+def test_a_value_that_is_not_finite_fails(field: str) -> None:
+    generated = extracted(fresh())
+    broken = getattr(generated, field).clone()
+    broken[3] = torch.nan
+    checks, _ = judge(replace(generated, **{field: broken}), real(), PARAMS)
+    outcome, reasons = outcome_of(checks)
+    assert outcome == "refused"
+    assert [reason for reason in reasons if reason.endswith("could not be computed")]
+    assert all(check.value is None or math.isfinite(check.value) for check in checks)
+
+
+def test_no_check_at_all_is_refused() -> None:
+    assert outcome_of([]) == ("refused", [])
+
+
+def test_checks_that_decide_nothing_refuse_nothing() -> None:
+    shown = Check("density", 0.0, 0.0, 1.0, 0.5, None, "nothing", "")
+    assert outcome_of([shown]) == ("exportable", [])
+    assert outcome_of([shown, replace(shown, decides="exportable")])[0] == "candidate"
+    assert outcome_of([shown, replace(shown, decides="candidate")])[0] == "refused"
+
+
+def test_real_images_against_themselves_are_at_no_distance() -> None:
+    values = compare(real().held_out, real().held_out)
+    assert values.keys() == MEASURES.keys()
+    assert (values["precision"], values["recall"], values["coverage"]) == (1, 1, 1)
+    assert (values["spectrum_db"], values["lattice_db"]) == (0, 0)
+    assert values["frechet_distance"] == pytest.approx(0, abs=1e-9)
+    assert values["kernel_distance"] < 0
+
+
+def test_the_worst_quarter_counts_for_itself() -> None:
+    held_out = real().held_out
+    patches = held_out.patches_NPF.clone()
+    patches[:, 2] += 0.5
+    values, alike = (compare(replace(held_out, patches_NPF=each), held_out) for each in (patches, held_out.patches_NPF))
+    assert values["kernel_distance_worst_quarter"] > 3 * values["kernel_distance_patches"] > 0
+    assert alike["kernel_distance_worst_quarter"] < 0
+    assert values["kernel_distance"] == alike["kernel_distance"]
+
+
+def test_twice_the_power_in_an_octave_is_three_decibels() -> None:
+    held_out = real().held_out
+    octaves = held_out.octaves_NO.clone()
+    octaves[:, 2] -= 1
+    found = compare(replace(held_out, octaves_NO=octaves), held_out)
+    assert found["spectrum_db"] == pytest.approx(3.01, abs=0.001)
+    assert found["lattice_db"] == 0
+
+
+def test_limits_stand_on_the_floors_of_groups_of_the_same_size() -> None:
+    generated = extracted(fresh())
+    for size in (12, FRESH):
+        checks, _ = judge(generated.chosen(torch.arange(size)), real(), PARAMS)
+        floors = real().floors(min(size, real().group_size), PARAMS.seed)
+        found = {check.name: check for check in checks if check.name in MEASURES}
+        for name, check in found.items():
+            low, median, high = floors[name].quantile(torch.tensor([0.05, 0.5, 0.95]).to(floors[name])).tolist()
+            assert check.floor == pytest.approx(median, abs=0.2 * (high - low))
+            if check.at_most is not None:
+                assert check.at_most == pytest.approx(high + PARAMS.max_distance * (high - low))
+            if check.at_least is not None:
+                assert check.at_least == pytest.approx(PARAMS.min_share * low)
+
+
+def likeness(similarities: list[float], parts: list[float]) -> Likeness:
+    none_N = torch.zeros(len(similarities), dtype=torch.int64)
+    return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N, torch.zeros(3))
+
+
+def test_a_copy_is_more_like_training_than_half_way_from_the_most_alike_held_out_image_to_an_exact_copy() -> None:
+    new = likeness([0.2, 0.6, 0.1], [0.7, 0.9, 0.3])  # limits 0.8 and 0.95
+    made = likeness([0.79, 0.81, 0.1, 0.1], [0.94, 0.1, 0.96, 0.94])
+    share, count = copy_checks(made, new, PARAMS)
+    assert (share.name, share.value, share.passed) == ("copied_share", 0.5, False)
+    assert (count.name, count.value, count.passed, count.decides) == ("copied_images", 2, False, "exportable")
+    assert all(check.passed for check in copy_checks(new, new, PARAMS))
+
+
+def test_membership_is_seen_when_generated_images_lie_nearer_to_training_images() -> None:
+    near, far = torch.linspace(0, 1, 101), torch.linspace(1, 2, 201)
+    auc, caught = membership_checks(near, far, PARAMS)
+    assert auc.value == pytest.approx(1, abs=1e-4)
+    assert (auc.passed, auc.decides) == (False, "exportable")
+    assert caught.value == pytest.approx(1, abs=0.02)
+    auc, caught = membership_checks(far, far, PARAMS)
+    assert (auc.value, auc.passed) == (0.5, True)
+    assert caught.value == pytest.approx(0.01, abs=0.005)
+
+
+def test_real_images_are_measured_in_the_order_of_their_list(packages: Path) -> None:
+    listed = open_packages(packages, 64)
+    found = measure_real(listed, EXTRACTOR, 1, Progress("test", len(listed.listed), "images"))
+    held_out = torch.stack(list(open_packages(packages, 64, "held_out")))
+    trained = torch.stack(list(open_packages(packages, 64, "train")))
+    torch.testing.assert_close(found.held_out.whole_NF, EXTRACTOR.whole(held_out))
+    torch.testing.assert_close(found.training.whole_NF, EXTRACTOR.whole(trained))
+
+
+def test_one_held_out_image_is_refused() -> None:
+    listed = [LISTED[0], *(package for package in LISTED if package.split == "train")]
+    with pytest.raises(UserError, match=r"only 1 held-out image\(s\); raise ingest.held_out_share"):
+        measure_real(Packages(Path("packages"), SIDE, listed), EXTRACTOR, 1, Progress("test", 1, "images"))
+    assert PER_LOT > 1
+
+
+def test_flat_real_images_are_refused() -> None:
+    flat = torch.full((len(LISTED), 3, SIDE, SIDE), 128, dtype=torch.uint8)
+    every = divided(extracted(flat), Packages(Path(), SIDE, LISTED), 1)
+    with pytest.raises(UserError, match="seams cannot be measured: the real images have no structure"):
+        judge(extracted(fresh()), every, PARAMS)
