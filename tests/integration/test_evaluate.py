@@ -20,7 +20,7 @@ from fabgan.model.paper.config import PaperConfig
 from fabgan.model.paper.networks import PaperGenerator
 from tests.conftest import section
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")]
 PARAMETERS = parse(EvaluateParameters, section("evaluate"), "tests")
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from fabgan.components.core.files import read_json
 from fabgan.components.services.storage import upload
-from tests.conftest import PARAMETERS
 from tests.integration.test_publish import Fab, images_in
 from tests.servers.bucket import Bucket
 
@@ -19,7 +18,7 @@ COUNT = 20
 def fab(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Fab:
     """A registry with a generator, and a folder of the first images of it."""
     fab = Fab(tmp_path_factory.mktemp("shards") / "fab", packages, tracking_uri=None)
-    fab.train_and_publish(train={"total_images": PARAMETERS["train"]["checkpoint_images"]})
+    fab.train_and_publish()
     assert augmented(fab, "local", 0, COUNT) == (0, "")
     return fab
 
