@@ -91,7 +91,7 @@ def _extracted(
 def quarter_patches(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     """Return a patch from each quarter of square images, at native resolution: N x P x C x S x S.
 
-    A quarter that is smaller than a patch is left by up to half of the difference, within the image.
+    The middle of a patch lies in its quarter. The patch may reach beyond it by up to half of its side.
     """
     side_px = x_NCHW.shape[-1]
     patch_px = min(PATCH_PX[1] if side_px >= 4 * PATCH_PX[1] else PATCH_PX[0], side_px)

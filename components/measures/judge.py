@@ -5,6 +5,7 @@ Dimensions: N images, F features, P patches per image.
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import isfinite
 from typing import Literal
 
 import torch
@@ -187,7 +188,7 @@ def _check(name: str, values: Tensor, floor: Tensor, params: EvaluateParameters)
     value = float(values.mean())
     return Check(
         name=name,
-        value=value if torch.isfinite(values).all() else None,
+        value=value if _is_finite(values) else None,
         deviation=float(values.std()),
         floor=float(floor.median()),
         at_least=params.min_share * low if measure.limit == "at_least" else None,
@@ -205,7 +206,7 @@ def _seams(generated: Features, real: Real, params: EvaluateParameters) -> list[
         raise UserError(f"seams cannot be measured: {error}") from error
     meaning = f"How visible the seams between regions are. 1 is as real; real images lie in {low:.3g} .. {high:.3g}."
     return [
-        Check(name, value, 0.0, None, params.min_ser, params.max_ser, "candidate", meaning)
+        Check(name, value if isfinite(value) else None, 0.0, None, params.min_ser, params.max_ser, "candidate", meaning)
         for name, value in asdict(seams).items()
     ]
 
@@ -217,10 +218,12 @@ def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> li
     from the most alike held-out image to an exact copy.
     """
     copied_N = (made.similarity_N > _half_way(new.similarity_N)) | (made.part_N > _half_way(new.part_N))
+    known = all(_is_finite(one.similarity_N, one.part_N) for one in (made, new))
+    share = float(copied_N.double().mean())
     return [
         Check(
             "copied_share",
-            float(copied_N.double().mean()),
+            share if known else None,
             0.0,
             None,
             None,
@@ -230,7 +233,7 @@ def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> li
         ),
         Check(
             "copied_images",
-            float(copied_N.sum()),
+            float(copied_N.sum()) if known else None,
             0.0,
             None,
             None,
@@ -248,7 +251,7 @@ def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluatePa
     return [
         Check(
             "membership_auc",
-            membership,
+            membership if _is_finite(training_N, held_out_N) else None,
             0.0,
             None,
             None,
@@ -258,7 +261,7 @@ def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluatePa
         ),
         Check(
             "membership_at_1_percent",
-            caught,
+            caught if _is_finite(training_N, held_out_N) else None,
             0.0,
             None,
             None,
@@ -271,3 +274,7 @@ def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluatePa
 
 def _half_way(similarity_N: Tensor) -> float:
     return (1 + float(similarity_N.max())) / 2
+
+
+def _is_finite(*values: Tensor) -> bool:
+    return all(bool(torch.isfinite(one).all()) for one in values)

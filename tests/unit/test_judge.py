@@ -246,3 +246,20 @@ def test_flat_real_images_are_refused() -> None:
     every = divided(extracted(flat), Packages(Path(), SIDE, LISTED), 1)
     with pytest.raises(UserError, match="seams cannot be measured: the real images have no structure"):
         judge(extracted(fresh()), every, PARAMS)
+
+
+def test_copies_that_could_not_be_searched_for_are_refused() -> None:
+    known = Likeness(*(torch.tensor([0.1, 0.2]) for _ in range(5)))
+    unknown = replace(known, similarity_N=torch.tensor([0.1, torch.nan]))
+    for made, new in ((unknown, known), (known, unknown)):
+        outcome, reasons = outcome_of(copy_checks(made, new, EvaluateParameters()))
+        assert outcome == "refused"
+        assert "copied_share could not be computed" in reasons
+
+
+def test_a_membership_that_could_not_be_inferred_is_not_exportable() -> None:
+    near, unknown = torch.tensor([0.1, 0.2]), torch.tensor([0.1, torch.nan])
+    for training, held_out in ((near, unknown), (unknown, near)):
+        outcome, reasons = outcome_of(membership_checks(training, held_out, EvaluateParameters()))
+        assert outcome == "candidate"
+        assert reasons == ["membership_auc could not be computed"]
