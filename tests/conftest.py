@@ -182,18 +182,23 @@ def image(docker_engine: None) -> str:
     return f"fabgan:{VERSION}"
 
 
+LEFT_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")
+"""Variables that a step of one test sets for its own processes, and that would lead those of the next test astray."""
+
+
 @pytest.fixture(autouse=True)
 def no_services(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep a person's own MLflow server and object store out of the tests."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    for name in (*LEFT_BY_MLFLOW, "MLFLOW_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     storage._client_of.cache_clear()
     start_logging()
     yield
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    for name in LEFT_BY_MLFLOW:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ def test_what_a_killed_publisher_left_is_decided_even_if_it_cannot_be_compared(s
 
     left = {"weights_sha256": "a", "verdict": "candidate", "score": "0.4"}
     own = {"weights_sha256": "b", "verdict": "candidate", "score": "0.5"}
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id="0"):  # not in the experiment of another test's server
         for name in ("first", "second"):  # a request that took effect twice
             storm.registry.register(storm.name, files(tmp_path / name, b"a"), left)
         published = publish(storm.registry, storm.name, files(tmp_path / "own", b"b"), own, strict)
@@ -168,7 +168,7 @@ def test_a_publisher_on_another_computer_is_passed_over_when_it_is_silent(storm:
 def test_a_publisher_that_gives_signs_of_life_is_waited_for(
     storm: Storm, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "_is_gone", lambda process: False)  # as if it were on another computer
+    monkeypatch.setattr(turns, "is_gone", lambda process: False)  # as if it were on another computer
     has_turn, may_leave, ended = threading.Event(), threading.Event(), []
 
     def work() -> None:

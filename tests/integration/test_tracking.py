@@ -1,10 +1,8 @@
 """What a real MLflow server holds of a pipeline and its steps, and how steps go on while it is away."""
 
-import os
 import signal
-import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
@@ -14,11 +12,13 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.processes import this_process
 from fabgan.components.services.tracking import runs
 from fabgan.components.services.tracking.runs import StepRun, end_pipeline, record_pipeline, step_run
 from fabgan.pipeline.pod import run as pod
 from tests.conftest import PARAMETERS
 from tests.servers.mlflow_server import running_mlflow
+from tests.unit.test_process_names import ended_process
 
 pytestmark = pytest.mark.integration
 TRAIN = {"train": PARAMETERS["train"]}
@@ -100,12 +100,13 @@ def test_only_the_same_work_is_continued(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ids[3] == ids[2]
 
 
-@pytest.mark.parametrize(("process", "continued"), [(os.getpid(), False), (2**30, True)], ids=["alive", "gone"])
-def test_a_run_that_a_living_process_works_in_is_left_alone(process: int, continued: bool) -> None:
-    first, client = failed({"seed": process}, "a"), MlflowClient()
+@pytest.mark.parametrize(("name", "continued"), [(this_process, False), (ended_process, True)], ids=["alive", "gone"])
+def test_a_run_that_a_living_process_works_in_is_left_alone(name: Callable[[], str], continued: bool) -> None:
+    section, client = {"seed": continued}, MlflowClient()
+    first = failed(section, "a")
     client.update_run(first, status="RUNNING")
-    client.set_tag(first, runs.PROCESS_TAG, f"{socket.gethostname()}:{process}")
-    assert (failed({"seed": process}, "a") == first) == continued
+    client.set_tag(first, runs.PROCESS_TAG, name())
+    assert (failed(section, "a") == first) == continued
 
 
 def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ and worth more than their record.
 
 import json
 import os
-import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ from ...artifacts.manifest import FILE_NAME, manifest_digest
 from ...core.errors import UserError
 from ...core.log import logger
 from ...core.parameters import digest
+from ...core.processes import is_gone, this_process
 from ...core.provenance import git_commit
 from .store import connect, first_line
 
@@ -132,7 +132,7 @@ def _step_run(mlflow: Any, parent: Any, step: str, work: str) -> Any:
     name = " ".join([step, *(f"{axis}={value}" for axis, value in training.items())])
     own = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.run_name = '{name}'"
     unfinished = f"{own} and attributes.status != 'FINISHED' and tags.`{WORK_TAG}` = '{work}'"
-    client, process = mlflow.MlflowClient(), _this_process()
+    client, process = mlflow.MlflowClient(), this_process()
     found = [run for run in client.search_runs([experiment_id], unfinished) if _is_left(run)]
     if found:
         client.set_tag(found[0].info.run_id, PROCESS_TAG, process)
@@ -147,10 +147,6 @@ def _step_run(mlflow: Any, parent: Any, step: str, work: str) -> Any:
     )
 
 
-def _this_process() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def _is_left(run: Any) -> bool:
     """Say whether nobody is at work in an unfinished run: it was ended, or its process is gone.
 
@@ -158,8 +154,7 @@ def _is_left(run: Any) -> bool:
     """
     if run.info.status != "RUNNING" or "FABGAN_RUN" in os.environ:
         return True
-    host, _, number = run.data.tags.get(PROCESS_TAG, ":").rpartition(":")
-    return host == socket.gethostname() and not Path(f"/proc/{number}").exists()
+    return is_gone(run.data.tags.get(PROCESS_TAG, ""))
 
 
 @contextmanager

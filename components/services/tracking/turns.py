@@ -11,18 +11,16 @@ SILENCE_S while MLflow answers. This is not certain: such a publisher may go on 
 calls `check`. A request that was on its way to MLflow when its sender was killed can take effect later, too.
 """
 
-import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event, Thread
 from uuid import uuid4
 
 from ...core.errors import UserError
 from ...core.log import logger
+from ...core.processes import is_gone, this_process
 from .registry import Registry
 
 TICKET = "fabgan.queue."
@@ -103,13 +101,13 @@ class Turn:
         self.registry.untag_model(self.name, TICKET + key)
 
     def _write(self, number: int) -> _Ticket:
-        ticket = _Ticket(number, self.key, _this_process())
+        ticket = _Ticket(number, self.key, this_process())
         self.registry.tag_model(self.name, TICKET + self.key, f"{number} {ticket.process}")
         return ticket
 
     def _is_dead(self, ticket: _Ticket, beat: str) -> bool:
         """Say whether a publisher is dead, and remove it from the queue if it is."""
-        is_dead = _is_gone(ticket.process) or self._silence_s(ticket.key, beat) > SILENCE_S
+        is_dead = is_gone(ticket.process) or self._silence_s(ticket.key, beat) > SILENCE_S
         if is_dead:
             logger("publish").warning("a publisher of %s is dead, and leaves the queue: %s", self.name, ticket.process)
             self.remove(ticket.key)
@@ -132,29 +130,3 @@ def _queue(tags: dict[str, str]) -> dict[str, _Ticket]:
             number, _, process = value.partition(" ")
             tickets[tag.removeprefix(TICKET)] = _Ticket(int(number), tag.removeprefix(TICKET), process)
     return tickets
-
-
-def _this_process() -> str:
-    return f"{_place()}/{os.getpid()}/{_start_of(os.getpid())}"
-
-
-def _is_gone(process: str) -> bool:
-    """Say whether a process is known to have ended, because it would be visible here."""
-    place, number, start = process.rsplit("/", 2)
-    return place == _place() and _start_of(int(number)) != start
-
-
-def _place() -> str:
-    """Return what the processes have in common that see each other: the computer since its start, and the container."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return f"{socket.gethostname()}/{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
-
-
-def _start_of(number: int) -> str:
-    """Return when a process started, in clock ticks, or nothing if it has ended. Its number may be used again."""
-    try:
-        fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    state, start = fields[0], fields[19]
-    return "" if state in "ZX" else start
