@@ -15,7 +15,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from statistics import mean
 
@@ -42,8 +42,6 @@ MAX_SHIFT = 0.08
 """Largest shift of a copy, relative to the side, down and across."""
 DIVISIONS = 5
 """Number of divisions into lots."""
-OF_IMAGES = ("similarity_N", "part_N", "place_N", "symmetry_N")
-"""The fields of `Likeness` with one value for each image."""
 
 
 def _turned(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
@@ -84,15 +82,14 @@ class Shown:
 
     def chosen(self, places_N: Tensor) -> "Shown":
         """Return what is known of some of the images."""
-        found = {name: getattr(self.likeness, name)[places_N] for name in OF_IMAGES}
-        return Shown(self.whole_NF[places_N], replace(self.likeness, **found))
+        likeness = (getattr(self.likeness, field.name)[places_N] for field in fields(Likeness))
+        return Shown(self.whole_NF[places_N], Likeness(*likeness))
 
 
 def joined(parts: Sequence[Shown]) -> Shown:
     """Return what is known of several sets of images as one set."""
-    found = {name: torch.cat([getattr(part.likeness, name) for part in parts]) for name in OF_IMAGES}
-    searched_M = torch.stack([part.likeness.of_searched_M for part in parts]).amax(dim=0)
-    return Shown(torch.cat([part.whole_NF for part in parts]), Likeness(**found, of_searched_M=searched_M))
+    likeness = (torch.cat([getattr(part.likeness, field.name) for part in parts]) for field in fields(Likeness))
+    return Shown(torch.cat([part.whole_NF for part in parts]), Likeness(*likeness))
 
 
 class Gate:

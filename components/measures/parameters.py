@@ -24,6 +24,10 @@ class EvaluateParameters:
     """Maximum membership_auc of a generator that is handed on (0.5 = chance)."""
     usefulness: bool = False
     """Whether to train inspection models with and without generated images. It needs labels. The gain then counts."""
+    extractor_file: str = ""
+    """TorchScript file of the network whose features are compared, as below. Empty for EfficientNet-Lite1."""
+    extractor_sha256: str = ""
+    """Its digest."""
     inception_file: str = ""
     """TorchScript file of the Inception network, for FID: a path, or s3://bucket/key. Empty for none."""
     inception_sha256: str = ""
@@ -35,5 +39,6 @@ class EvaluateParameters:
             raise ValueError(f"min_ser: {self.min_ser} is above max_ser = {self.max_ser}")
         if self.generated_images < 2:
             raise ValueError("generated_images: a distance between distributions needs at least 2")
-        if self.inception_file and not self.inception_sha256:
-            raise ValueError("inception_sha256: the digest of inception_file is needed")
+        for name in ("extractor", "inception"):
+            if getattr(self, f"{name}_file") and not getattr(self, f"{name}_sha256"):
+                raise ValueError(f"{name}_sha256: the digest of {name}_file is needed")

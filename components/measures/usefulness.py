@@ -77,6 +77,11 @@ class Usefulness:
     gain_high: float
     """... and ends here. It covers the chance in training, not the choice of images."""
 
+    @property
+    def gains(self) -> list[float]:
+        """`synthetic` - `augmented`, of each run."""
+        return [ours - theirs for ours, theirs in zip(self.synthetic, self.augmented, strict=True)]
+
 
 def usefulness(
     real: Iterable[Tensor],

@@ -46,8 +46,6 @@ class Likeness:
     """Number of the most similar image."""
     symmetry_N: Tensor
     """Which of its `symmetries` is meant."""
-    of_searched_M: Tensor
-    """For each image that was searched, the correlation with the most similar image of the set."""
 
 
 def symmetries(x: Tensor) -> Tensor:
@@ -92,11 +90,10 @@ class CopySearch:
 
     def likeness(self, x_NRR: Tensor) -> Likeness:
         """Return how images are like the ones that are searched."""
-        found, parts, of_searched_M = [], [], torch.full((len(self),), -1.0)
+        found, parts = [], []
         for x_RR in x_NRR:
             query = self._signatures(x_RR[None])
             rough = self._at_whole_pixels(query, self._training).amax(dim=1)
-            of_searched_M = torch.maximum(of_searched_M, rough.view(-1, 8).amax(dim=1))
             found.append(self._nearest(x_RR, rough))
             parts.append(
                 max(
@@ -106,7 +103,7 @@ class CopySearch:
             )
         similarities, places = zip(*found, strict=True)
         place_N = torch.tensor(places)
-        return Likeness(torch.tensor(similarities), torch.tensor(parts), place_N // 8, place_N % 8, of_searched_M)
+        return Likeness(torch.tensor(similarities), torch.tensor(parts), place_N // 8, place_N % 8)
 
     def _nearest(self, x_RR: Tensor, rough: Tensor) -> tuple[float, int]:
         places_K = rough.topk(min(SHORT_LIST, len(rough))).indices

@@ -36,7 +36,7 @@ def test_a_client_does_not_reach_for_the_store(
     with running_mlflow(tmp_path / "server", bucket.url("artifacts")) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         registry = Registry()
-        with mlflow.start_run():
+        with mlflow.start_run(experiment_id="0"):
             registry.register("example", tmp_path / "model", {})
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_ENABLE"))}
         trace = Trace(tmp_path / "trace.txt")

@@ -1,5 +1,6 @@
 """The evaluate step from end to end on a few images: what it writes, and FID with a file of one's own."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fabgan.components.artifacts.generator import generate, load_generator, save_generator
+from fabgan.components.artifacts.manifest import PackageManifest, read_manifest, write_manifest
 from fabgan.components.artifacts.packages import load_packages
 from fabgan.components.artifacts.verdict import read_verdict
 from fabgan.components.core.errors import UserError
@@ -18,10 +20,25 @@ from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.model.measures.distances import frechet_distance
 from fabgan.model.paper.config import PaperConfig
 from fabgan.model.paper.networks import PaperGenerator
+from fabgan.model.seamless.config import SeamlessConfig
+from fabgan.model.seamless.generator import SeamlessGenerator
 from tests.conftest import section
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")]
 PARAMETERS = parse(EvaluateParameters, section("evaluate"), "tests")
+
+
+SEAMLESS = SeamlessConfig(
+    image_size_px=64,
+    channels=3,
+    latent_size=8,
+    generator_width=4,
+    discriminator_width=4,
+    full_discriminator_width=2,
+    feature_cap=8,
+    kinds=2,
+    classes=2,
+)
 
 
 class StandIn(nn.Module):
@@ -111,6 +128,59 @@ def test_an_inception_file_of_another_digest_is_refused(
     with pytest.raises(UserError, match="inception"):
         evaluate.run(params, packages, generator, training, tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+class OfColours(nn.Module):
+    """Returns the means of the three channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(2, 3))
+
+
+def test_a_network_of_ones_own_takes_the_place_of_the_one_in_use(
+    packages: Path, generator: Path, training: Path, tmp_path: Path
+) -> None:
+    torch.jit.save(torch.jit.script(OfColours()), tmp_path / "colours.pt")
+    digest = sha256_of_file(tmp_path / "colours.pt")
+    params = replace(PARAMETERS, extractor_file=str(tmp_path / "colours.pt"), extractor_sha256=digest)
+    own = evaluate.run(params, packages, generator, training, tmp_path / "own")
+    usual = evaluate.run(PARAMETERS, packages, generator, training, tmp_path / "usual")
+    assert read_verdict(tmp_path / "own").extractor == f"colours {digest}"
+    assert own["kernel_distance"] != usual["kernel_distance"]
+    assert own["spectrum_db"] == usual["spectrum_db"]
+
+
+@pytest.mark.parametrize("name", ["extractor", "inception"])
+def test_a_file_without_its_digest_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name}_sha256: the digest of {name}_file is needed"):
+        parse(EvaluateParameters, section("evaluate", **{f"{name}_file": "network.pt"}), "tests")
+
+
+def test_usefulness_of_a_generator_without_classes_is_refused(
+    packages: Path, generator: Path, training: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"evaluate.usefulness: the generator was trained without labels"):
+        evaluate.run(replace(PARAMETERS, usefulness=True), packages, generator, training, tmp_path / "report")
+
+
+def test_usefulness_of_a_generator_with_classes_counts_in_the_verdict(
+    packages: Path, training: Path, tmp_path: Path
+) -> None:
+    manifest = read_manifest(packages, PackageManifest)
+    relabelled = [replace(package, label=("a", "b")[at % 2]) for at, package in enumerate(manifest.images)]
+    labelled = Path(shutil.copytree(packages, tmp_path / "labelled"))
+    write_manifest(labelled, replace(manifest, images=relabelled))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        made = SeamlessGenerator(SEAMLESS)
+    facts = {"parameters": {}, "data_sha256": "", "classes": ["a", "b"]}
+    save_generator(tmp_path / "generator", "seamless", made, facts)
+    params = replace(PARAMETERS, usefulness=True)
+    metrics = evaluate.run(params, labelled, tmp_path / "generator", training, tmp_path / "report")
+    (check,) = (check for check in read_verdict(tmp_path / "report").checks if check.name == "usefulness_gain")
+    assert check.value == metrics["usefulness_gain"]
+    assert check.decides == "candidate"
+    assert metrics["passed"] == (metrics["usefulness_gain"] >= 0)
 
 
 def test_the_same_generator_is_measured_the_same_again(

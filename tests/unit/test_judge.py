@@ -202,7 +202,7 @@ def test_limits_stand_on_the_floors_of_groups_of_the_same_size() -> None:
 
 def likeness(similarities: list[float], parts: list[float]) -> Likeness:
     none_N = torch.zeros(len(similarities), dtype=torch.int64)
-    return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N, torch.zeros(3))
+    return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N)
 
 
 def test_a_copy_is_more_like_training_than_half_way_from_the_most_alike_held_out_image_to_an_exact_copy() -> None:
@@ -249,7 +249,7 @@ def test_flat_real_images_are_refused() -> None:
 
 
 def test_copies_that_could_not_be_searched_for_are_refused() -> None:
-    known = Likeness(*(torch.tensor([0.1, 0.2]) for _ in range(5)))
+    known = Likeness(*(torch.tensor([0.1, 0.2]) for _ in range(4)))
     unknown = replace(known, similarity_N=torch.tensor([0.1, torch.nan]))
     for made, new in ((unknown, known), (known, unknown)):
         outcome, reasons = outcome_of(copy_checks(made, new, EvaluateParameters()))
