@@ -20,7 +20,7 @@ Look at   reports/evaluate/report.html   the verdict, and generated packages bes
 Then      . .venv/bin/activate
           fabgan augment --model models:/bga-generator/1 --count 64 --seed 7 --out out/augmented
           MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db
-          dvc exp run -S train.seed=2 && dvc metrics diff
+          fabgan init ../packages-of-mine   # a project for your own photographs
 """
 
 
