@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -28,8 +28,9 @@ from fabgan.components.artifacts.verdict import Check, outcome_of
 from fabgan.components.core.progress import Progress
 from fabgan.components.measures.extractors import Extractor, efficientnet_lite1
 from fabgan.components.measures.features import extract
-from fabgan.components.measures.judge import Real, judge
+from fabgan.components.measures.judge import judge
 from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.components.measures.real import Real
 from fabgan.model.measures.copies import turned
 from fabgan.model.streams import random_stream
 
@@ -127,7 +128,7 @@ def judged(images: Tensor, real: Real, extractor: Extractor, params: EvaluatePar
     """Return the checks of some images."""
     stream = random_stream(params.seed, "patches", "generated")
     features = extract(images, extractor, stream, Progress("ladder", len(images), "images"))
-    return judge(features, real, params)[0]
+    return judge(features, real, params).checks
 
 
 def climb(
@@ -186,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path("build/ladder"), help="folder for the images")
     parser.add_argument("--repeats", type=int, default=4, help="divisions into lots that honest images are tried with")
     options = parser.parse_args(arguments)
-    extractor, params = efficientnet_lite1(), replace(EvaluateParameters(), min_ser=0.8, max_ser=1.25)
+    extractor, params = efficientnet_lite1(), EvaluateParameters()
     sets = {"rendered": rendered(options.folder / "rendered")}
     if folder := os.environ.get("FABGAN_REAL_DATA"):
         sets["photographs"] = photographs(Path(folder), options.folder / "photographs")

@@ -8,7 +8,7 @@ difference (1, 2).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ from fabgan.components.artifacts.packages import Packages
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.progress import Progress
 from fabgan.model.measures.distances import frechet_distance
-from fabgan.model.measures.seams import border_differences, seam_interval, seam_visibility
+from fabgan.model.measures.seams import border_differences, seam_visibility
 from fabgan.model.paper.config import GRID
 from fabgan.model.pixels import thumbnails, to_float
 from fabgan.model.streams import random_stream
@@ -29,6 +29,7 @@ FEATURE_SEED = 20240229
 FEATURE_WIDTHS = (16, 32, 64)
 MIN_HELD_OUT = 2
 PATCH_PX = 32
+RESAMPLES = 500
 PATCHES_PER_IMAGE = 4
 
 
@@ -201,6 +202,19 @@ def extract_real(packages: Packages, seed: int, progress: Progress) -> RealFeatu
         raise UserError(f"{packages.folder}: only {count} held-out image(s); raise ingest.held_out_share")
     every = extract(packages, random_stream(seed, "patches", "real"), progress)
     return RealFeatures(every, every.chosen(~held_out_N), every.chosen(held_out_N))
+
+
+def seam_interval(real_NO2: Tensor, stream: torch.Generator, share: float = 0.95) -> tuple[float, float]:
+    """Return the lower and upper bound of SER1 and SER2 between real images, in `share` of the cases.
+
+    The interval is bootstrapped: both sides are drawn with replacement from the same images. It covers the intervals of
+    both ratios. Generated images inside it cannot be distinguished from real ones by their borders.
+    """
+    draws = torch.randint(len(real_NO2), (2, RESAMPLES, len(real_NO2)), generator=stream)
+    ratios = torch.tensor([astuple(seam_visibility(real_NO2[a], real_NO2[b])) for a, b in zip(*draws, strict=True)])
+    tail = (1 - share) / 2
+    low, high = ratios.quantile(tail, dim=0), ratios.quantile(1 - tail, dim=0)
+    return float(low.min()), float(high.max())
 
 
 def measure(generated: Features, untrained: Features, real: RealFeatures, seed: int) -> Measures:

@@ -21,7 +21,7 @@ from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
 from fabgan.components.measures.extractors import Extractor
 from fabgan.components.measures.features import Features, extract
-from fabgan.components.measures.judge import Real, divided
+from fabgan.components.measures.real import Real, divided
 from fabgan.model.streams import random_stream
 
 RENDERED_FRAMES = 480

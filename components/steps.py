@@ -56,6 +56,7 @@ STEPS = {
             "generator": "folder that train filled",
             "evaluation": "folder that evaluate filled",
             "receipt": "JSON file for what was registered",
+            "page": "HTML page for the measures beside those of the champion",
         },
         reads=("evaluate",),
     ),
@@ -128,9 +129,9 @@ def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) 
         return {}
     data = {path: manifest_digest(place) for path, place in paths.items() if path != "output" and has_manifest(place)}
     with step_run(name, {section: asdict(values) for section, values in sections.items()}, data) as run:
-        series = {"log": run.log} if name == "train" else {}
+        recorders: dict[str, dict[str, Any]] = {"train": {"log": run.log}, "evaluate": {"run": run.address}}
         metrics: dict[str, float] = import_module(f"fabgan.components.{name}.step").run(
-            *(sections[read] for read in (name, *STEPS[name].reads)), **paths, **series
+            *(sections[read] for read in (name, *STEPS[name].reads)), **paths, **recorders.get(name, {})
         )
         run.finish(metrics, [paths["report"]] if "report" in paths else [], list(paths.values()))
     return metrics

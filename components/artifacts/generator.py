@@ -3,7 +3,7 @@
 Dimensions: N images, C channels, H W pixels, Z latent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,6 +112,21 @@ def latents(count: int, latent_size: int, seed: int, first: int = 0) -> Latents:
     offset = torch.rand((), generator=random_stream(seed, "latent"), dtype=torch.float64)
     quantiles_N = torch.frac(offset + GOLDEN_RATIO * torch.arange(first, first + count, dtype=torch.float64))
     return Latents(z_NZ, quantiles_N.clamp(QUANTILE_MARGIN, 1 - QUANTILE_MARGIN))
+
+
+def origins(generator: Generator, count: int, seed: int, classes: Sequence[str]) -> dict[str, list[str]]:
+    """Return the kind of each of the first images of a seed, and its class if there are `classes`.
+
+    It is empty for a generator of a single kind.
+    """
+    if not isinstance(generator, SeamlessGenerator) or generator.config.kinds == 1:
+        return {}
+    quantiles_N = latents(count, generator.config.latent_size, seed).quantiles_N
+    kinds_N = generator.kinds_of(quantiles_N.to(generator.kind_shares_K.device))
+    found = {"kind": [str(kind + 1) for kind in kinds_N.tolist()]}
+    if classes:
+        found["class"] = [classes[number] for number in generator.class_of_kind_K[kinds_N].tolist()]
+    return found
 
 
 @torch.inference_mode()

@@ -95,6 +95,10 @@ class PackageManifest:
     channels: int
     images: list[Package]
     quarantined: list[Quarantined]
+    source: str = ""
+    """That of the frames."""
+    revision: str = ""
+    """That of the frames."""
 
 
 @parameters

@@ -70,8 +70,8 @@ class Verdict:
     generated_images: int
     seed: int
     """Seed of the generated images' latents."""
-    groups: dict[str, dict[str, float]]
-    """Measures by group of images, such as a class."""
+    groups: dict[str, dict[str, dict[str, float | None]]]
+    """Measures of each group of each division of the images, such as the classes."""
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -55,7 +55,10 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share)
         check_splits("crop_resize", packages)
         channels = 1 if params.grey else 3
-        write_manifest(folder, PackageManifest(list(params.sizes_px), channels, packages, quarantined))
+        made = PackageManifest(
+            list(params.sizes_px), channels, packages, quarantined, manifest.source, manifest.revision
+        )
+        write_manifest(folder, made)
     return _metrics(packages, quarantined)
 
 

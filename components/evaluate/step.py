@@ -1,8 +1,10 @@
 """The evaluate step: how far the generator's images are from held-out ones, what it copied, a verdict and a report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from fabgan.model.streams import random_stream
 
 from ..artifacts.gallery import Gallery, Suspect
 from ..artifacts.generator import Generator, generate, load_card, load_generator
+from ..artifacts.manifest import PackageManifest, read_manifest
 from ..artifacts.packages import Packages, open_packages
 from ..artifacts.pages.report import write_report
 from ..artifacts.sheets import image_grid, of_full_rows, side_by_side, with_corners
@@ -31,12 +34,14 @@ MAP_PX = 128
 """Largest side of the map of seams."""
 
 
-def run(params: EvaluateParameters, packages: Path, generator: Path, training: Path, report: Path) -> dict[str, float]:
+def run(
+    params: EvaluateParameters, packages: Path, generator: Path, training: Path, report: Path, run: str = ""
+) -> dict[str, float]:
     """Measure the `generator` folder against the `packages` folder; fill `report`; return the measures.
 
-    `training` is the report folder of `train`. `report` gets `verdict.json`, the page `report.html`, the page
-    `report_export.html` without real images, and `samples_beside_real.png`. Raises UserError for too few held-out
-    images.
+    `training` is the report folder of `train`. `run` says where MLflow shows the step's run. `report` gets
+    `verdict.json`, the page `report.html`, the page `report_export.html` without real images and addresses, and
+    `samples_beside_real.png`. Raises UserError for too few held-out images.
     """
     check_replaceable(report, VERDICT)
     card, trained = load_card(generator), load_generator(generator)
@@ -45,25 +50,39 @@ def run(params: EvaluateParameters, packages: Path, generator: Path, training: P
     shown = [gallery.generated, gallery.real]
     rows = of_full_rows(min(map(len, shown)), SHEET_COLUMNS)
     grids = [image_grid(with_corners(images[:rows], SHEET_COLUMNS), SHEET_COLUMNS) for images in shown]
-    identity = _identity(trained, card, params)
+    identity = _identity(trained, card, packages, params)
+    inside = identity | ({"run": run} if run else {})
     with atomic_folder(report, VERDICT) as partial:
         write_verdict(partial, evaluation.verdict)
         write_png(
             partial / "samples_beside_real.png",
             side_by_side(dict(zip(("generated", "real, held out"), grids, strict=True))),
         )
-        write_report(partial / "report.html", evaluation.verdict, gallery, identity, training)
+        write_report(partial / "report.html", evaluation.verdict, gallery, inside, training)
         write_report(partial / "report_export.html", evaluation.verdict, gallery, identity, training, with_real=False)
     return evaluation.verdict.metrics | {"passed": float(evaluation.verdict.passed)}
 
 
-def _identity(trained: Generator, card: dict[str, object], params: EvaluateParameters) -> dict[str, str]:
+def _identity(
+    trained: Generator, card: Mapping[str, Any], packages: Path, params: EvaluateParameters
+) -> dict[str, str]:
+    manifest = read_manifest(packages, PackageManifest)
+    names = {"source": manifest.source, "revision": manifest.revision}
     return {
         "model": f"{card['variant']}, {trained.config.image_size_px} px",
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "code": git_commit(),
-        "latents": f"seed {params.seed}",
+        **{f"data_{name}": value for name, value in names.items() if value},
+        "trained_with": _in_a_line(card["parameters"]),
+        "measured_with": _in_a_line(asdict(params)),
     }
+
+
+def _in_a_line(parameters: Mapping[str, Any]) -> str:
+    """Return parameters as text; those of sections follow the others."""
+    own = [f"{name}: {value}" for name, value in parameters.items() if value != "" and not isinstance(value, Mapping)]
+    sections = [_in_a_line(value) for value in parameters.values() if isinstance(value, Mapping)]
+    return ", ".join([*own, *sections])
 
 
 def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params: EvaluateParameters) -> Gallery:
@@ -73,7 +92,7 @@ def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params:
     order = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:SHEET_IMAGES]
     generated = list(generate(trained, min(SHEET_IMAGES, params.generated_images), params.seed))
     real = list(held_out.chosen(order.tolist()))
-    likeness = evaluation.likeness
+    likeness = evaluation.judgement.likeness
 
     def made(number: int) -> Tensor:
         return next(generate(trained, 1, params.seed, first=number))
@@ -89,7 +108,7 @@ def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params:
             )
             for number in _largest(likeness.similarity_N)
         ],
-        worst=[made(number) for number in _largest(evaluation.strangeness_N)],
+        worst=[made(number) for number in _largest(evaluation.judgement.strangeness_N)],
         seams_HW=_step_map(generated) / _step_map(real).clamp(min=1e-3),
     )
 

@@ -13,20 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fabgan.model.measures.copies import Likeness
-from fabgan.model.measures.distances import frechet_distance, kernel_distance
+from fabgan.model.measures.distances import frechet_distance
 from fabgan.model.streams import random_stream
 
-from ..artifacts.generator import Generator, generate
+from ..artifacts.generator import Generator, generate, origins
 from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_packages
 from ..artifacts.verdict import Check, Verdict, outcome_of
 from ..core.errors import UserError
 from ..core.progress import Progress
 from .extractors import efficientnet_lite1, inception, open_extractor
-from .features import Features, extract
-from .judge import THOUSANDTHS, Real, judge, measure_real
+from .features import extract
+from .groups import groups_of
+from .judge import Judgement, judge
 from .parameters import EvaluateParameters
+from .real import measure_real
 from .usefulness import usefulness
 
 
@@ -35,10 +36,7 @@ class Evaluation:
     """A verdict, and what a report shows of the images behind it."""
 
     verdict: Verdict
-    likeness: Likeness
-    """How the generated images are like the training images."""
-    strangeness_N: Tensor
-    """Distance of each generated image to the nearest held-out image, by its features."""
+    judgement: Judgement
 
 
 def evaluation_of(
@@ -51,7 +49,10 @@ def evaluation_of(
     images = generate(generator, params.generated_images, params.seed)
     size_px = generator.config.image_size_px
     further = [_usefulness(generator, card.get("classes", []), packages, params)] if params.usefulness else []
-    return judged(images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further)
+    known = origins(generator, params.generated_images, params.seed, card.get("classes", []))
+    return judged(
+        images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further, known
+    )
 
 
 def judged(
@@ -63,8 +64,12 @@ def judged(
     params: EvaluateParameters,
     step: str,
     further: Sequence[Check] = (),
+    known: Mapping[str, Sequence[str]] | None = None,
 ) -> Evaluation:
-    """Measure `count` images, C x H x W uint8, as `evaluation_of` does. `further` checks count in the verdict too."""
+    """Measure `count` images, C x H x W uint8, as `evaluation_of` does. `further` checks count in the verdict too.
+
+    `known` are the kind and the class of each image, if it has any.
+    """
     listed = open_packages(packages, size_px)
     file = params.extractor_file
     extractor = open_extractor(file, params.extractor_sha256) if file else efficientnet_lite1()
@@ -73,8 +78,8 @@ def judged(
     fid = _Fid(params, listed) if params.inception_file else None
     seen = fid.watched(images) if fid else images
     generated = extract(seen, extractor, random_stream(params.seed, "patches", "generated"), progress)
-    checks, likeness = judge(generated, real, params)
-    checks += [*further, *([fid.check()] if fid else [])]
+    judgement = judge(generated, real, params)
+    checks = [*judgement.checks, *further, *([fid.check()] if fid else [])]
     outcome, reasons = outcome_of(checks)
     verdict = Verdict(
         outcome=outcome,
@@ -88,20 +93,9 @@ def judged(
         held_out_images=len(real.held_out),
         generated_images=count,
         seed=params.seed,
-        groups=_by_quarter(generated, real),
+        groups=groups_of(generated, real, listed.listed, judgement.copied_N, known or {}),
     )
-    strangeness_N = torch.cdist(generated.whole_NF, real.held_out.whole_NF).amin(dim=1)
-    return Evaluation(verdict, likeness, strangeness_N)
-
-
-def _by_quarter(generated: Features, real: Real) -> dict[str, dict[str, float]]:
-    """Return the kernel distance of patches in each quarter of an image."""
-    names = ("upper left", "upper right", "lower left", "lower right")
-    pairs = zip(generated.patches_NPF.unbind(dim=1), real.held_out.patches_NPF.unbind(dim=1), strict=True)
-    return {
-        name: {"kernel_distance_patches": THOUSANDTHS * kernel_distance(ours, theirs)}
-        for name, (ours, theirs) in zip(names, pairs, strict=True)
-    }
+    return Evaluation(verdict, judgement)
 
 
 def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, params: EvaluateParameters) -> Check:

@@ -40,7 +40,7 @@ LITE1_SHA256 = "17d078d038563100d54a692b6de786aa4a745b416a5bbd635ed40a0d58d99592
 """Digest of the same weights as safetensors."""
 INCEPTION = "inception"
 INCEPTION_FEATURES = 2048
-BATCH = 4
+BATCH = 8
 """On CPUs, larger batches need more time per image, and more memory."""
 LOG = logger("extractors")
 
@@ -66,7 +66,7 @@ class Extractor:
         return self._features(x_NCHW, self.side_px)
 
     def native(self, x_NCHW: Tensor) -> Tensor:
-        """Return the features of patches of 112 to 224 px, as `whole` does, but without resizing."""
+        """Return the features of patches, as `whole` does, but without resizing."""
         return self._features(x_NCHW, None)
 
     def _features(self, x_NCHW: Tensor, side_px: int | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is kept of an image to measure it: a few thousand numbers, so that images can be streamed.
+"""What is kept of an image to measure it: at most 150 kB, so that images can be streamed.
 
 Dimensions: N images, C channels, H W pixels, F features, P patches per image, O octaves, L periods of a lattice, D
 orders of difference (1, 2), R pixels a side.
@@ -23,8 +23,10 @@ from .extractors import Extractor
 BATCH = 4
 PATCHES = 4
 """One in each quarter of an image, at a random position."""
-PATCH_PX = (112, 224)
-"""Side of the patches: the larger one for images of at least four times that side."""
+PATCH_PX = 112
+"""Side of the patches."""
+TEXTURE_PX = 64
+"""Side of what is kept of a patch."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Features:
     """`border_differences`."""
     small_NRR: Tensor
     """`shrunk_to_compare`."""
+    texture_NPCRR: Tensor
+    """The middles of the patches, uint8."""
 
     def __len__(self) -> int:
         return len(self.whole_NF)
@@ -49,6 +53,10 @@ class Features:
     def chosen(self, places_N: Tensor) -> "Features":
         """Return the features of some images. `places_N` is an index tensor or a boolean mask."""
         return Features(*(getattr(self, field.name)[places_N] for field in fields(self)))
+
+    def drawn(self, size: int, stream: torch.Generator) -> "Features":
+        """Return the features of so many images, drawn at random."""
+        return self.chosen(torch.randperm(len(self), generator=stream)[:size])
 
 
 def joined(parts: Iterable[Features]) -> Features:
@@ -84,6 +92,7 @@ def _extracted(
             lattices_NL=lattice_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
             differences_ND2=differences,
             small_NRR=torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_BCHW]),
+            texture_NPCRR=middles(patches_BPCHW, TEXTURE_PX),
         )
         progress.advance(len(x_BCHW))
 
@@ -94,7 +103,7 @@ def quarter_patches(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     The middle of a patch lies in its quarter. The patch may reach beyond it by up to half of its side.
     """
     side_px = x_NCHW.shape[-1]
-    patch_px = min(PATCH_PX[1] if side_px >= 4 * PATCH_PX[1] else PATCH_PX[0], side_px)
+    patch_px = min(PATCH_PX, side_px)
     room = side_px - patch_px
     offsets_NP2 = torch.randint(room // 2 + 1, (len(x_NCHW), PATCHES, 2), generator=stream)
     starts_P2 = torch.tensor(
@@ -106,3 +115,9 @@ def quarter_patches(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
             for x_CHW, corners in zip(x_NCHW, (offsets_NP2 + starts_P2).tolist(), strict=True)
         ]
     )
+
+
+def middles(x_NPCHW: Tensor, side_px: int) -> Tensor:
+    """Return the middles of square patches, of `side_px` or less if the patches are smaller: N x P x C x R x R."""
+    first = max(x_NPCHW.shape[-1] - side_px, 0) // 2
+    return x_NPCHW[..., first : first + side_px, first : first + side_px].clone()

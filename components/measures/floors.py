@@ -17,6 +17,8 @@ from torch import Tensor
 from ..artifacts.manifest import Package
 
 SPLITS = 24
+DEALS = 4
+PARTS = 4
 
 
 def lot_splits(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -30,6 +32,22 @@ def lot_splits(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, T
         drawn = {lot for product, found in lots.items() for lot in draw.sample(found, len(held_out.get(product, [])))}
         other_N = torch.tensor([package.lot in drawn for package in listed])
         yield ~other_N, other_N
+
+
+def lot_deals(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, ...]]:
+    """Yield four masks over images: two parts of the lots to train a classifier with, and two to test it with.
+
+    The lots of every product are dealt out in turn. If there are fewer than four lots, nothing is yielded.
+    """
+    lots = _lots_of(listed)
+    if sum(map(len, lots.values())) < PARTS:
+        return
+    draw = random.Random(f"{seed} deals")  # noqa: S311 (no cryptography)
+    for _ in range(DEALS):
+        order = [(product, lot) for product, found in lots.items() for lot in draw.sample(found, len(found))]
+        part_of = {owner: place % PARTS for place, owner in enumerate(order, draw.randrange(PARTS))}
+        part_N = torch.tensor([part_of[package.product, package.lot] for package in listed])
+        yield tuple(part_N == part for part in range(PARTS))
 
 
 def _lots_of(listed: Sequence[Package], split: str | None = None) -> dict[str, list[str]]:

@@ -14,6 +14,8 @@ class EvaluateParameters:
     """How far distances may lie above the range of real lots (5% to 95%), in widths of that range."""
     min_share: NonNegativeFloat = 0.5
     """Minimum precision, recall and coverage, relative to what 95% of the divisions of real lots reach."""
+    max_two_sample: NonNegativeFloat = 0.5
+    """How far two_sample_auc may lie above what a classifier tells real lots apart by, as a share of the way to 1."""
     min_ser: PositiveFloat = 0.95
     """Minimum seam excess ratios for the verdict (1 = as real)."""
     max_ser: PositiveFloat = 1.05

@@ -7,13 +7,15 @@ chance explains. The same weights make one version, however often they are publi
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
-from math import isclose, nan
+from math import isclose
 from pathlib import Path
 
 from ..artifacts.generator import Generator, load_card, load_generator
 from ..artifacts.manifest import manifest_digest
-from ..artifacts.verdict import Verdict, read_verdict
+from ..artifacts.pages.publication import write_publication
+from ..artifacts.verdict import Check, Verdict, read_verdict
 from ..core.errors import OtherVersionError, UserError
 from ..core.files import write_json
 from ..core.parameters import digest
@@ -43,8 +45,11 @@ def run(
     generator: Path,
     evaluation: Path,
     receipt: Path,
+    page: Path,
 ) -> dict[str, float]:
     """Register the `generator` folder with the verdict in the `evaluation` folder; write the JSON file `receipt`.
+
+    `page` becomes an HTML page that shows the measures beside the champion's.
 
     `measured_with` are the parameters of `evaluate`. Raises UserError if the verdict is about another generator, other
     images or other parameters, if it does not say what is measured here, or if the registry cannot be used.
@@ -57,6 +62,16 @@ def run(
     comparison = _Comparison(registry, packages, measured_with)
     tags = _tags(card, verdict, ours, comparison.setting)
     publication = publish(registry, params.model_name, generator, tags, comparison.better)
+    champion = comparison.champion
+    write_publication(
+        page,
+        publication.version.uri,
+        verdict,
+        publication.aliases,
+        publication.reason,
+        comparison.measures(champion) if champion else None,
+        champion.uri if champion else "",
+    )
     write_json(
         receipt,
         {
@@ -88,16 +103,19 @@ def _check_statement(stated: Verdict, verdict: Verdict, evaluation: Path) -> Non
             f"{evaluation}: its verdict says {stated.outcome}, but the generator is {verdict.outcome} "
             f"({'; '.join(verdict.reasons) or 'no objection'}); nothing was registered, run evaluate again"
         )
-    said, found = stated.metrics, verdict.metrics
-    if wrong := [name for name, value in found.items() if not _is_close(said.get(name, nan), value)]:
+    said = stated.metrics
+    if wrong := [check.name for check in verdict.checks if not _is_close(said.get(check.name), check)]:
         raise UserError(
             f"{evaluation}: its verdict says other values than are measured here ({', '.join(wrong)}); nothing was "
             "registered, run evaluate again"
         )
 
 
-def _is_close(stated: float, measured: float) -> bool:
-    return isclose(stated, measured, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+def _is_close(stated: float | None, check: Check) -> bool:
+    """Return whether a stated value is the measured one but for rounding errors. Training a network amplifies them."""
+    if stated is None or check.value is None:
+        return stated is check.value
+    return isclose(stated, check.value, rel_tol=TOLERANCE, abs_tol=max(TOLERANCE, check.deviation))
 
 
 def _tags(card: dict[str, object], verdict: Verdict, ours: Generator, setting: str) -> dict[str, str]:
@@ -120,6 +138,11 @@ class _Comparison:
 
     def __init__(self, registry: Registry, packages: Path, params: EvaluateParameters) -> None:
         self._registry, self._packages, self._params = registry, packages, params
+        self.setting = digest([asdict(params), manifest_digest(packages), code_of("publish")])
+        """Digest of all that a distance depends on beside the generator."""
+        self.champion: Version | None = None
+        """The champion that a version was compared with last."""
+        self._known: dict[int, Mapping[str, str]] = {}
 
     def better(self, candidate: Version, champion: Version | None) -> tuple[bool, str]:
         """Return whether a version should replace the champion, and why.
@@ -127,6 +150,7 @@ class _Comparison:
         Raises UserError if a version cannot be measured.
         """
         verdict = candidate.tags["verdict"]
+        self.champion = None
         if champion is None:
             return True, f"the verdict is {verdict}, and there was no champion"
         theirs, ours = (version.tags.get(IMAGES, "unknown size") for version in (champion, candidate))
@@ -139,21 +163,22 @@ class _Comparison:
         except OtherVersionError:
             reason = "has networks that this version of fabgan does not build; choose between the two yourself"
             return False, f"version {champion.number} {reason}"
+        self.champion = champion
         margin = CERTAINTY * (deviation**2 + best_deviation**2) ** 0.5
         said = f"{DISTANCE} is {distance:.4g}, and {best:.4g} for version {champion.number}, on the same images"
         return distance + margin < best, f"{said}; chance explains {margin:.2g} (95%)"
 
     def _distance(self, version: Version) -> tuple[float, float]:
-        """Return the distance of a version and its deviation: from its tags, or measured on the present images."""
-        tags = version.tags
-        if tags.get(MEASURED_WITH) != self.setting:
-            tags = self._measured(version)
-        return float(tags[DISTANCE]), float(tags[DEVIATION])
+        """Return the distance of a version and its deviation."""
+        measures = self.measures(version)
+        return float(measures[DISTANCE]), float(measures[DEVIATION])
 
-    @property
-    def setting(self) -> str:
-        """Digest of all that a distance depends on beside the generator."""
-        return digest([asdict(self._params), manifest_digest(self._packages), code_of("publish")])
+    def measures(self, version: Version) -> Mapping[str, str]:
+        """Return the measures of a version on the present images: from its tags, or else measured."""
+        if version.number not in self._known:
+            tags = version.tags
+            self._known[version.number] = tags if tags.get(MEASURED_WITH) == self.setting else self._measured(version)
+        return self._known[version.number]
 
     def _measured(self, version: Version) -> dict[str, str]:
         with tempfile.TemporaryDirectory() as folder:

@@ -5,7 +5,8 @@ images, so that what all of them share hardly counts. Two spectra are compared a
 Kuglin and Hines 1975), for all eight flips and rotations, and at several scales. Whitening and the unit length make the
 result independent of brightness, contrast and slopes, and nearly so of gamma.
 
-Dimensions: N images, M images that are searched, C channels, H W pixels, R pixels a side, S scales, K nearest.
+Dimensions: N B images, M images that are searched, C channels, H W pixels, R pixels a side, S scales, K nearest, D
+shifts, J frequencies.
 """
 
 from dataclasses import dataclass
@@ -26,10 +27,14 @@ FAINT = 1e-2
 SCALES = (1.0, 0.9, 0.925, 0.95, 0.975, 1.025, 1.05, 1.075, 1.1)
 MAX_SHIFT = 0.15
 """Largest shift, relative to the side."""
+ROUGH_STEP_PX = 2
+"""Distance of the shifts at which all training images are compared: half a cycle of the highest frequency."""
 SHORT_LIST = 8
 """Training images that are looked at closely, per image."""
 CLOSE_LOOKS = 6
 """Pairs of a training image and a scale that are compared between pixels, per image."""
+BATCH = 8
+"""Images that are compared with all training images at once."""
 FRACTIONS = tuple(step / 4 for step in range(-3, 4))
 """Shifts between pixels that are tried around the best shift in whole pixels."""
 
@@ -77,6 +82,7 @@ class CopySearch:
         power = self._windowed(turned).abs().square().mean(dim=0)
         radius = (down_R1.square() + across.square()).sqrt()
         in_band = (radius > BAND[0]) & (radius < BAND[1])
+        self._in_band = in_band
         self._whitening = in_band / (power + SOFTNESS * power.mean()).clamp(min=SMALLEST).sqrt()
         # Of the frequencies of a real signal, `rfft2` keeps each pair once but for the first and last column.
         self._weight = torch.full((len(across),), 2.0)
@@ -84,6 +90,10 @@ class CopySearch:
         self._training = self._signatures(turned)
         self._overlap, self._reachable = _overlaps(hann_R)
         self._parts = self._parts_of(self._training)
+        farthest = int(MAX_SHIFT * side_px) // ROUGH_STEP_PX * ROUGH_STEP_PX
+        steps = torch.arange(-farthest, farthest + 1, ROUGH_STEP_PX)
+        self._rough_shifts_D2 = torch.cartesian_prod(steps, steps)
+        self._rough_training = torch.view_as_real((self._training * self._weight)[:, in_band]).flatten(1)
 
     def __len__(self) -> int:
         return len(self._training) // 8
@@ -91,28 +101,35 @@ class CopySearch:
     def likeness(self, x_NRR: Tensor) -> Likeness:
         """Return how images are like the ones that are searched."""
         found, parts = [], []
-        for x_RR in x_NRR:
-            query = self._signatures(x_RR[None])
-            rough = self._at_whole_pixels(query, self._training).amax(dim=1)
-            found.append(self._nearest(x_RR, rough))
-            parts.append(
-                max(
-                    float((ours @ theirs.T).max())
-                    for ours, theirs in zip(self._parts_of(query), self._parts, strict=True)
-                )
-            )
+        for x_BRR in torch.split(x_NRR, BATCH):
+            query = self._signatures(x_BRR)
+            found += [self._nearest(x_RR, rough) for x_RR, rough in zip(x_BRR, self._roughly(query), strict=True)]
+            pairs = zip(self._parts_of(query), self._parts, strict=True)
+            parts.append(torch.stack([(ours @ theirs.T).amax(dim=1) for ours, theirs in pairs]).amax(dim=0))
         similarities, places = zip(*found, strict=True)
         place_N = torch.tensor(places)
-        return Likeness(torch.tensor(similarities), torch.tensor(parts), place_N // 8, place_N % 8)
+        return Likeness(torch.tensor(similarities), torch.cat(parts), place_N // 8, place_N % 8)
+
+    def _roughly(self, query: Tensor) -> Tensor:
+        """Return the correlation with every training image at the best of some shifts: B x (M x 8).
+
+        A shift turns each frequency, so the correlations at all of them are one matrix product.
+        """
+        down_D, across_D = self._rough_shifts_D2.unbind(dim=1)
+        cycles_DJ = (down_D[:, None, None] * self._down_R1 + across_D[:, None, None] * self._across)[:, self._in_band]
+        shifted_BDJ = query[:, self._in_band][:, None] * torch.exp(2j * torch.pi * cycles_DJ)
+        correlations = torch.view_as_real(shifted_BDJ).flatten(2) @ self._rough_training.T
+        return (correlations / self._overlap[down_D, across_D][:, None]).amax(dim=1)
 
     def _nearest(self, x_RR: Tensor, rough: Tensor) -> tuple[float, int]:
         places_K = rough.topk(min(SHORT_LIST, len(rough))).indices
-        zoomed_SRR = torch.stack([_moved(x_RR, scale, 0.0, 0.0) for scale in SCALES])
-        found = self._at_whole_pixels(self._signatures(zoomed_SRR)[:, None], self._training[places_K]).max(dim=-1)
+        zoomed = self._signatures(torch.stack([_moved(x_RR, scale, 0.0, 0.0) for scale in SCALES]))
+        found = self._at_whole_pixels(zoomed[:, None], self._training[places_K]).max(dim=-1)
         closest = found.values.flatten().topk(min(CLOSE_LOOKS, found.values.numel())).indices.tolist()
+        looks = zip(closest, found.indices.flatten()[closest].tolist(), strict=True)
+        pairs = [(at // len(places_K), int(places_K[at % len(places_K)]), shift) for at, shift in looks]
         similarity, place = max(
-            self._registered(x_RR, SCALES[at // len(places_K)], int(places_K[at % len(places_K)]), int(shift))
-            for at, shift in zip(closest, found.indices.flatten()[closest], strict=True)
+            (self._registered(x_RR, SCALES[at], zoomed[at], place, shift), place) for at, place, shift in pairs
         )
         return min(similarity, 1.0), place
 
@@ -125,15 +142,17 @@ class CopySearch:
         parts = [whitened[:, top : top + half, left : left + half].flatten(1) for top, left in corners]
         return [functional.normalize(part, dim=1, eps=FAINT / side_px) for part in parts]
 
-    def _registered(self, x_RR: Tensor, scale: float, place: int, shift: int) -> tuple[float, int]:
-        """Return the correlation once the image was moved over the training image, so that one window shows both."""
-        first, down, across = self._between_pixels(x_RR, scale, place, shift)
-        again, _, _ = self._between_pixels(_moved(x_RR, scale, down, across), 1.0, place, 0)
-        return max(first, again), place
+    def _registered(self, x_RR: Tensor, scale: float, query: Tensor, place: int, shift: int) -> float:
+        """Return the correlation once the image was moved over the training image, so that one window shows both.
 
-    def _between_pixels(self, x_RR: Tensor, scale: float, place: int, shift: int) -> tuple[float, float, float]:
+        `query` is the signature of the image at that scale.
+        """
+        first, down, across = self._between_pixels(query, place, shift)
+        moved = self._signatures(_moved(x_RR, scale, down, across)[None])[0]
+        return max(first, self._between_pixels(moved, place, 0)[0])
+
+    def _between_pixels(self, query: Tensor, place: int, shift: int) -> tuple[float, float, float]:
         """Return the best correlation near a shift in whole pixels, and that shift in pixels down and across."""
-        query = self._signatures(_moved(x_RR, scale, 0.0, 0.0)[None])[0]
         cross = self._training[place].conj() * query * self._weight
         side_px, fractions_F = len(self._overlap), torch.tensor(FRACTIONS)
         down_F, across_F = (

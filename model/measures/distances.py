@@ -93,6 +93,17 @@ def neighbourhoods(generated_NF: Tensor, real_MF: Tensor) -> Neighbourhoods:
     )
 
 
+def lie_among(x_NF: Tensor, others_MF: Tensor) -> Tensor:
+    """Return which samples lie in the neighbourhood of one of the others: the share of them is the precision of `x`.
+
+    Raises ValueError for fewer than two others.
+    """
+    if len(others_MF) < 2:
+        raise ValueError("neighbourhoods need at least two samples on each side")
+    reach_M = _reach(others_MF, min(NEIGHBOURS, len(others_MF) - 1))
+    return (torch.cdist(others_MF, x_NF, compute_mode=EXACT) <= reach_M[:, None]).any(dim=0)
+
+
 def _reach(x_NF: Tensor, neighbours: int) -> Tensor:
     """Return the distance of each sample to its K-th nearest other one."""
     distances_NN = torch.cdist(x_NF, x_NF, compute_mode=EXACT).fill_diagonal_(torch.inf)

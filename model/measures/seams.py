@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 SEAM_OFFSETS_PX = range(3, 17)
-RESAMPLES = 500
+REACH_PX = SEAM_OFFSETS_PX.stop
+"""One more than the largest offset, because second differences need a neighbour."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,20 @@ def border_differences(x_NCHW: Tensor, grid: int) -> Tensor:
 
 def _differences(x_NCHW: Tensor, grid: int, order: int) -> Tensor:
     """Return the mean absolute difference across the inner vertical borders, and that some pixels away: N x 2."""
-    differences = x_NCHW.float().diff(dim=-1)
+    region_px = x_NCHW.shape[-1] // grid
+    around = torch.stack([_around(x_NCHW, region_px * column - 1, order) for column in range(1, grid)]).mean(dim=0)
+    away = [REACH_PX + sign * offset for offset in SEAM_OFFSETS_PX for sign in (-1, 1)]
+    return torch.stack([around[:, REACH_PX], around[:, away].mean(dim=1)], dim=1)
+
+
+def _around(x_NCHW: Tensor, border: int, order: int) -> Tensor:
+    """Return the mean absolute differences from `REACH_PX` left of a border to as far right of it."""
+    differences = x_NCHW[..., border - REACH_PX : border + REACH_PX + 2].float().diff(dim=-1)
     if order == 2:
         differences = functional.pad(
             differences[..., 1:-1] - (differences[..., :-2] + differences[..., 2:]) / 2, (1, 1)
         )
-    magnitude_NW = differences.abs().mean(dim=(1, 2)).double()
-    region_px = x_NCHW.shape[-1] // grid
-    borders = [region_px * column - 1 for column in range(1, grid)]
-    away = [border + sign * offset for border in borders for offset in SEAM_OFFSETS_PX for sign in (-1, 1)]
-    return torch.stack([magnitude_NW[:, borders].mean(dim=1), magnitude_NW[:, away].mean(dim=1)], dim=1)
+    return differences.abs().mean(dim=(1, 2)).double()
 
 
 def seam_visibility(generated_NO2: Tensor, real_NO2: Tensor) -> SeamVisibility:
@@ -62,19 +67,6 @@ def seam_visibility(generated_NO2: Tensor, real_NO2: Tensor) -> SeamVisibility:
     images are flat.
     """
     return SeamVisibility(*_excess_ratios(generated_NO2, real_NO2).tolist())
-
-
-def seam_interval(real_NO2: Tensor, stream: torch.Generator, share: float = 0.95) -> tuple[float, float]:
-    """Return the lower and upper bound of SER1 and SER2 between real images, in `share` of the cases.
-
-    The interval is bootstrapped: both sides are drawn with replacement from the same images. It covers the intervals of
-    both ratios. Generated images inside it cannot be distinguished from real ones by their borders.
-    """
-    draws = torch.randint(len(real_NO2), (2, RESAMPLES, len(real_NO2)), generator=stream)
-    ratios = torch.stack([_excess_ratios(real_NO2[a], real_NO2[b]) for a, b in zip(*draws, strict=True)])
-    tail = (1 - share) / 2
-    low, high = ratios.quantile(tail, dim=0), ratios.quantile(1 - tail, dim=0)
-    return float(low.min()), float(high.max())
 
 
 def _excess_ratios(generated_NO2: Tensor, real_NO2: Tensor) -> Tensor:

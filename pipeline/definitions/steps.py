@@ -106,13 +106,14 @@ def publish(
     generator: Input[Model],
     evaluation: Input[Artifact],
     receipt: Output[Artifact],
+    page: Output[HTML],
     metrics: Output[Metrics],
 ) -> None:
     """Measure the generator again and register it in MLflow, as candidate and perhaps as champion."""
     from fabgan.pipeline.pod import run
 
     paths = {"packages": packages.path, "generator": generator.path, "evaluation": evaluation.path}
-    run.step("publish", params, metrics, measured_with, receipt=receipt.path, **paths)
+    run.step("publish", params, metrics, measured_with, receipt=receipt.path, page=page.path, **paths)
     run.record("the generator is registered")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fab import Fab
 from tests.photographs import Repository, write_photographs
 from tests.projects import Project, new_project
 from tests.servers.bucket import Bucket
@@ -47,3 +48,8 @@ def moved(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Repository:
 def repository(moved: Repository, bucket: Bucket) -> Repository:
     """The repository, and the variables by which its remote is found."""
     return moved
+
+
+@pytest.fixture
+def fab(tmp_path: Path, packages: Path) -> Fab:
+    return Fab(tmp_path / "fab", packages, tracking_uri=None)

@@ -97,6 +97,43 @@ def test_a_report_has_its_files_and_no_number_called_fid(
     assert {check.name for check in verdict.checks if check.decides == "candidate"} >= {"recall", "spectrum_db", "ser1"}
 
 
+def test_the_page_says_what_was_measured_on_which_photographs_and_where_the_run_is(
+    packages: Path, generator: Path, training: Path, tmp_path: Path
+) -> None:
+    place = shutil.copytree(packages, tmp_path / "pinned")
+    write_manifest(place, replace(read_manifest(place, PackageManifest), source="s3://photographs", revision="1a2b3c"))
+    run = "http://mlflow.fab/#/experiments/1/runs/2"
+    evaluate.run(PARAMETERS, place, generator, training, tmp_path / "report", run=run)
+    page, export = ((tmp_path / "report" / name).read_text() for name in ("report.html", "report_export.html"))
+    for text in ("<td>s3://photographs</td>", "<td>1a2b3c</td>", "generated_images: 16"):
+        assert text in page
+    assert f'<a href="{run}">{run}</a>' in page
+    assert "mlflow.fab" not in export
+
+
+def test_the_verdict_has_tables_of_kinds_and_classes(packages: Path, training: Path, tmp_path: Path) -> None:
+    labelled, generator = with_classes(packages, tmp_path)
+    evaluate.run(PARAMETERS, labelled, generator, training, tmp_path / "report")
+    groups = read_verdict(tmp_path / "report").groups
+    assert list(groups["class"]) == ["a", "b"]
+    assert sum(row["generated"] or 0 for row in groups["class"].values()) == PARAMETERS.generated_images
+    assert sum(row["generated"] or 0 for row in groups["kind"].values()) == PARAMETERS.generated_images
+    assert all((row["held_out"] or 0) > 0 for row in groups["class"].values())
+
+
+def with_classes(packages: Path, folder: Path) -> tuple[Path, Path]:
+    """Return labelled packages, and a generator of their two classes."""
+    manifest = read_manifest(packages, PackageManifest)
+    relabelled = [replace(package, label=("a", "b")[at % 2]) for at, package in enumerate(manifest.images)]
+    labelled = Path(shutil.copytree(packages, folder / "labelled"))
+    write_manifest(labelled, replace(manifest, images=relabelled))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        made = SeamlessGenerator(SEAMLESS)
+    save_generator(folder / "generator", "seamless", made, {"parameters": {}, "data_sha256": "", "classes": ["a", "b"]})
+    return labelled, folder / "generator"
+
+
 def test_an_untrained_generator_is_refused_by_default(
     packages: Path, generator: Path, training: Path, tmp_path: Path
 ) -> None:
@@ -166,17 +203,9 @@ def test_usefulness_of_a_generator_without_classes_is_refused(
 def test_usefulness_of_a_generator_with_classes_counts_in_the_verdict(
     packages: Path, training: Path, tmp_path: Path
 ) -> None:
-    manifest = read_manifest(packages, PackageManifest)
-    relabelled = [replace(package, label=("a", "b")[at % 2]) for at, package in enumerate(manifest.images)]
-    labelled = Path(shutil.copytree(packages, tmp_path / "labelled"))
-    write_manifest(labelled, replace(manifest, images=relabelled))
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        made = SeamlessGenerator(SEAMLESS)
-    facts = {"parameters": {}, "data_sha256": "", "classes": ["a", "b"]}
-    save_generator(tmp_path / "generator", "seamless", made, facts)
+    labelled, generator = with_classes(packages, tmp_path)
     params = replace(PARAMETERS, usefulness=True)
-    metrics = evaluate.run(params, labelled, tmp_path / "generator", training, tmp_path / "report")
+    metrics = evaluate.run(params, labelled, generator, training, tmp_path / "report")
     (check,) = (check for check in read_verdict(tmp_path / "report").checks if check.name == "usefulness_gain")
     assert check.value == metrics["usefulness_gain"]
     assert check.decides == "candidate"

@@ -22,7 +22,13 @@ STEPS = {
     "crop_resize": ["--frames=frames", "--output=packages"],
     "train": ["--packages=packages", "--checkpoints=checkpoints", "--generator=generator", "--report=training"],
     "evaluate": ["--packages=packages", "--generator=generator", "--training=training", "--report=evaluation"],
-    "publish": ["--packages=packages", "--generator=generator", "--evaluation=evaluation", "--receipt=receipt.json"],
+    "publish": [
+        "--packages=packages",
+        "--generator=generator",
+        "--evaluation=evaluation",
+        "--receipt=receipt.json",
+        "--page=page.html",
+    ],
 }
 
 

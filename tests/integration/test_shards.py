@@ -7,7 +7,7 @@ import pytest
 
 from fabgan.components.core.files import read_json
 from fabgan.components.services.storage import upload
-from tests.integration.test_publish import Fab, images_in
+from tests.fab import Fab, images_in
 from tests.servers.bucket import Bucket
 
 pytestmark = pytest.mark.integration

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from fabgan.components.artifacts.manifest import Package, Split
 from fabgan.components.artifacts.packages import Packages
+from fabgan.components.measures.comparison import MEASURES
 from fabgan.components.measures.features import Features
-from fabgan.components.measures.floors import SPLITS, lot_splits
-from fabgan.components.measures.judge import MEASURES, divided
+from fabgan.components.measures.floors import DEALS, SPLITS, lot_deals, lot_splits
+from fabgan.components.measures.real import divided
 
 PER_LOT = 6
 
@@ -65,6 +66,22 @@ def test_the_seed_alone_draws_the_lots() -> None:
     assert drawn(1, LISTED) != drawn(2, LISTED)
 
 
+def test_lots_are_dealt_out_whole_and_every_product_to_all_parts() -> None:
+    deals = list(lot_deals(LISTED, 1))
+    assert len(deals) == DEALS
+    for parts in deals:
+        assert torch.equal(torch.stack(parts).sum(dim=0), torch.ones(len(LISTED), dtype=torch.int64))
+        for part_N in parts:
+            lots = lots_of(LISTED, part_N)
+            assert set(lots.values()) == {PER_LOT}
+            assert Counter(lot[0] for lot in lots) >= Counter({"a": 1, "b": 1})
+    assert len({tuple(parts[0].tolist()) for parts in deals}) > 1
+
+
+def test_fewer_than_four_lots_cannot_be_dealt_out() -> None:
+    assert not list(lot_deals(packages({"a": (2, 1), "b": (1, 0)}), 1))
+
+
 def features(lots: Sequence[int], spread: float) -> Features:
     """Return random features around the middles of lots, which are `spread` apart."""
     stream = torch.Generator().manual_seed(1)
@@ -73,12 +90,12 @@ def features(lots: Sequence[int], spread: float) -> Features:
         middles = torch.randn(max(lots) + 1, *shape, generator=stream, dtype=torch.float64)
         return torch.randn(len(lots), *shape, generator=stream, dtype=torch.float64) + spread * middles[list(lots)]
 
-    return Features(drawn(16), drawn(4, 16), drawn(5), drawn(3), drawn(2, 2), drawn(64, 64))
+    return Features(drawn(16), drawn(4, 16), drawn(5), drawn(3), drawn(2, 2), drawn(64, 64), drawn(4, 3, 8, 8))
 
 
 def floors(features: Features, listed: list[Package]) -> dict[str, float]:
     real = divided(features, Packages(Path(), 64, listed), 1)
-    found = real.floors(real.group_size, 1)
+    found = real.floors(real.group_size)
     assert {name: len(values) for name, values in found.items()} == dict.fromkeys(MEASURES, SPLITS)
     return {name: float(values.median()) for name, values in found.items()}
 
@@ -114,8 +131,9 @@ def test_real_images_are_those_of_the_split_and_groups_are_as_large_as_the_small
 
 def test_floors_are_those_of_as_many_images_as_are_asked_for() -> None:
     listed = packages({"a": (10, 3)})
-    real = divided(features([0] * len(listed), 0), Packages(Path(), 64, listed), 1)
-    few, many = (float(real.floors(size, 1)["frechet_distance"].median()) for size in (6, real.group_size))
+    every = features([0] * len(listed), 0)
+    real, other = (divided(every, Packages(Path(), 64, listed), seed) for seed in (1, 2))
+    few, many = (float(real.floors(size)["frechet_distance"].median()) for size in (6, real.group_size))
     assert few > 1.5 * many
-    assert torch.equal(real.floors(6, 1)["recall"], real.floors(6, 1)["recall"])
-    assert not torch.equal(real.floors(6, 1)["kernel_distance"], real.floors(6, 2)["kernel_distance"])
+    assert torch.equal(real.floors(6)["recall"], real.floors(6)["recall"])
+    assert not torch.equal(real.floors(6)["kernel_distance"], other.floors(6)["kernel_distance"])

@@ -19,17 +19,10 @@ from fabgan.components.artifacts.packages import Packages, open_packages
 from fabgan.components.artifacts.verdict import Check, Outcome, outcome_of
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.progress import Progress
-from fabgan.components.measures.judge import (
-    MEASURES,
-    Real,
-    compare,
-    copy_checks,
-    divided,
-    judge,
-    measure_real,
-    membership_checks,
-)
+from fabgan.components.measures.comparison import MEASURES, compare
+from fabgan.components.measures.judge import copy_checks, judge, membership_checks
 from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.components.measures.real import Real, divided, measure_real
 from fabgan.model.measures.copies import Likeness, turned
 from fabgan.model.streams import random_stream
 from tests.unit.test_features import EXTRACTOR, extracted
@@ -39,7 +32,16 @@ SIDE = 160
 PARAMS = EvaluateParameters(min_ser=0.8, max_ser=1.25)
 LISTED = packages({"a": (6, 2), "b": (4, 1)})
 FRESH = 36
-CHECKS = [*MEASURES, "ser1", "ser2", "copied_share", "copied_images", "membership_auc", "membership_at_1_percent"]
+CHECKS = [
+    *MEASURES,
+    "two_sample_auc",
+    "ser1",
+    "ser2",
+    "copied_share",
+    "copied_images",
+    "membership_auc",
+    "membership_at_1_percent",
+]
 
 
 def product(name: str, count: int) -> Tensor:
@@ -72,7 +74,7 @@ def training() -> Tensor:
 
 def verdict(x_NCHW: Tensor) -> tuple[Outcome, set[str]]:
     """Return the outcome, and the names of the measures that object."""
-    outcome, reasons = outcome_of(judge(extracted(x_NCHW), real(), PARAMS)[0])
+    outcome, reasons = outcome_of(judge(extracted(x_NCHW), real(), PARAMS).checks)
     return outcome, {reason.split()[0] for reason in reasons}
 
 
@@ -81,10 +83,10 @@ def with_copies(copies: Tensor) -> Tensor:
 
 
 def test_fresh_images_of_the_same_product_pass_every_check() -> None:
-    checks, likeness = judge(extracted(fresh()), real(), PARAMS)
-    assert outcome_of(checks) == ("exportable", [])
-    assert [check.name for check in checks] == CHECKS
-    assert len(likeness.similarity_N) == FRESH
+    found = judge(extracted(fresh()), real(), PARAMS)
+    assert outcome_of(found.checks) == ("exportable", [])
+    assert [check.name for check in found.checks] == CHECKS
+    assert {len(values) for values in (found.likeness.similarity_N, found.copied_N, found.strangeness_N)} == {FRESH}
 
 
 def with_seam(x_NCHW: Tensor) -> Tensor:
@@ -124,7 +126,7 @@ def test_copies_alone_are_what_is_wrong_with_images_that_are_as_good_as_real() -
 
 
 def test_a_single_copy_keeps_a_generator_inside_the_fab() -> None:
-    checks, _ = judge(extracted(with_copies(training()[:1])), real(), replace(PARAMS, max_copied_share=0.05))
+    checks = judge(extracted(with_copies(training()[:1])), real(), replace(PARAMS, max_copied_share=0.05)).checks
     assert outcome_of(checks) == ("candidate", ["copied_images 1 is above 0"])
 
 
@@ -139,7 +141,7 @@ def test_a_value_that_is_not_finite_fails(field: str) -> None:
     generated = extracted(fresh())
     broken = getattr(generated, field).clone()
     broken[3] = torch.nan
-    checks, _ = judge(replace(generated, **{field: broken}), real(), PARAMS)
+    checks = judge(replace(generated, **{field: broken}), real(), PARAMS).checks
     outcome, reasons = outcome_of(checks)
     assert outcome == "refused"
     assert [reason for reason in reasons if reason.endswith("could not be computed")]
@@ -188,8 +190,8 @@ def test_twice_the_power_in_an_octave_is_three_decibels() -> None:
 def test_limits_stand_on_the_floors_of_groups_of_the_same_size() -> None:
     generated = extracted(fresh())
     for size in (12, FRESH):
-        checks, _ = judge(generated.chosen(torch.arange(size)), real(), PARAMS)
-        floors = real().floors(min(size, real().group_size), PARAMS.seed)
+        checks = judge(generated.chosen(torch.arange(size)), real(), PARAMS).checks
+        floors = real().floors(min(size, real().group_size))
         found = {check.name: check for check in checks if check.name in MEASURES}
         for name, check in found.items():
             low, median, high = floors[name].quantile(torch.tensor([0.05, 0.5, 0.95]).to(floors[name])).tolist()

@@ -9,9 +9,10 @@ from benchmarks.random_features import (
     nearest_distance,
     random_features,
     random_patches,
+    seam_interval,
 )
 from fabgan.model.measures.distances import frechet_distance
-from fabgan.model.measures.seams import SeamVisibility, border_differences, seam_interval, seam_visibility
+from fabgan.model.measures.seams import SeamVisibility, border_differences, seam_visibility
 
 
 def noise(seed: int, count: int = 64, size_px: int = 64) -> torch.Tensor:

@@ -75,7 +75,7 @@ def verdict_of(*checks: Check) -> Verdict:
         held_out_images=20,
         generated_images=1000,
         seed=3,
-        groups={"missing_ball": {"useful_share": 0.75}, "good": {"recall": 0.5}},
+        groups={"class": {"missing_ball": {"useful_share": 0.75}, "good": {"recall": None}}},
     )
 
 
@@ -174,7 +174,7 @@ def test_a_page_says_what_came_out_and_why(tmp_path: Path) -> None:
     assert f"data digest {'9' * 64}" in said
     assert f"SHA-256 of weights {'a' * 64}" in said
     assert "1000 generated (seed 3), 20 real held out, 80 real for training" in said
-    assert "Group useful share recall missing ball 0.75 none good none 0.5" in said.replace(
+    assert "By class Class useful share recall missing ball 0.75 none good none none" in said.replace(
         "missing_ball", "missing ball"
     )
     assert "similarity 0.875" in said
@@ -221,9 +221,11 @@ def test_a_page_shows_what_it_is_told_as_text(tmp_path: Path, training: Path) ->
     evil = "<b>&\"'"
     write_losses(training / "losses.csv", [[10, 1, 2]], (evil, "G"))
     verdict = verdict_of(replace(CHECK, name=evil, meaning=evil, value=None))
-    text = page(tmp_path, replace(verdict, extractor=evil, groups={evil: {evil: 1.0}}), None, training, {evil: evil})
+    text = page(
+        tmp_path, replace(verdict, extractor=evil, groups={evil: {evil: {evil: 1.0}}}), None, training, {evil: evil}
+    )
     assert "<b>" not in text
-    assert text.count("&lt;b&gt;&amp;&#34;&#39;") == 10
+    assert text.count("&lt;b&gt;&amp;&#34;&#39;") == 13
     assert Outline(text).open == []
 
 

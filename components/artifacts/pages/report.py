@@ -65,13 +65,18 @@ def write_report(
         verdict=verdict,
         meaning=MEANINGS[verdict.outcome],
         checks={words: _checks(verdict, decides) for decides, words in DECISIONS.items()},
-        measures=list(dict.fromkeys(name for values in verdict.groups.values() for name in values)),
+        tables={division: (_names(rows), rows) for division, rows in verdict.groups.items()},
         identity=identity,
         with_real=with_real,
         seams=None if seams is None else heat_map(seams, SEAMS),
         curves=curves_of(training / "losses.csv") if training else [],
         **_pictures(gallery, _samples(training / "samples") if training else [], with_real),
     )
+
+
+def _names(rows: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return the names of the values that rows have, in their order."""
+    return list(dict.fromkeys(name for values in rows.values() for name in values))
 
 
 def _checks(verdict: Verdict, decides: str) -> list[tuple[Check, Bar | None]]:

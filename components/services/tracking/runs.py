@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...artifacts.manifest import FILE_NAME, manifest_digest
 from ...core.errors import UserError
@@ -43,13 +44,26 @@ that does not answer costs a step at most a tenth of its time."""
 class StepRun:
     """The open MLflow run of one step."""
 
-    def __init__(self, parent_id: str, run_id: str, step: str) -> None:
+    def __init__(self, parent_id: str, opened: Any, step: str) -> None:
         import mlflow
 
         self.mlflow, self.client = mlflow, mlflow.MlflowClient()
-        self.parent_id, self.run_id, self.step = parent_id, run_id, step
+        self.parent_id, self.step = parent_id, step
+        self.run_id: str = opened.info.run_id
+        self.experiment_id: str = opened.info.experiment_id
         self._unsent: list[Any] = []
         self._next_try_s = 0.0
+
+    @property
+    def address(self) -> str:
+        """Where a person finds the run: its page on the MLflow server, or else its identifier."""
+        server = urlsplit(os.environ["MLFLOW_TRACKING_URI"])
+        if server.scheme not in ("http", "https"):
+            return self.run_id
+        host = server.netloc.rpartition("@")[2]
+        return (
+            f"{server.scheme}://{host}{server.path.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        )
 
     def log(self, metrics: Mapping[str, float], images: int) -> None:
         """Log a point of a series, such as losses; `images` is its position on the axis.
@@ -120,7 +134,7 @@ def step_run(step: str, parameters: Mapping[str, Any], data: Mapping[str, str]) 
     """
     with _mlflow_errors(step) as mlflow, _parent_run(parameters) as parent:
         opened = _step_run(mlflow, parent, step, digest([parameters[step], data]))
-        run = StepRun(parent.info.run_id, opened.info.run_id, step)
+        run = StepRun(parent.info.run_id, opened, step)
         with _ended(run.close):
             mlflow.log_params(_flat(parameters[step]))
             yield run

@@ -1,0 +1,107 @@
+"""Real images as a verdict needs them: their features, their roles, and what their lots keep from each other.
+
+Dimensions: N images.
+"""
+
+from dataclasses import astuple, dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fabgan.model.measures.copies import CopySearch, Likeness
+from fabgan.model.measures.seams import seam_visibility
+from fabgan.model.streams import random_stream
+
+from ..artifacts.packages import Packages
+from ..core.errors import UserError
+from ..core.progress import Progress
+from .comparison import MEASURES, compare
+from .extractors import Extractor
+from .features import Features, extract
+from .floors import lot_deals, lot_splits
+from .two_sample import floor_of
+
+MIN_HELD_OUT = 2
+
+
+@dataclass(frozen=True)
+class Real:
+    """The features of real images."""
+
+    every: Features
+    held_out_N: Tensor
+    """Which of them are held out."""
+    splits: list[tuple[Tensor, Tensor]]
+    """Masks of lots that stand for generated images, and of lots that stand for held-out ones."""
+    deals: list[tuple[Tensor, ...]]
+    """Masks of four parts of the lots, for a classifier."""
+    seed: int
+    """Draws what is random."""
+
+    @cached_property
+    def training(self) -> Features:
+        """The images that were trained with."""
+        return self.every.chosen(~self.held_out_N)
+
+    @cached_property
+    def held_out(self) -> Features:
+        """The other images."""
+        return self.every.chosen(self.held_out_N)
+
+    @property
+    def group_size(self) -> int:
+        """Number of images in the smallest group of lots that stand for generated images."""
+        return min(int(ours_N.sum()) for ours_N, _ in self.splits)
+
+    @cached_property
+    def search(self) -> CopySearch:
+        """The training images, to be searched for copies."""
+        return CopySearch(self.training.small_NRR)
+
+    @cached_property
+    def new(self) -> Likeness:
+        """How held-out images, which copy nothing, are like training images."""
+        return self.search.likeness(self.held_out.small_NRR)
+
+    @cached_property
+    def told_apart(self) -> Tensor:
+        """How well a classifier tells lots from other lots, one value for each deal."""
+        return floor_of(self.every.texture_NPCRR, self.deals, self.seed)
+
+    @cached_property
+    def seams(self) -> Tensor:
+        """SER1 and SER2 of lots against other lots, one row for each split. Raises ValueError for flat images."""
+        differences = self.every.differences_ND2
+        found = [seam_visibility(differences[ours_N], differences[others_N]) for ours_N, others_N in self.splits]
+        return torch.tensor([astuple(visibility) for visibility in found])
+
+    def floors(self, size: int) -> dict[str, Tensor]:
+        """Return the values of each measure of `size` images of lots against other lots, one for each split."""
+        if size not in self._floors:
+            found = []
+            for at, (ours_N, others_N) in enumerate(self.splits):
+                ours = self.every.chosen(ours_N).drawn(size, random_stream(self.seed, "floor", at))
+                found.append(compare(ours, self.every.chosen(others_N)))
+            self._floors[size] = {name: torch.tensor([values[name] for values in found]) for name in MEASURES}
+        return self._floors[size]
+
+    @cached_property
+    def _floors(self) -> dict[int, dict[str, Tensor]]:
+        return {}
+
+
+def measure_real(packages: Packages, extractor: Extractor, seed: int, progress: Progress) -> Real:
+    """Return the features of real images. Raises UserError for fewer than two held-out images."""
+    count = sum(package.split == "held_out" for package in packages.listed)
+    if count < MIN_HELD_OUT:
+        raise UserError(f"{packages.folder}: only {count} held-out image(s); raise ingest.held_out_share")
+    every = extract(packages, extractor, random_stream(seed, "patches", "real"), progress)
+    return divided(every, packages, seed)
+
+
+def divided(every: Features, packages: Packages, seed: int) -> Real:
+    """Return real images with their lots, from the features of all of them in the order of `packages`."""
+    held_out_N = torch.tensor([package.split == "held_out" for package in packages.listed])
+    listed = packages.listed
+    return Real(every, held_out_N, list(lot_splits(listed, seed)), list(lot_deals(listed, seed)), seed)

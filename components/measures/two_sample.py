@@ -1,0 +1,58 @@
+"""How well a classifier that was trained for it tells generated from real images, on lots that it has not seen.
+
+Dimensions: N images, P patches per image, C channels, R pixels a side.
+"""
+
+import torch
+from torch import Tensor
+
+from fabgan.model.measures.classifier import Classifier
+from fabgan.model.measures.distances import separation
+
+from ..artifacts.verdict import Check
+
+CHANCE = 0.5
+
+
+def floor_of(every_NPCRR: Tensor, deals: list[tuple[Tensor, ...]], seed: int) -> Tensor:
+    """Return the area under the ROC curve when lots are told from other lots, one for each deal of `lot_deals`."""
+    found = []
+    for parts in deals:
+        ours, others, new, new_others = (every_NPCRR[part_N] for part_N in parts)
+        classifier = Classifier(ours, others, seed)
+        found.append(separation(classifier.scores(new), classifier.scores(new_others)))
+    return torch.tensor(found)
+
+
+def told_apart(
+    generated_NPCRR: Tensor, training_NPCRR: Tensor, held_out_NPCRR: Tensor, floor: Tensor, way: float, seed: int
+) -> tuple[Check, Tensor]:
+    """Return the check of the area under the ROC curve, and a score of each generated image, higher for worse ones.
+
+    One half of the generated images, in their order, and the training images train a classifier. The other half and the
+    held-out images test it. Then the halves change places. `way` is how far the limit lies on the way from the highest
+    floor to 1.
+    """
+    highest = max([CHANCE, *floor.tolist()])
+    halves = generated_NPCRR.tensor_split(2)
+    aucs, scores = [], []
+    for seen, new in (halves, halves[::-1]):
+        classifier = Classifier(seen, training_NPCRR, seed)
+        real_N = classifier.scores(held_out_NPCRR)
+        scores.append(classifier.scores(new) - real_N.mean())
+        aucs.append(separation(scores[-1], real_N - real_N.mean()))
+    value = torch.tensor(aucs)
+    check = Check(
+        name="two_sample_auc",
+        value=float(value.mean()) if all(bool(score_N.isfinite().all()) for score_N in scores) else None,
+        deviation=float(value.std()),
+        floor=float(floor.median()) if len(floor) else None,
+        at_least=None,
+        at_most=highest + way * (1 - highest),
+        decides="candidate",
+        meaning=(
+            "How well a small network, trained with half of the images, tells the others from held-out ones. "
+            "0.5 is chance, lower is better."
+        ),
+    )
+    return check, torch.cat(scores[::-1])
