@@ -13,6 +13,8 @@ from torch.nn.functional import softplus
 from ..streams import random_stream
 
 STEPS = 80
+PASSES = 20
+"""So often are the patches of the smaller side seen at most. Few patches would be learned by heart."""
 BATCH = 24
 """Patches of each side, per step."""
 LEARNING_RATE = 2e-3
@@ -30,7 +32,7 @@ class Classifier:
             self._network = _network(generated_NPCRR.shape[2])
         stream = random_stream(seed, "classifier")
         optimizer = torch.optim.AdamW(self._network.parameters(), LEARNING_RATE)
-        for _ in range(STEPS):
+        for _ in range(min(STEPS, -(-PASSES * min(map(len, sides)) // BATCH))):
             generated, real = (self._scores(_drawn(patches, stream)) for patches in sides)
             loss = (softplus(-generated) + softplus(real)).mean()
             optimizer.zero_grad()

@@ -202,6 +202,20 @@ def test_limits_stand_on_the_floors_of_groups_of_the_same_size() -> None:
                 assert check.at_least == pytest.approx(PARAMS.min_share * low)
 
 
+def test_limits_of_seams_are_those_asked_for_unless_lots_differ_by_more() -> None:
+    narrow, wide = (
+        {check.name: check for check in judge(extracted(fresh()), real(), params).checks}
+        for params in (replace(PARAMS, min_ser=0.999, max_ser=1.001), replace(PARAMS, min_ser=0.5, max_ser=2.0))
+    )
+    for at, name in enumerate(("ser1", "ser2")):
+        floor = real().seams[:, at]
+        low, high = floor.quantile(torch.tensor([0.05, 0.95])).tolist()
+        assert narrow[name].at_least == pytest.approx(low)
+        assert narrow[name].at_most == pytest.approx(high)
+        assert (wide[name].at_least, wide[name].at_most) == (0.5, 2.0)
+        assert low < (narrow[name].floor or 0) < high
+
+
 def likeness(similarities: list[float], parts: list[float]) -> Likeness:
     none_N = torch.zeros(len(similarities), dtype=torch.int64)
     return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N)
