@@ -34,6 +34,8 @@ class Frame:
     height_px: int
     mode: str
     """Pillow's mode of the file: L, RGB, I;16, ..."""
+    white_level: float
+    """The value that means white: 255, or another one for images of more than 8 bits."""
     label: str | None
     lot: str
     """Frames of one lot resemble each other, so a lot is in one split as a whole."""
@@ -83,6 +85,10 @@ class FrameManifest:
     """The value of `ingest.source`."""
     revision: str
     """What pins the images in the source: a commit or a digest; empty for a folder."""
+    listed: int
+    """Number of files in the source, or of rendered frames: those of `images`, `quarantined` and `skipped` together."""
+    skipped: dict[str, int]
+    """How many files each rule skipped."""
     images: list[Frame]
     quarantined: list[Quarantined]
 

@@ -1,25 +1,41 @@
-"""Reading and writing image files with Pillow: allowed formats only, limited sizes, EXIF orientation applied.
+"""Reading and writing image files: known formats only, limited sizes, EXIF orientation applied.
 
 Pixel arrays are uint8 in [0, 255]: H x W for grey, H x W x 3 (RGB) for colour.
 """
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from .errors import UserError
 from .files import atomic_file, sha256_of_file
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "AVIF")
+UNREADABLE = {
+    suffix: name
+    for name, suffixes in {
+        "HEIC": (".heic", ".heif"),
+        "a camera's raw format": (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+    }.items()
+    for suffix in suffixes
+}
+"""Formats of photographs that are refused by their suffix. Some hold a small preview that would be decoded instead."""
 MAX_PIXELS = 200_000_000
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses less by default
+WHITE_8_BIT = 255.0
+DEEPEST = 65_535
+"""Largest value of a whole number that can be brightness."""
+ORIENTATION_TAG, SUBFILE_TAG, BITS_TAG, MAX_VALUE_TAG = 274, 254, 258, 281
+"""Of TIFF and EXIF."""
+ROWS = 512
+"""Rows that are converted at once, so that large images need little memory."""
 
 Pixels = NDArray[np.uint8]
 
@@ -35,54 +51,144 @@ class ImageFacts:
     width_px: int
     height_px: int
     mode: str
+    highest: float | None
+    """Largest value of an image of more than 8 bits; None for others."""
+    white_level: float | None
+    """The value that means white; None if the file does not say."""
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UnusableImageError(f"larger than {MAX_PIXELS // 1_000_000} megapixels")
                 yield image
     except UnusableImageError:
         raise
     except UnidentifiedImageError as error:
         raise UnusableImageError(f"not an image in one of the formats {', '.join(FORMATS)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnusableImageError("its header declares more pixels than are safe to decode") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UnusableImageError(f"cannot be decoded: {error}") from error
+        raise UnusableImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
+    except Exception as error:  # Pillow raises nearly anything for files that were damaged
+        reason = str(error).strip() or type(error).__name__
+        raise UnusableImageError(f"cannot be decoded: {reason}") from error
+
+
+def check_suffix(name: str) -> None:
+    """Raise UnusableImageError for the name of a photograph in a format that cannot be read."""
+    if form := UNREADABLE.get(PurePosixPath(name).suffix.lower()):
+        raise UnusableImageError(f"{form} cannot be read; convert it to TIFF or PNG")
 
 
 def inspect_image(path: Path) -> ImageFacts:
-    """Decode every pixel of an image file; return its size and mode. Raises UnusableImageError with the reason."""
+    """Decode every pixel of an image file; return what it is. Raises UnusableImageError with the reason."""
     with _opened(path) as image:
-        mode = image.mode
-        upright = ImageOps.exif_transpose(image)
-        upright.load()
-        return ImageFacts(upright.width, upright.height, mode)
+        _check_single(image)
+        mode, white_level = image.mode, _white_level(image)
+        values = _values(image, path)
+        if values.dtype == np.uint8:
+            return ImageFacts(values.shape[1], values.shape[0], mode, None, WHITE_8_BIT)
+        lowest, highest = float(values.min()), float(values.max())
+        if not 0 <= lowest <= highest <= DEEPEST:
+            raise UnusableImageError(f"its values are {lowest:.6g} to {highest:.6g}; expected 0 to {DEEPEST}")
+        return ImageFacts(values.shape[1], values.shape[0], mode, highest, white_level)
 
 
-def read_image(path: Path, sha256: str | None = None) -> Pixels:
+def read_image(path: Path, sha256: str | None = None, white_level: float = float(DEEPEST)) -> Pixels:
     """Return the pixels of an image file, upright, uint8, H x W or H x W x 3.
 
-    With `sha256`, the file's bytes must have that digest, because decoding does not detect all flipped bits. Raises
-    UnusableImageError.
+    With `sha256`, the file's bytes must have that digest, because decoding does not detect all flipped bits. The values
+    0 to `white_level` of an image of more than 8 bits become 0 to 255. Raises UnusableImageError.
     """
     if sha256 is not None and sha256_of_file(path) != sha256:
         raise UnusableImageError("its content differs from the manifest (sha256 differs)")
     with _opened(path) as image:
-        return _to_uint8(ImageOps.exif_transpose(image))
+        return _as_uint8(_values(image, path), white_level)
 
 
-def _to_uint8(image: Image.Image) -> Pixels:
-    if image.mode in ("I;16", "I;16L", "I;16B", "I"):
-        deep = np.asarray(image, dtype=np.int64)
-        return (deep >> 8).clip(0, 255).astype(np.uint8)
-    grey = image.mode in ("1", "L", "LA")
-    return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)
+def _check_single(image: Image.Image) -> None:
+    """Refuse a file of several images. Previews within a TIFF or a JPEG do not count."""
+    if image.format in ("JPEG", "MPO"):
+        return
+    count = getattr(image, "n_frames", 1)
+    if image.format == "TIFF" and count > 1:
+        count = sum(_is_page(image, at) for at in range(count))
+        image.seek(0)
+    if count > 1:
+        raise UnusableImageError(f"it holds {count} images; save each of them as a file of its own")
+
+
+def _is_page(image: Any, at: int) -> bool:
+    image.seek(at)
+    return at == 0 or not int(image.tag_v2.get(SUBFILE_TAG, 0)) & 1
+
+
+def _white_level(image: Any) -> float | None:
+    """Return the value that means white, if a TIFF says so by its bits, or by its largest possible value."""
+    tags = getattr(image, "tag_v2", {})
+    bits, highest = (np.max(tags.get(tag, 0)) for tag in (BITS_TAG, MAX_VALUE_TAG))
+    if 8 < bits < 16:
+        return float(2**bits - 1)
+    return float(highest) if 255 <= highest < DEEPEST else None
+
+
+def _values(image: Any, path: Path) -> NDArray[Any]:
+    """Return the decoded values, upright: H x W, or H x W x 3 in the order RGB."""
+    deep_colour = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
+    image.load()
+    orientation = _orientation(image)
+    if deep_colour:
+        values = _deep_colour(path)
+    elif image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        values = np.asarray(image)
+    else:
+        grey = image.mode in ("1", "L", "LA", "La")
+        values = np.asarray(image.convert("L" if grey else "RGB"))
+    return _upright(values, orientation)
+
+
+def _deep_colour(path: Path) -> NDArray[Any]:
+    """Return the values of a file with 16 bits a channel, of which Pillow would keep 8."""
+    import cv2
+
+    values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise UnusableImageError("cannot be decoded: 16 bits a channel")
+    if values.ndim == 2:
+        return values
+    return np.ascontiguousarray(values[:, :, 2::-1])
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8, or 1 if EXIF cannot be read: the pixels are fine all the same."""
+    try:
+        found = int(image.getexif().get(ORIENTATION_TAG, 1))
+    except Exception:  # EXIF blocks come in all states, and Pillow raises nearly anything
+        return 1
+    return found if 1 <= found <= 8 else 1
+
+
+def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an EXIF orientation: 5 to 8 are turned by a quarter, and 2, 4, 5 and 7 are mirrored."""
+    if orientation >= 5:
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return np.ascontiguousarray(values)
+
+
+def _as_uint8(values: NDArray[Any], white_level: float) -> Pixels:
+    if values.dtype == np.uint8:
+        return values.copy()
+    pixels = np.empty(values.shape, dtype=np.uint8)
+    for top in range(0, len(values), ROWS):
+        scaled = values[top : top + ROWS].astype(np.float32) * (255 / white_level)
+        pixels[top : top + ROWS] = (scaled + 0.5).clip(0, 255)
+    return pixels
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
@@ -113,13 +219,3 @@ def resize(pixels: Pixels, size_px: int) -> Pixels:
 def to_grey(pixels: Pixels) -> Pixels:
     """Return the luma of pixels (ITU-R BT.601), H x W."""
     return np.array(Image.fromarray(pixels).convert("L"), dtype=np.uint8)
-
-
-def find_images(paths: Iterable[str], where: str) -> list[str]:
-    """Return the paths that have an image suffix and are not hidden, sorted. Raises UserError if there are none."""
-    visible = sorted(path for path in paths if not any(part.startswith(".") for part in path.split("/")))
-    images = [path for path in visible if PurePosixPath(path).suffix.lower() in SUFFIXES]
-    if not images:
-        reason = "it is empty" if not visible else f"none of its {len(visible)} files is an image"
-        raise UserError(f"{where}: no image to use ({', '.join(sorted(SUFFIXES))}): {reason}")
-    return images

@@ -1,5 +1,7 @@
 """The `crop_resize` section of params.yaml."""
 
+from typing import Literal
+
 from ..core.parameters import PositiveInt, Share, parameters
 
 
@@ -9,8 +11,11 @@ class CropResizeParameters:
 
     sizes_px: tuple[PositiveInt, ...]
     """Sides of the square images to make, one folder per size."""
+    find: Literal["outline", "whole"] = "outline"
+    """`outline` finds the package in each frame. `whole` takes frames as they are, because they were cut out already;
+    the shorter side is filled up to a square by repeating the border."""
     margin_share: Share = 0.04
-    """Margin on each side of the package, as a share of its longer side."""
+    """Margin on each side of the package, as a share of its longer side; none for `whole`."""
     grey: bool = False
     """Make grey images (one channel) instead of colour images (three)."""
     max_quarantined_share: Share = 0.2

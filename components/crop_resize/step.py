@@ -27,7 +27,7 @@ from ..core.images import Pixels, UnusableImageError, read_image, resize, to_gre
 from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, map_resumably, resumable_folder
-from .outline import OutlineNotFoundError, find_outline, straighten
+from .outline import OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
 from .parameters import CropResizeParameters
 
 
@@ -66,14 +66,18 @@ def _crop(item: _Item, folder: Path) -> Record:
     frame, params = item.frame, item.params
     path = item.frames / frame.file
     try:
-        image = read_image(path, frame.sha256)
+        image = read_image(path, frame.sha256, frame.white_level)
     except (UnusableImageError, OSError) as error:
         raise UserError(f"{path}: {error}; run ingest again") from error
-    try:
-        outline = find_outline(image)
-    except OutlineNotFoundError as error:
-        return {"source": frame.source, "reason": str(error)}
-    crop = _in_channels(straighten(image, outline, params.margin_share), params.grey)
+    if params.find == "whole":
+        outline, cut = frame_outline(image), filled_up(image)
+    else:
+        try:
+            outline = find_outline(image)
+        except OutlineNotFoundError as error:
+            return {"source": frame.source, "reason": str(error)}
+        cut = straighten(image, outline, params.margin_share)
+    crop = _in_channels(cut, params.grey)
     files = {str(size_px): f"{size_px}/{frame.name}.png" for size_px in params.sizes_px}
     for size, file in files.items():
         write_png(folder / file, resize(crop, int(size)))

@@ -26,11 +26,15 @@ class IngestParameters:
     """Maximum share of unusable images; above it, the step fails."""
     min_side_px: PositiveInt = 256
     """Minimum length of an image's shorter side; a smaller image is quarantined."""
+    bits: NonNegativeInt = 0
+    """Bits in use of photographs of 16 bits: 10, 12, 14 or 16. 0 finds out, from the files or their largest value."""
     seed: NonNegativeInt = 1
     """Chooses the lots that are held out."""
 
     def __post_init__(self) -> None:
-        """Refuse a pattern that does not compile or has no group for the lot."""
+        """Refuse a pattern that does not compile or has no group for the lot, and impossible bits."""
+        if self.bits and not 8 <= self.bits <= 16:
+            raise ValueError(f"bits: expected 0, or 8 to 16, got {self.bits}")
         try:
             groups = re.compile(self.lot_pattern).groups
         except re.error as error:

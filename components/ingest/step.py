@@ -3,9 +3,7 @@
 Every file that cannot be used is listed in the manifest as quarantined, with a reason.
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -23,16 +21,21 @@ from ..artifacts.manifest import (
 )
 from ..core.errors import UserError
 from ..core.files import atomic_file, sha256_of_file, write_json
-from ..core.images import ImageFacts, UnusableImageError, find_images, inspect_image, write_jpeg
+from ..core.images import WHITE_8_BIT, ImageFacts, UnusableImageError, check_suffix, inspect_image, write_jpeg
+from ..core.log import logger
 from ..core.parameters import NonNegativeInt, PositiveInt, digest, load_yaml, parameters, parse
 from ..core.provenance import code_of
 from ..core.resumable import Record, map_resumably, resumable_folder
+from .depth import with_white_levels
+from .labels import read_labels
 from .parameters import IngestParameters
 from .renderer import RendererParameters, render_frame
+from .selection import selected
 from .sources import is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 
-WHOLE_SET_KEYS = {"held_out_share", "max_quarantined_share", "seed"}
+LOG = logger("ingest")
+WHOLE_SET_KEYS = {"held_out_share", "max_quarantined_share", "seed", "bits"}
 """Keys that do not affect single images. After a change of these, the images of an unfinished folder are kept."""
 
 
@@ -73,12 +76,14 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
     with resumable_folder(
         output, digest([taken, listing.revision, versions, recorded, code_of("ingest")]), FILE_NAME
     ) as folder:
+        skipped: dict[str, int] = {}
         if is_rendered(params.source):
             records = _render(Path(params.source), folder)
         else:
-            keyed = [(_key(photograph.file.path), photograph) for photograph in _photographs(params, listing)]
+            photographs, skipped = _photographs(params, listing)
+            keyed = [(_key(photograph.file.path), photograph) for photograph in photographs]
             records = map_resumably("ingest", _take_photograph, keyed, folder)
-        manifest = _manifest(records, params, listing.revision)
+        manifest = _manifest(records, params, listing.revision, skipped)
         check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
         check_splits("ingest", manifest.images)
         _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
@@ -102,7 +107,7 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
     write_json(folder / "truth" / f"{name}.json", frame.truth.to_json())
     source = f"rendered:{item.seed}/{item.index}"
     height_px, width_px = frame.image.shape[:2]
-    facts = ImageFacts(width_px, height_px, "L" if item.renderer.grey else "RGB")
+    facts = ImageFacts(width_px, height_px, "L" if item.renderer.grey else "RGB", None, WHITE_8_BIT)
     return {
         "name": name,
         "source": source,
@@ -112,11 +117,17 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
     } | _file_record(folder, file, facts)
 
 
-def _photographs(params: IngestParameters, listing: Listing) -> list[_Photograph]:
-    labels = _labels(listing, params.labels_file) if params.labels_file else {}
+def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], dict[str, int]]:
+    """Return the files that are taken for photographs, and how many others each rule skipped."""
     files = {file.path: file for file in listing.files}
+    taken, skipped = selected(files, params.labels_file)
+    if not taken:
+        raise UserError(f"{params.source}: no photograph: {_counts(skipped) or 'it is empty'}; correct ingest.source")
+    if skipped:
+        LOG.info("skipped %s", _counts(skipped))
+    labels = read_labels(listing.read(params.labels_file), params.labels_file) if params.labels_file else {}
     photographs = []
-    for path in find_images(files, params.source):
+    for path in taken:
         match = re.search(params.lot_pattern, path)
         lot = match.group(1) if match and match.group(1) else path
         product = (match.groupdict().get("product") or "") if match else ""
@@ -126,30 +137,37 @@ def _photographs(params: IngestParameters, listing: Listing) -> list[_Photograph
             f"{params.labels_file} (ingest.labels_file): {len(labels)} files in it are not images of the source, "
             f"such as {min(labels)}"
         )
-    return photographs
+    _warn_of_single_lots(Counter(photograph.lot for photograph in photographs))
+    return photographs, {rule: len(paths) for rule, paths in skipped.items()}
 
 
-def _labels(listing: Listing, name: str) -> dict[str, str]:
-    try:
-        rows = list(csv.DictReader(io.StringIO(listing.read(name).decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{name} (ingest.labels_file): not a CSV file in UTF-8: {error}") from error
-    if rows and not {"file", "label"} <= rows[0].keys():
-        raise UserError(f"{name} (ingest.labels_file): expected the columns file and label, got {', '.join(rows[0])}")
-    return {row["file"]: row["label"] for row in rows}
+def _counts(skipped: dict[str, list[str]]) -> str:
+    """Return how many files each rule skipped, with an example."""
+    return "; ".join(f"{len(paths)} ({rule}), such as {paths[0]}" for rule, paths in skipped.items())
+
+
+def _warn_of_single_lots(images_in_lot: Counter[str]) -> None:
+    single = sum(count == 1 for count in images_in_lot.values())
+    if single > images_in_lot.total() / 2:
+        LOG.warning(
+            "%d of %d photographs are lots of their own, so near-duplicates may be in both training and held-out "
+            "data; put each lot into a folder, or correct ingest.lot_pattern",
+            *(single, images_in_lot.total()),
+        )
 
 
 def _key(source: str) -> str:
     """Return a readable, unique name for a photograph's files: its stem and a part of its path's digest."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)[:60]
-    return f"{stem}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    return f"{stem}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
 
 def _take_photograph(item: _Photograph, folder: Path) -> Record:
     source = item.file.path
     name = _key(source)
-    file = f"frames/{name}{PurePosixPath(source).suffix.lower()}"
+    file = f"frames/{name}{_suffix(source)}"
     try:
+        check_suffix(source)
         with atomic_file(folder / file) as partial:
             item.file.fetch(partial)
             facts = inspect_image(partial)
@@ -161,17 +179,25 @@ def _take_photograph(item: _Photograph, folder: Path) -> Record:
     return known | _file_record(folder, file, facts)
 
 
+def _suffix(source: str) -> str:
+    """Return the suffix of a path, or an empty text if it has none that is fit for the name of a file."""
+    suffix = PurePosixPath(source).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
 def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
     path = folder / file
     return {"file": file, "sha256": sha256_of_file(path), "size_bytes": path.stat().st_size} | asdict(facts)
 
 
-def _manifest(records: list[Record], params: IngestParameters, revision: str) -> FrameManifest:
+def _manifest(records: list[Record], params: IngestParameters, revision: str, skipped: dict[str, int]) -> FrameManifest:
     quarantined = [Quarantined(**record) for record in records if "reason" in record]
     usable, copies = _without_copies(record for record in records if "reason" not in record)
+    usable, too_bright = with_white_levels(usable, params.bits)
     held_out = _held_out_per_product(usable, params)
     images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
-    return FrameManifest(params.source, revision, images, quarantined + copies)
+    listed = len(records) + sum(skipped.values())
+    return FrameManifest(params.source, revision, listed, skipped, images, quarantined + copies + too_bright)
 
 
 def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quarantined]]:
@@ -215,6 +241,7 @@ def _metrics(manifest: FrameManifest, output: Path) -> dict[str, float]:
     return {
         "images": len(manifest.images),
         "quarantined": len(manifest.quarantined),
+        "skipped": sum(manifest.skipped.values()),
         "lots": len({image.lot for image in manifest.images}),
         "train_images": len(manifest.images) - held_out,
         "held_out_images": held_out,

@@ -112,3 +112,25 @@ def test_empty_or_repeated_sizes_are_refused(sizes: list[int]) -> None:
 def test_packages_of_a_size_that_was_not_made_are_refused(packages: Path) -> None:
     with pytest.raises(UserError, match=r"no images of 128 px; crop_resize.sizes_px made 64"):
         load_packages(packages, 128, "train")
+
+
+@pytest.mark.parametrize(("height_px", "width_px"), [(48, 64), (64, 48), (51, 64), (64, 64)])
+def test_pictures_that_were_cut_out_already_are_taken_whole(
+    frames: Path, tmp_path: Path, height_px: int, width_px: int
+) -> None:
+    manifest = read_manifest(frames, FrameManifest)
+    first = manifest.images[0]
+    pixels = np.random.default_rng(1).integers(0, 256, (height_px, width_px, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(frames / first.file, format="PNG")
+    object.__setattr__(first, "sha256", sha256_of_file(frames / first.file))
+    write_manifest(frames, manifest)
+    crop_resize.run(parameters(find="whole"), frames, tmp_path / "packages")
+    made = read_manifest(tmp_path / "packages", PackageManifest)
+    (package,) = (one for one in made.images if one.name == first.name)
+    with Image.open(tmp_path / "packages" / package.files["64"]) as image:
+        found = np.asarray(image)
+    top, left = (64 - height_px) // 2, (64 - width_px) // 2
+    np.testing.assert_array_equal(found[top : top + height_px, left : left + width_px], pixels)
+    np.testing.assert_array_equal(found[0, left : left + width_px], pixels[0])
+    assert (package.crop_px, package.angle_deg, made.quarantined) == (64, 0, [])
+    assert package.outline_px[2] == (width_px - 0.5, height_px - 0.5)

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
-from fabgan.components.core.images import UnusableImageError, find_images, inspect_image, read_image, resize, write_png
+from fabgan.components.core.images import UnusableImageError, inspect_image, read_image, resize, write_png
 
 
 def photograph(path: Path, width_px: int = 40, height_px: int = 30) -> Path:
@@ -95,13 +94,49 @@ def test_resize_antialiases() -> None:
     assert np.ptp(resize(checkerboard, 32)[4:-4, 4:-4]) <= 4
 
 
-def test_images_are_found_in_order_and_hidden_files_are_not() -> None:
-    paths = ["lot-2/b.PNG", "a.jpg", "notes.txt", ".hidden/c.jpg", "lot-2/.d.png"]
-    assert find_images(paths, "source") == ["a.jpg", "lot-2/b.PNG"]
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_is_undone_as_pillow_does(tmp_path: Path, orientation: int) -> None:
+    path = tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(path, exif=exif)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    assert np.array_equal(read_image(path), expected)
 
 
-def test_a_source_without_images_is_refused() -> None:
-    with pytest.raises(UserError, match=r"s3://fab/lots: no image to use .*: it is empty"):
-        find_images([], "s3://fab/lots")
-    with pytest.raises(UserError, match="none of its 1 files"):
-        find_images(["notes.txt"], "source")
+def with_exif(path: Path, exif: bytes) -> Path:
+    Image.new("RGB", (40, 30), (200, 30, 30)).save(path, exif=exif)
+    return path
+
+
+def test_pixels_are_used_whatever_state_their_exif_block_is_in(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A], exif[0x010F] = 6, 72.0, "camera"
+    block = bytearray(exif.tobytes())
+    random, orientations = np.random.default_rng(1), set()
+    for at in range(300):
+        odd = block.copy()
+        for place in random.integers(6, len(block), random.integers(1, 7)):
+            odd[place] = random.integers(0, 256)
+        shape = read_image(with_exif(tmp_path / f"{at}.jpg", bytes(odd))).shape
+        orientations.add(shape)
+        assert inspect_image(tmp_path / f"{at}.jpg").height_px == shape[0]
+    assert orientations == {(40, 30, 3), (30, 40, 3)}
+
+
+def test_a_photograph_of_more_than_90_megapixels_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (10_000, 10_000)).save(path)
+    assert inspect_image(path).width_px == 10_000
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB"])
+def test_every_mode_is_read_or_refused_when_it_is_inspected(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "a.tif"
+    Image.new(mode, (40, 30)).save(path)
+    try:
+        inspect_image(path)
+    except UnusableImageError:
+        return
+    assert read_image(path).shape[:2] == (30, 40)

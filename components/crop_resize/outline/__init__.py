@@ -5,6 +5,15 @@ Pixel centres are at integer coordinates, x to the right and y down. The frame c
 """
 
 from .find import OutlineNotFoundError, find_outline
-from .geometry import Outline, crop_corners, iou, straighten
+from .geometry import Outline, crop_corners, filled_up, frame_outline, iou, straighten
 
-__all__ = ["Outline", "OutlineNotFoundError", "crop_corners", "find_outline", "iou", "straighten"]
+__all__ = [
+    "Outline",
+    "OutlineNotFoundError",
+    "crop_corners",
+    "filled_up",
+    "find_outline",
+    "frame_outline",
+    "iou",
+    "straighten",
+]

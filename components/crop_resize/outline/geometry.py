@@ -98,6 +98,19 @@ def straighten(image: Pixels, outline: Outline, margin_share: float) -> Pixels:
     return np.asarray(crop, dtype=np.uint8)
 
 
+def frame_outline(image: Pixels) -> Outline:
+    """Return the outline of a package that fills the frame."""
+    right, bottom = image.shape[1] - 0.5, image.shape[0] - 0.5
+    return Outline(((-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)))
+
+
+def filled_up(image: Pixels) -> Pixels:
+    """Return an image as a square. The shorter side is filled up evenly, by repeating the border."""
+    side_px = max(image.shape[:2])
+    down, across = (((side_px - length) // 2, (side_px - length + 1) // 2) for length in image.shape[:2])
+    return cv2.copyMakeBorder(image, *down, *across, borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
+
+
 def crop_corners(outline: Outline, margin_share: float) -> tuple[Point, Point, Point, Point]:
     """Return the corners of the crop's area in the frame, clockwise from the crop's top left corner."""
     size_px = crop_size_px(outline, margin_share)

@@ -29,8 +29,8 @@ class BucketFile:
 def list_bucket(url: str) -> Listing:
     """List every object below a prefix; the revision is the digest of their keys, sizes and ETags."""
     bucket, prefix = split_url(url)
-    objects = [item for item in list_objects(bucket, prefix) if not item.key.endswith("/")]
-    if not objects:
+    files = [BucketFile(item.key.removeprefix(prefix), item) for item in list_objects(bucket, prefix)]
+    pinned = [(file.path, file.stored.size_bytes, file.stored.etag) for file in files if not file.path.endswith("/")]
+    if not pinned:
         raise UserError(f"{url}: no objects below this prefix; correct ingest.source")
-    files = [BucketFile(item.key.removeprefix(prefix), item) for item in objects]
-    return Listing(digest([(file.path, file.stored.size_bytes, file.stored.etag) for file in files]), files)
+    return Listing(digest(pinned), [file for file in files if file.path])

@@ -21,7 +21,10 @@ class SourceFile(Protocol):
         """A text that differs between versions of the file's bytes."""
 
     def fetch(self, to: Path) -> None:
-        """Write the file's bytes to the file `to`. Raises UserError if they differ from the listed bytes."""
+        """Write the file's bytes to the file `to`.
+
+        Raises UserError if they differ from the listed bytes, and UnusableImageError if there are none.
+        """
 
 
 @dataclass(frozen=True)

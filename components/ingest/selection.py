@@ -1,0 +1,45 @@
+"""Which files of a source are taken for photographs, and which are skipped, by rules that are counted and printed.
+
+What no rule skips is looked at, whatever its name is. So nothing disappears: a file is accepted, quarantined or
+skipped.
+"""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+FOLDERS_OF_SYSTEMS = frozenset({
+    "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot", "$recycle.bin", "__macosx", "lost+found",
+    "system volume information",
+})  # fmt: skip
+FILES_OF_SYSTEMS = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
+OTHER_SUFFIXES = frozenset({
+    ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log",
+    ".html", ".htm", ".pdf", ".xmp", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".ppt", ".pptx", ".zip", ".7z",
+    ".gz", ".tar", ".tgz", ".rar", ".db", ".sqlite", ".py", ".ipynb", ".sh", ".bat", ".exe", ".dll", ".lnk", ".url",
+    ".dvc", ".md5", ".sha1", ".sha256", ".npy", ".npz", ".mp4", ".mov", ".avi", ".mkv", ".wav", ".mp3",
+})  # fmt: skip
+
+
+def selected(paths: Iterable[str], labels_file: str = "") -> tuple[list[str], dict[str, list[str]]]:
+    """Return the paths that are taken for photographs, and the other ones by the rule that skips them, all sorted."""
+    taken: list[str] = []
+    skipped: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        rule = _rule(path, labels_file)
+        (skipped.setdefault(rule, []) if rule else taken).append(path)
+    return taken, skipped
+
+
+def _rule(path: str, labels_file: str) -> str:
+    """Return the rule that skips a path, or an empty text."""
+    parts = path.split("/")
+    if path == labels_file:
+        return "the file of labels"
+    if path.endswith("/"):
+        return "the mark of a folder in a bucket"
+    if FOLDERS_OF_SYSTEMS & {part.lower() for part in parts} or parts[-1].lower() in FILES_OF_SYSTEMS:
+        return "a file of an operating system or of network storage"
+    if any(part.startswith(".") and part not in (".", "..") for part in parts):
+        return "a hidden file"
+    suffix = PurePosixPath(path.strip()).suffix.lower()
+    return f"{suffix} is no suffix of images" if suffix in OTHER_SUFFIXES else ""

@@ -1,0 +1,49 @@
+"""Labels as people and spreadsheets write them are read right, or refused with the line."""
+
+import pytest
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.ingest.labels import read_labels
+
+EXPECTED = {"lot-0/a.png": "missing ball", "lot-1/b.png": "scratch"}
+PLAIN = "file,label\nlot-0/a.png,missing ball\nlot-1/b.png,scratch\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.encode(),
+        PLAIN.encode("utf-8-sig"),
+        PLAIN.encode("utf-16"),
+        PLAIN.replace(",", ";").encode(),
+        PLAIN.replace(",", "\t").encode("utf-16"),
+        PLAIN.replace("\n", "\r\n").encode(),
+        PLAIN.replace("/", "\\").encode(),
+        PLAIN.replace(",", " , ").encode(),
+        PLAIN.replace("lot-0", "./lot-0").encode(),
+        (PLAIN + "lot-2/c.png,\n,\n\nlot-1/b.png,scratch\n").encode(),
+        b'label,shift,file\nmissing ball,1,lot-0/a.png\n"scratch",2,"lot-1/b.png"\n',
+    ],
+)
+def test_spreadsheets_write_labels_in_many_ways(content: bytes) -> None:
+    assert read_labels(content, "labels.csv") == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected the columns file and label, got none"),
+        (b"name,kind\na,b\n", "expected the columns file and label, got name, kind"),
+        (b"file,label\na.png\n", "line 2: expected 2 cells as in the header, got 1"),
+        (b"file,label\na.png,x\nb.png,y,z\n", "line 3: expected 2 cells as in the header, got 3"),
+        (b"file,label\n,x\n", "line 2: the name of the file is empty"),
+        (b"file,label\na.png,x\nb.png,y\na.png,z\n", "a.png has the label 'x' in line 2, and 'z' in line 4"),
+        (b"file,label\na.png,x\na.png,\n", "a.png has the label 'x' in line 2, and '' in line 3"),
+        ("file,label\na.png,Lötstelle\n".encode("latin-1"), "neither UTF-8 nor UTF-16"),
+        (b'file,label\n"a.png,x\n', "line 2: not CSV"),
+    ],
+)
+def test_wrong_labels_are_refused_with_the_line(content: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=r"^labels.csv \(ingest.labels_file\): ") as refused:
+        read_labels(content, "labels.csv")
+    assert message in str(refused.value)
