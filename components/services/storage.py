@@ -17,6 +17,7 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..core.files import md5_of_file
+from ..core.network import through_proxy
 
 SCHEME = "s3://"
 CONNECT_TIMEOUT_S = 3
@@ -148,7 +149,8 @@ def _explained(bucket: str, key: str = "") -> Iterator[None]:
         yield
     except (Boto3Error, BotoCoreError, ClientError) as error:
         what = f"{bucket}/{key}" if key else bucket
-        raise UserError(f"{SCHEME}{what} at {_endpoint()}: {_what_to_fix(error)}") from error
+        address = _endpoint()
+        raise UserError(f"{SCHEME}{what} at {address}: {_what_to_fix(error)}{through_proxy(address)}") from error
 
 
 def _what_to_fix(error: Exception) -> str:
@@ -160,6 +162,8 @@ def _what_to_fix(error: Exception) -> str:
         return "no access keys are set; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if isinstance(error, exceptions.SSLError):
         return f"its certificate is not trusted; set AWS_CA_BUNDLE to the PEM file of your authority ({error})"
+    if isinstance(error, exceptions.ProxyConnectionError):
+        return "the proxy does not answer; add the store's host to NO_PROXY, or correct HTTP_PROXY and HTTPS_PROXY"
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return "the store does not answer; start it, or correct AWS_ENDPOINT_URL_S3"
     return " ".join(str(error).split())

@@ -70,7 +70,7 @@ def test_a_bucket_that_changed_since_it_was_pinned_is_refused(
 
 @pytest.mark.parametrize(
     ("prefix", "message"),
-    [("nothing", "no objects below this prefix"), ("notes", "none of its 1 files is an image")],
+    [("nothing", "no objects below this prefix"), ("notes", "no photograph: 1 ")],
 )
 def test_a_prefix_without_photographs_is_refused(tmp_path: Path, bucket: Bucket, prefix: str, message: str) -> None:
     bucket.put("notes/readme.txt", b"words")

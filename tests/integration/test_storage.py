@@ -121,6 +121,18 @@ def test_a_dead_store_is_told_in_seconds(bucket: Bucket, monkeypatch: pytest.Mon
     assert time.monotonic() - started_s < MOST_SECONDS_FOR_A_DEAD_STORE
 
 
+def test_a_proxy_that_does_not_answer_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = f"127.0.0.1:{free_ports(1)[0]}"
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, f"http://me:secret@{proxy}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(UserError, match="the proxy does not answer; add the store's host to NO_PROXY") as raised:
+        list_objects(bucket.name, "")
+    assert f"(asked through the proxy http://{proxy}, because 127.0.0.1 is not in NO_PROXY)" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("url", ["s3://", "s3:///lots", "bucket/lots"])
 def test_addresses_without_a_bucket_are_refused(url: str) -> None:
     with pytest.raises(UserError, match="expected s3://bucket/prefix"):

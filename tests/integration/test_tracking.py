@@ -15,6 +15,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.processes import this_process
 from fabgan.components.services.tracking import runs
 from fabgan.components.services.tracking.runs import StepRun, end_pipeline, record_pipeline, step_run
+from fabgan.components.services.tracking.store import connect
 from fabgan.pipeline.pod import run as pod
 from tests.conftest import PARAMETERS
 from tests.servers.mlflow_server import running_mlflow
@@ -169,6 +170,35 @@ def test_no_step_starts_without_the_server(server: str) -> None:
     failed = pytest.raises(UserError, match=f"MLflow at {server} cannot be used")
     with away(server), failed, step_run("train", TRAIN, {}):
         pass
+
+
+def test_a_proxy_before_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.fab.local:5000")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    words = (
+        r"cannot be used \(asked through the proxy http://127.0.0.1:9, because mlflow.fab.local is not in NO_PROXY\)"
+    )
+    with pytest.raises(UserError, match=words), step_run("train", TRAIN, {}):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "instead"),
+    [
+        ("http://fabuser:S3cretPw@mlflow.fab.local:5000", "MLFLOW_TRACKING_USERNAME"),
+        ("https://S3cretPw@mlflow.fab.local", "MLFLOW_TRACKING_USERNAME"),
+        ("postgresql://fabuser:S3cretPw@db.fab.local/mlflow", "PGPASSWORD"),
+    ],
+)
+def test_an_address_with_a_password_is_refused_without_saying_it(
+    monkeypatch: pytest.MonkeyPatch, address: str, instead: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(UserError, match=f"MLFLOW_TRACKING_URI: a user or password.*{instead}") as raised:
+        connect()
+    assert "S3cretPw" not in str(raised.value)
 
 
 def test_a_step_ends_well_without_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,10 +60,7 @@ class StepRun:
         server = urlsplit(os.environ["MLFLOW_TRACKING_URI"])
         if server.scheme not in ("http", "https"):
             return self.run_id
-        host = server.netloc.rpartition("@")[2]
-        return (
-            f"{server.scheme}://{host}{server.path.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
-        )
+        return f"{server.geturl().rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
     def log(self, metrics: Mapping[str, float], images: int) -> None:
         """Log a point of a series, such as losses; `images` is its position on the axis.

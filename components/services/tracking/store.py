@@ -5,10 +5,12 @@ mlflow reads some of these settings while it is imported, so they are set first.
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from ...core.errors import UserError
+from ...core.network import through_proxy
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 QUIET = {
@@ -29,11 +31,12 @@ DATABASE_LOCK_TIMEOUT_S = 120
 def connect() -> str:
     """Connect mlflow to MLFLOW_TRACKING_URI, or to a SQLite file in the working folder; return the URI.
 
-    Raises UserError if the server does not answer or the database cannot be opened.
+    Raises UserError for an address with a password, and if the server does not answer or the database cannot be opened.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     uri = os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_URI)
+    _refuse_secrets(uri)
     import mlflow
 
     mlflow.set_tracking_uri(uri)
@@ -42,10 +45,22 @@ def connect() -> str:
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
         raise UserError(
-            f"MLflow at {uri} cannot be used: {first_line(error)}; "
+            f"MLflow at {uri} cannot be used{through_proxy(uri)}: {first_line(error)}; "
             "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
         ) from error
     return uri
+
+
+def _refuse_secrets(uri: str) -> None:
+    """Refuse an address with a password, or over http with any user, which may be a token."""
+    address = urlsplit(uri)
+    served = address.scheme in ("http", "https")
+    if address.password is not None or (served and address.username is not None):
+        instead = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if served else "PGPASSWORD or a .pgpass file"
+        raise UserError(
+            "MLFLOW_TRACKING_URI: a user or password in the address would appear in receipts and logs; remove it, and "
+            f"use {instead}"
+        )
 
 
 def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
