@@ -1,9 +1,10 @@
 """Images of registered generators: the same for the same seed, and a warning if no verdict stands for them."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,25 @@ def test_augment_gives_the_same_images_for_the_same_seed(fab: Fab) -> None:
     status, said = fab.fabgan(*ask, "--count=20", "--out=foreign")
     assert status == 1
     assert "nothing was changed" in said
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+def test_a_project_that_was_moved_or_copied_has_its_models_and_leaves_the_other_place_alone(
+    fab: Fab, tmp_path: Path, packages: Path, move: Callable[[Path, Path], object]
+) -> None:
+    fab.train_and_publish()
+    before = fab.folder
+    move(before, tmp_path / "there")
+    there = Fab(tmp_path / "there", packages, tracking_uri=None)
+    files = set(before.rglob("*"))
+    status, said = there.fabgan("augment", "--model=models:/bga-generator@champion", "--count=2", "--out=out")
+    assert (status, len(images_in(there.folder / "out"))) == (0, 2), said
+    assert f"artifacts that were in {before}/mlruns are now looked for in {there.folder}/mlruns" in said
+    there.train_and_evaluate(train={"seed": 3})
+    status, said = there.try_to_publish()
+    assert status == 0, said
+    assert there.versions == 2
+    assert set(before.rglob("*")) == files
 
 
 def warnings_of(said: str) -> list[str]:

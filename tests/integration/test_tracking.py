@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -170,6 +171,22 @@ def test_no_step_starts_without_the_server(server: str) -> None:
     failed = pytest.raises(UserError, match=f"MLflow at {server} cannot be used")
     with away(server), failed, step_run("train", TRAIN, {}):
         pass
+
+
+def test_a_step_in_a_copy_that_dvc_deletes_records_in_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "project" / ".dvc" / "tmp" / "exps" / "standalone" / "tmp123"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (copy / "report").mkdir()
+    (copy / "report" / "page.html").write_text("x")
+    with step_run("train", TRAIN, {}) as run:
+        run.finish({"images": 8}, [copy / "report"], [])
+    assert [path.name for path in copy.iterdir()] == ["report"]
+    assert (tmp_path / "project" / "mlflow.db").is_file()
+    assert len(list((tmp_path / "project" / "mlruns").rglob("page.html"))) == 1
 
 
 def test_a_proxy_before_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from filelock import FileLock
 
 from ...core.errors import UserError
 from ...core.network import through_proxy
+from .local import database_of, default_uri, follow
 
-DEFAULT_URI = "sqlite:///mlflow.db"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -35,13 +35,15 @@ def connect() -> str:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    uri = os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_URI)
+    uri = os.environ.setdefault("MLFLOW_TRACKING_URI", default_uri())
     _refuse_secrets(uri)
     import mlflow
 
     mlflow.set_tracking_uri(uri)
     try:
         with _initialisation_lock(uri):
+            if database := database_of(uri):
+                follow(database)
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
         raise UserError(
@@ -65,8 +67,8 @@ def _refuse_secrets(uri: str) -> None:
 
 def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
     """Return a lock for opening a SQLite database: processes that create its tables at the same time damage it."""
-    scheme, _, path = uri.partition(":///")
-    return FileLock(f"{path}.lock", timeout=DATABASE_LOCK_TIMEOUT_S) if scheme == "sqlite" else nullcontext()
+    database = database_of(uri)
+    return FileLock(f"{database}.lock", timeout=DATABASE_LOCK_TIMEOUT_S) if database else nullcontext()
 
 
 def first_line(error: Exception) -> str:
