@@ -18,6 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from .files import atomic_file, sha256_of_file
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "AVIF")
+JPEG = ("JPEG", "MPO")
+DAMAGED_JPEG = ("Corrupt JPEG data", "Premature end")
+"""How libjpeg begins what it says of damage."""
 UNREADABLE = {
     suffix: name
     for name, suffixes in {
@@ -86,6 +89,8 @@ def inspect_image(path: Path) -> ImageFacts:
     """Decode every pixel of an image file; return what it is. Raises UnusableImageError with the reason."""
     with _opened(path) as image:
         _check_single(image)
+        if image.format in JPEG:
+            _check_jpeg(path)
         mode, white_level = image.mode, _white_level(image)
         values = _values(image, path)
         if values.dtype == np.uint8:
@@ -108,9 +113,20 @@ def read_image(path: Path, sha256: str | None = None, white_level: float = float
         return _as_uint8(_values(image, path), white_level)
 
 
+def _check_jpeg(path: Path) -> None:
+    """Refuse a JPEG whose data ends early, or does not end where it should. Pillow fills what lacks with grey."""
+    import simplejpeg
+
+    try:
+        simplejpeg.decode_jpeg(path.read_bytes(), colorspace="GRAY", strict=True)
+    except ValueError as error:
+        if str(error).startswith(DAMAGED_JPEG):
+            raise UnusableImageError(f"damaged: {error}") from error
+
+
 def _check_single(image: Image.Image) -> None:
     """Refuse a file of several images. Previews within a TIFF or a JPEG do not count."""
-    if image.format in ("JPEG", "MPO"):
+    if image.format in JPEG:
         return
     count = getattr(image, "n_frames", 1)
     if image.format == "TIFF" and count > 1:

@@ -1,5 +1,6 @@
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_decompression_bombs_are_unusable(tmp_path: Path, side_px: int) -> None:
 def test_half_a_jpeg_is_unusable(tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.jpg", 400, 300)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(UnusableImageError, match="cannot be decoded"):
+    with pytest.raises(UnusableImageError, match="damaged: Premature end"):
         inspect_image(path)
 
 
@@ -92,6 +93,34 @@ def test_resize_antialiases() -> None:
     """A checkerboard finer than the new grid becomes grey, not a coarser checkerboard."""
     checkerboard = (np.indices((128, 128)).sum(axis=0) % 2 * 255).astype(np.uint8)
     assert np.ptp(resize(checkerboard, 32)[4:-4, 4:-4]) <= 4
+
+
+def cut_and_closed(content: bytes) -> bytes:
+    return content[: len(content) * 2 // 3] + b"\xff\xd9"
+
+
+def with_zeros(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes(4096) + content[middle + 4096 :]
+
+
+def of_9400_px(content: bytes) -> bytes:
+    at = content.index(b"\xff\xc0") + 5
+    return content[:at] + 2 * (9400).to_bytes(2, "big") + content[at + 4 :]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("damage", [cut_and_closed, with_zeros, of_9400_px])
+def test_damaged_jpegs_that_pillow_decodes_are_unusable(
+    tmp_path: Path, mode: str, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "a.jpg"
+    pixels = np.random.default_rng(1).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path, quality=90)
+    assert inspect_image(path).width_px == 300
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UnusableImageError, match=r"damaged: |cannot be decoded"):
+        inspect_image(path)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
