@@ -123,7 +123,7 @@ def origins(generator: Generator, count: int, seed: int, classes: Sequence[str])
         return {}
     quantiles_N = latents(count, generator.config.latent_size, seed).quantiles_N
     kinds_N = generator.kinds_of(quantiles_N.to(generator.kind_shares_K.device))
-    found = {"kind": [str(kind + 1) for kind in kinds_N.tolist()]}
+    found = {"kind": [f"{kind + 1:02d}" for kind in kinds_N.tolist()]}
     if classes:
         found["class"] = [classes[number] for number in generator.class_of_kind_K[kinds_N].tolist()]
     return found
