@@ -36,6 +36,9 @@ MEASURES = {
     "spectrum_db": _Measure(
         "Largest difference of the power in an octave of detail, in dB: blur or noise. Lower is better.", "at_most"
     ),
+    "colour_db": _Measure(
+        "The same of the differences between colours: faded or coarse colours. Lower is better.", "at_most"
+    ),
     "lattice_db": _Measure(
         "Largest difference of the power at periods of 2, 4 and 8 px, in dB: lattices. Lower is better.", "at_most"
     ),
@@ -47,6 +50,7 @@ def compare(generated: Features, real: Features) -> dict[str, float]:
     """Return the values of `MEASURES` for two sets of images."""
     patches, real_patches = generated.patches_NPF, real.patches_NPF
     near = neighbourhoods(generated.whole_NF, real.whole_NF)
+    colours = (generated.colours_NK.mean(dim=0) - real.colours_NK.mean(dim=0)).abs().max()
     octaves = (generated.octaves_NO.mean(dim=0) - real.octaves_NO.mean(dim=0)).abs().max()
     lattices = (generated.lattices_NL.mean(dim=0) - real.lattices_NL.mean(dim=0)).abs().max()
     quarters = [kernel_distance(patches[:, at], real_patches[:, at]) for at in range(patches.shape[1])]
@@ -58,5 +62,6 @@ def compare(generated: Features, real: Features) -> dict[str, float]:
         "frechet_distance": frechet_distance(generated.whole_NF, real.whole_NF),
         "frechet_distance_patches": frechet_distance(patches.flatten(0, 1), real_patches.flatten(0, 1)),
         "spectrum_db": DECIBEL_PER_OCTAVE * float(octaves),
+        "colour_db": DECIBEL_PER_OCTAVE * float(colours),
         "lattice_db": DECIBEL_PER_OCTAVE * float(lattices),
     }

@@ -1,7 +1,7 @@
 """What is kept of an image to measure it: at most 150 kB, so that images can be streamed.
 
-Dimensions: N images, C channels, H W pixels, F features, P patches per image, O octaves, L periods of a lattice, D
-orders of difference (1, 2), R pixels a side.
+Dimensions: N images, C channels, H W pixels, F features, P patches per image, O octaves, K octaves of colour, L periods
+of a lattice, D orders of difference (1, 2), R pixels a side.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fabgan.model.measures.copies import shrunk_to_compare
 from fabgan.model.measures.seams import border_differences
-from fabgan.model.measures.spectrum import lattice_powers, octave_powers
+from fabgan.model.measures.spectrum import colour_powers, lattice_powers, octave_powers
 from fabgan.model.paper.config import GRID
 
 from ..core.errors import UserError
@@ -37,7 +37,9 @@ class Features:
     patches_NPF: Tensor
     """Features of patches at native resolution, one from each quarter."""
     octaves_NO: Tensor
-    """`octave_powers`, averaged over the patches."""
+    """`octave_powers`, down and across, averaged over the patches."""
+    colours_NK: Tensor
+    """`colour_powers`, averaged over the patches."""
     lattices_NL: Tensor
     """`lattice_powers`, averaged over the patches."""
     differences_ND2: Tensor
@@ -89,6 +91,7 @@ def _extracted(
             whole_NF=extractor.whole(x_BCHW),
             patches_NPF=extractor.native(flat).view(len(batch), PATCHES, -1),
             octaves_NO=octave_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
+            colours_NK=colour_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
             lattices_NL=lattice_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
             differences_ND2=differences,
             small_NRR=torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_BCHW]),

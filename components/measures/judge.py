@@ -27,6 +27,11 @@ SUBSETS = 8
 TAIL = 0.05
 """Share of the splits of real lots beyond each bound of the range that limits are relative to."""
 
+WIDENED_BY = 0.5
+"""How much the range of the share of outliers is widened, in widths. It is a number of images, so it varies little."""
+MAX_OUTLIERS = 0.05
+"""Share of images that may be unlike every real one, whatever real lots are like."""
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -55,6 +60,7 @@ def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgem
     checks = [
         *_distances(generated, real, params),
         told,
+        _outliers(generated, real),
         *_seams(generated, real, params),
         *copy_checks(made, new, params),
         *membership_checks(nearest_training_N, nearest_held_out_N, params),
@@ -82,7 +88,7 @@ def _compared(generated: Features, real: Real, size: int, seed: int) -> dict[str
 
 
 def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: EvaluateParameters) -> Check:
-    measure, low, high = MEASURES[name], float(floor.quantile(TAIL)), float(floor.quantile(1 - TAIL))
+    measure, low = MEASURES[name], float(floor.quantile(TAIL))
     value = float(values.mean())
     return Check(
         name=name,
@@ -90,10 +96,31 @@ def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: Eva
         deviation=float(spread.std()) if len(spread) > 1 else 0.0,
         floor=float(floor.median()),
         at_least=params.min_share * low if measure.limit == "at_least" else None,
-        at_most=high + params.max_distance * (high - low) if measure.limit == "at_most" else None,
+        at_most=_widened(floor, params.max_distance)[1] if measure.limit == "at_most" else None,
         decides="nothing" if measure.limit == "none" else "candidate",
         meaning=measure.meaning,
     )
+
+
+def _outliers(generated: Features, real: Real) -> Check:
+    """Return the check of single images that are unlike all real ones."""
+    share, floor = real.distances.share_of_outliers(generated), real.distances.floor(real.splits)
+    return Check(
+        name="outlier_share",
+        value=share if isfinite(share) else None,
+        deviation=0.0,
+        floor=float(floor.median()),
+        at_least=None,
+        at_most=max(MAX_OUTLIERS, _widened(floor, WIDENED_BY)[1]),
+        decides="candidate",
+        meaning="Share of images that are unlike every real one, as a whole or in a part. Lower is better.",
+    )
+
+
+def _widened(floor: Tensor, by: float) -> tuple[float, float]:
+    """Return the range of values of real lots, widened on each side by so many of its widths."""
+    low, high = float(floor.quantile(TAIL)), float(floor.quantile(1 - TAIL))
+    return low - by * (high - low), high + by * (high - low)
 
 
 def _seams(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
@@ -109,8 +136,8 @@ def _seams(generated: Features, real: Real, params: EvaluateParameters) -> list[
             value=value if isfinite(value) else None,
             deviation=0.0,
             floor=float(floor.median()),
-            at_least=min(params.min_ser, float(floor.quantile(TAIL))),
-            at_most=max(params.max_ser, float(floor.quantile(1 - TAIL))),
+            at_least=min(params.min_ser, _widened(floor, params.max_distance)[0]),
+            at_most=max(params.max_ser, _widened(floor, params.max_distance)[1]),
             decides="candidate",
             meaning=meaning,
         )

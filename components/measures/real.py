@@ -13,6 +13,7 @@ from fabgan.model.measures.copies import CopySearch, Likeness
 from fabgan.model.measures.seams import seam_visibility
 from fabgan.model.streams import random_stream
 
+from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..core.errors import UserError
 from ..core.progress import Progress
@@ -20,6 +21,7 @@ from .comparison import MEASURES, compare
 from .extractors import Extractor
 from .features import Features, extract
 from .floors import lot_deals, lot_splits
+from .outliers import Distances
 from .two_sample import floor_of
 
 MIN_HELD_OUT = 2
@@ -36,6 +38,8 @@ class Real:
     """Masks of lots that stand for generated images, and of lots that stand for held-out ones."""
     deals: list[tuple[Tensor, ...]]
     """Masks of four parts of the lots, for a classifier."""
+    lots_N: Tensor
+    """Number of the lot of each image."""
     seed: int
     """Draws what is random."""
 
@@ -68,6 +72,11 @@ class Real:
     def told_apart(self) -> Tensor:
         """How well a classifier tells lots from other lots, one value for each deal."""
         return floor_of(self.every.texture_NPCRR, self.deals, self.seed)
+
+    @cached_property
+    def distances(self) -> Distances:
+        """How far the images are from each other."""
+        return Distances(self.every, self.lots_N)
 
     @cached_property
     def seams(self) -> Tensor:
@@ -104,4 +113,10 @@ def divided(every: Features, packages: Packages, seed: int) -> Real:
     """Return real images with their lots, from the features of all of them in the order of `packages`."""
     held_out_N = torch.tensor([package.split == "held_out" for package in packages.listed])
     listed = packages.listed
-    return Real(every, held_out_N, list(lot_splits(listed, seed)), list(lot_deals(listed, seed)), seed)
+    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(map(_owner, listed)))}
+    lots_N = torch.tensor([numbers[_owner(package)] for package in listed])
+    return Real(every, held_out_N, list(lot_splits(listed, seed)), list(lot_deals(listed, seed)), lots_N, seed)
+
+
+def _owner(package: Package) -> tuple[str, str]:
+    return package.product, package.lot

@@ -9,6 +9,7 @@ Dimensions: N B images, M images that are searched, C channels, H W pixels, R pi
 shifts, J frequencies.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -89,7 +90,8 @@ class CopySearch:
         self._weight[0] = self._weight[-1] = 1.0
         self._training = self._signatures(turned)
         self._overlap, self._reachable = _overlaps(hann_R)
-        self._parts = self._parts_of(self._training)
+        self._part_whitenings = self._whitenings_of(turned)
+        self._parts = self._parts_of(turned)
         farthest = int(MAX_SHIFT * side_px) // ROUGH_STEP_PX * ROUGH_STEP_PX
         steps = torch.arange(-farthest, farthest + 1, ROUGH_STEP_PX)
         self._rough_shifts_D2 = torch.cartesian_prod(steps, steps)
@@ -104,7 +106,7 @@ class CopySearch:
         for x_BRR in torch.split(x_NRR, BATCH):
             query = self._signatures(x_BRR)
             found += [self._nearest(x_RR, rough) for x_RR, rough in zip(x_BRR, self._roughly(query), strict=True)]
-            pairs = zip(self._parts_of(query), self._parts, strict=True)
+            pairs = zip(self._parts_of(x_BRR), self._parts, strict=True)
             parts.append(torch.stack([(ours @ theirs.T).amax(dim=1) for ours, theirs in pairs]).amax(dim=0))
         similarities, places = zip(*found, strict=True)
         place_N = torch.tensor(places)
@@ -133,14 +135,21 @@ class CopySearch:
         )
         return min(similarity, 1.0), place
 
-    def _parts_of(self, signatures: Tensor) -> list[Tensor]:
-        """Return the quarters and the middle of whitened images, each of unit length: five times N x (R / 2)^2."""
-        side_px = len(self._overlap)
-        half, quarter = side_px // 2, side_px // 4
-        whitened = torch.fft.irfft2(signatures, s=(side_px, side_px))
-        corners = [(0, 0), (0, half), (half, 0), (half, half), (quarter, quarter)]
-        parts = [whitened[:, top : top + half, left : left + half].flatten(1) for top, left in corners]
-        return [functional.normalize(part, dim=1, eps=FAINT / side_px) for part in parts]
+    def _parts_of(self, x_NRR: Tensor) -> list[Tensor]:
+        """Return the quarters and the middle of images, whitened, each of unit length: five times N x 2 J."""
+        found = []
+        for spectra, whitening in zip(_part_spectra(x_NRR), self._part_whitenings, strict=True):
+            part = torch.view_as_real((spectra * whitening)[:, whitening > 0]).flatten(1)
+            found.append(functional.normalize(part, dim=1, eps=FAINT))
+        return found
+
+    def _whitenings_of(self, x_NRR: Tensor) -> list[Tensor]:
+        """Return what whitens each part, by the mean spectrum of the images. It is zero beyond the band."""
+        side_px = x_NRR.shape[-1] // 2
+        radius = (torch.fft.fftfreq(side_px)[:, None].square() + torch.fft.rfftfreq(side_px).square()).sqrt()
+        in_band = (radius > BAND[0]) & (radius < BAND[1])
+        powers = [spectra.abs().square().mean(dim=0) for spectra in _part_spectra(x_NRR)]
+        return [in_band / (power + SOFTNESS * power.mean()).clamp(min=SMALLEST).sqrt() for power in powers]
 
     def _registered(self, x_RR: Tensor, scale: float, query: Tensor, place: int, shift: int) -> float:
         """Return the correlation once the image was moved over the training image, so that one window shows both.
@@ -182,6 +191,15 @@ class CopySearch:
         length = (spectra.abs().square() * self._weight).sum(dim=(-2, -1), keepdim=True).sqrt()
         unit: Tensor = spectra / length.clamp(min=FAINT)
         return unit
+
+
+def _part_spectra(x_NRR: Tensor) -> Iterator[Tensor]:
+    """Yield the spectra of the quarters and the middle. Each is windowed by itself, so that nothing else is in it."""
+    half, quarter = x_NRR.shape[-1] // 2, x_NRR.shape[-1] // 4
+    hann_R = torch.hann_window(half + 2, periodic=False)[1:-1]
+    for top, left in ((0, 0), (0, half), (half, 0), (half, half), (quarter, quarter)):
+        part = x_NRR[:, top : top + half, left : left + half]
+        yield torch.fft.rfft2((part - part.mean(dim=(1, 2), keepdim=True)) * (hann_R[:, None] * hann_R))
 
 
 def _overlaps(window_R: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,6 +48,19 @@ def rolled(x_NCHW: Tensor, share: float) -> Tensor:
     return x_NCHW.roll((round(share * SIDE), round(share * SIDE)), (-2, -1))
 
 
+def with_half_of(x_NCHW: Tensor, other_NCHW: Tensor) -> Tensor:
+    """Return images whose left half is that of others."""
+    mixed = x_NCHW.clone()
+    mixed[..., : SIDE // 2] = other_NCHW[..., : SIDE // 2]
+    return mixed
+
+
+def test_a_half_that_was_copied_is_found_whatever_the_other_half_shows() -> None:
+    mixed = likeness(with_half_of(product(2, 3), product(1, 3)))
+    assert mixed.part_N.min() > 0.97
+    assert mixed.part_N.min() > likeness_of_new(3).part_N.max() + 0.2
+
+
 COPIES: dict[str, Change] = {
     "exact": lambda x: x,
     "moved by 2%": lambda x: spoiled.moved(x, 1, 0.02, -0.01),

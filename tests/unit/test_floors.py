@@ -90,7 +90,9 @@ def features(lots: Sequence[int], spread: float) -> Features:
         middles = torch.randn(max(lots) + 1, *shape, generator=stream, dtype=torch.float64)
         return torch.randn(len(lots), *shape, generator=stream, dtype=torch.float64) + spread * middles[list(lots)]
 
-    return Features(drawn(16), drawn(4, 16), drawn(5), drawn(3), drawn(2, 2), drawn(64, 64), drawn(4, 3, 8, 8))
+    return Features(
+        drawn(16), drawn(4, 16), drawn(5), drawn(10), drawn(3), drawn(2, 2), drawn(64, 64), drawn(4, 3, 8, 8)
+    )
 
 
 def floors(features: Features, listed: list[Package]) -> dict[str, float]:
