@@ -132,14 +132,17 @@ def judged(images: Tensor, real: Real, extractor: Extractor, params: EvaluatePar
 
 
 def climb(
-    name: str, sets: Sequence[Roles], extractor: Extractor, params: EvaluateParameters
+    name: str, sets: Sequence[Roles], extractor: Extractor, params: EvaluateParameters, honest_alone: bool = False
 ) -> list[dict[str, object]]:
     """Print a line for each rung, and return them. The other rungs stand on the first of `sets`."""
     lines = []
     for at, roles in enumerate(sets):
         real = roles.measured(extractor, params.seed)
         honest = Rung("fresh images", at, partial(roles.fresh, IMAGES), passes=True)
-        lines += [_line(name, rung, real, extractor, params) for rung in (honest, *([] if at else rungs(roles)))]
+        lines += [
+            _line(name, rung, real, extractor, params)
+            for rung in (honest, *([] if at or honest_alone else rungs(roles)))
+        ]
     return lines
 
 
@@ -186,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ladder", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/ladder"), help="folder for the images")
     parser.add_argument("--repeats", type=int, default=4, help="divisions into lots that honest images are tried with")
+    parser.add_argument("--honest", action="store_true", help="try honest images alone, for the rate of wrong refusals")
     options = parser.parse_args(arguments)
     extractor, params = efficientnet_lite1(), EvaluateParameters()
     sets = {"rendered": rendered(options.folder / "rendered")}
@@ -194,7 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [
         line
         for name, packages in sets.items()
-        for line in climb(name, [packages.roles(seed) for seed in range(options.repeats)], extractor, params)
+        for line in climb(
+            name, [packages.roles(seed) for seed in range(options.repeats)], extractor, params, options.honest
+        )
     ]
     summary = {
         "rungs": len(lines),

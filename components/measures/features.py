@@ -37,7 +37,7 @@ class Features:
     patches_NPF: Tensor
     """Features of patches at native resolution, one from each quarter."""
     octaves_NO: Tensor
-    """`octave_powers`, down and across, averaged over the patches."""
+    """`octave_powers`, averaged over the patches."""
     colours_NK: Tensor
     """`colour_powers`, averaged over the patches."""
     lattices_NL: Tensor

@@ -13,16 +13,15 @@ SMALLEST = 1e-6
 
 
 def octave_powers(x_NCHW: Tensor) -> Tensor:
-    """Return log2 of the mean power in each of the finest octaves, of square uint8 images: N x 2 x O.
+    """Return log2 of the mean power in each of the finest octaves, of square uint8 images: N x O.
 
-    Detail that changes most from row to row comes first, and then detail that changes most from column to column. Blur
-    lowers the finest octave, and noise raises it; blur by motion lowers it in one direction. 1 more is twice the power.
+    Blur lowers the finest octave, and noise raises it. 1 more is twice the power.
     """
     return _octaves(x_NCHW.float().mean(dim=1))
 
 
 def colour_powers(x_NCHW: Tensor) -> Tensor:
-    """Return the same of red minus green, and of blue minus green: N x 4 x O.
+    """Return the same of red minus green, and of blue minus green: N x 2 O.
 
     Fading colours lower all of them, and coarse colours the finest. Grey images have none.
     """
@@ -32,14 +31,10 @@ def colour_powers(x_NCHW: Tensor) -> Tensor:
 
 def _octaves(x_NHW: Tensor) -> Tensor:
     power_NHW = _power(x_NHW)
-    down_HW, across_HW = _cycles(x_NHW.shape[-1])
-    directions = [(down_HW, down_HW >= across_HW), (across_HW, across_HW > down_HW)]
-    powers = [
-        power_NHW[:, chosen & (cycles <= 2.0**-octave) & (cycles > 2.0 ** -(octave + 1))].mean(dim=1)
-        for cycles, chosen in directions
-        for octave in range(1, OCTAVES + 1)
-    ]
-    return torch.stack(powers, dim=1).view(len(x_NHW), 2, OCTAVES).clamp(min=SMALLEST).log2()
+    radius_HW = _radius(x_NHW.shape[-1])
+    bands = [(radius_HW <= 2.0**-octave) & (radius_HW > 2.0 ** -(octave + 1)) for octave in range(1, OCTAVES + 1)]
+    powers_NO = torch.stack([power_NHW[:, band].mean(dim=1) for band in bands if band.any()], dim=1)
+    return powers_NO.clamp(min=SMALLEST).log2()
 
 
 def lattice_powers(x_NCHW: Tensor) -> Tensor:
@@ -81,8 +76,7 @@ def _power(grey_NHW: Tensor) -> Tensor:
     return power_NHW
 
 
-def _cycles(side_px: int) -> tuple[Tensor, Tensor]:
-    """Return the frequencies down and across, in cycles per pixel, at each place of the `rfft2` of a square."""
+def _radius(side_px: int) -> Tensor:
+    """Return the larger of the two frequencies, in cycles per pixel, at each place of the `rfft2` of a square."""
     down_H, across_W = torch.fft.fftfreq(side_px).abs(), torch.fft.rfftfreq(side_px)
-    shape = len(down_H), len(across_W)
-    return down_H[:, None].expand(shape), across_W.expand(shape)
+    return torch.maximum(down_H[:, None], across_W[None])

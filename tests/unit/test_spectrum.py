@@ -26,7 +26,7 @@ def with_steps(x_NCHW: Tensor, period_px: int, height: float) -> Tensor:
 
 
 def octaves(x_NCHW: Tensor) -> Tensor:
-    return octave_powers(x_NCHW).mean(dim=(0, 1))
+    return octave_powers(x_NCHW).mean(dim=0)
 
 
 def lattices(x_NCHW: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def lattices(x_NCHW: Tensor) -> Tensor:
 @pytest.mark.parametrize("side_px", SIDES_PX)
 def test_every_image_has_a_value_for_each_octave_and_each_period(side_px: int) -> None:
     x = images(side_px, count=3)
-    assert octave_powers(x).shape == (3, 2, OCTAVES)
+    assert octave_powers(x).shape == (3, OCTAVES)
     assert lattice_powers(x).shape == (3, len(PERIODS_PX))
     torch.testing.assert_close(octave_powers(x)[1:2], octave_powers(x[1:2]))
     torch.testing.assert_close(lattice_powers(x)[1:2], lattice_powers(x[1:2]))
@@ -59,14 +59,6 @@ def test_noise_raises_the_finest_octave_the_more_the_stronger_it_is_and_coarse_o
     assert float(changes[:, 2:].abs().max()) < 0.1
 
 
-def test_blur_by_motion_lowers_one_direction() -> None:
-    x = images(112)
-    moved = functional.avg_pool2d(x.float(), (1, 5), stride=1, padding=(0, 2))
-    down, across = (octave_powers(x) - octave_powers(moved)).mean(dim=0)[:, 0].tolist()
-    assert across > 3
-    assert across > down + 2
-
-
 def test_twice_the_power_is_one_more() -> None:
     x = images(112)
     louder = (x.float() - 128) * 2**0.5 + 128
@@ -76,10 +68,9 @@ def test_twice_the_power_is_one_more() -> None:
 def test_a_wave_counts_in_its_octave_alone() -> None:
     for octave, frequency in enumerate((0.4, 0.2, 0.1, 0.05)):
         wave = 100 * torch.sin(2 * torch.pi * frequency * torch.arange(128)).expand(1, 1, 128, 128) + 128
-        for direction, x in enumerate((wave.transpose(-1, -2), wave)):
-            powers = octave_powers(x).flatten()
-            assert int(powers.argmax()) == direction * OCTAVES + octave
-            assert float(powers.topk(2).values.diff()) < -5
+        for x in (wave, wave.transpose(-1, -2)):
+            assert int(octave_powers(x).argmax()) == octave
+            assert float(octave_powers(x).topk(2).values.diff()) < -5
 
 
 @pytest.mark.parametrize("side_px", SIDES_PX)
@@ -142,7 +133,7 @@ def test_coarse_colours_lack_the_finest_octave_most() -> None:
     x = torch.randint(0, 256, (3, 3, 112, 112), generator=torch.Generator().manual_seed(1), dtype=torch.uint8).float()
     grey = x.mean(dim=1, keepdim=True)
     coarse = torch.nn.functional.avg_pool2d(x - grey, 3, stride=1, padding=1)
-    lost = (colour_powers(x - grey) - colour_powers(coarse)).mean(dim=(0, 1))
+    lost = (colour_powers(x - grey) - colour_powers(coarse)).view(3, 2, -1).mean(dim=(0, 1))
     assert lost[0] > 3
     assert lost[-1] < 0.5
 
