@@ -29,8 +29,6 @@ TAIL = 0.05
 
 WIDENED_BY = 0.5
 """How much the range of the share of outliers is widened, in widths. It is a number of images, so it varies little."""
-MAX_OUTLIERS = 0.05
-"""Share of images that may be unlike every real one, whatever real lots are like."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgem
     checks = [
         *_distances(generated, real, params),
         told,
-        _outliers(generated, real),
+        _outliers(generated, real, params),
         *_seams(generated, real, params),
         *copy_checks(made, new, params),
         *membership_checks(nearest_training_N, nearest_held_out_N, params),
@@ -102,7 +100,7 @@ def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: Eva
     )
 
 
-def _outliers(generated: Features, real: Real) -> Check:
+def _outliers(generated: Features, real: Real, params: EvaluateParameters) -> Check:
     """Return the check of single images that are unlike all real ones."""
     share, floor = real.distances.share_of_outliers(generated), real.distances.floor(real.splits)
     return Check(
@@ -111,7 +109,7 @@ def _outliers(generated: Features, real: Real) -> Check:
         deviation=0.0,
         floor=float(floor.median()),
         at_least=None,
-        at_most=max(MAX_OUTLIERS, _widened(floor, WIDENED_BY)[1]),
+        at_most=max(params.max_outliers, _widened(floor, WIDENED_BY)[1]),
         decides="candidate",
         meaning="Share of images that are unlike every real one, as a whole or in a part. Lower is better.",
     )
