@@ -133,7 +133,7 @@ def test_a_folder_without_photographs_is_one_line(project: Project, content: str
     write_params(project.folder, parameters)
     failed = project.tried("fabgan ingest --output data/frames --metrics reports/metrics/ingest.json")
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1].startswith("fabgan: error: photographs: no image to use")
+    assert failed.stderr.splitlines()[-1].startswith("fabgan: error: photographs: no photograph: ")
     assert "Traceback" not in failed.stderr
     assert (project.folder / "data" / "frames" / "manifest.json").is_file()
 
