@@ -1,4 +1,4 @@
-"""What messages say of addresses: proxies that stand in between, and no passwords."""
+"""Addresses: the proxies that stand in between, and the secrets that no message may say."""
 
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -12,6 +12,16 @@ def through_proxy(address: str) -> str:
     if not proxy or proxy_bypass(host):
         return ""
     return f" (asked through the proxy {without_user(proxy)}, because {host} is not in NO_PROXY)"
+
+
+def holds_secret(address: str) -> bool:
+    """Return whether an address names a password, or over http any user, which may be a token.
+
+    The user of another scheme, such as that of ssh, is no secret.
+    """
+    scheme, _, rest = address.partition("://")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    return bool(at) and (":" in user or scheme.lower() in ("http", "https"))
 
 
 def without_user(address: str) -> str:

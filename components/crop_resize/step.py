@@ -27,7 +27,7 @@ from ..core.images import Pixels, UnusableImageError, read_image, resize, to_gre
 from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, map_resumably, resumable_folder
-from .outline import OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
+from .outline import Outline, OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
 from .parameters import CropResizeParameters
 
 
@@ -69,14 +69,10 @@ def _crop(item: _Item, folder: Path) -> Record:
         image = read_image(path, frame.sha256, frame.white_level)
     except (UnusableImageError, OSError) as error:
         raise UserError(f"{path}: {error}; run ingest again") from error
-    if params.find == "whole":
-        outline, cut = frame_outline(image), filled_up(image)
-    else:
-        try:
-            outline = find_outline(image)
-        except OutlineNotFoundError as error:
-            return {"source": frame.source, "reason": str(error)}
-        cut = straighten(image, outline, params.margin_share)
+    try:
+        outline, cut = _cut_out(image, params)
+    except OutlineNotFoundError as error:
+        return {"source": frame.source, "reason": str(error)}
     crop = _in_channels(cut, params.grey)
     files = {str(size_px): f"{size_px}/{frame.name}.png" for size_px in params.sizes_px}
     for size, file in files.items():
@@ -97,6 +93,14 @@ def _crop(item: _Item, folder: Path) -> Record:
         sha256={size: sha256_of_file(folder / file) for size, file in files.items()},
     )
     return asdict(package)
+
+
+def _cut_out(image: Pixels, params: CropResizeParameters) -> tuple[Outline, Pixels]:
+    """Return the outline of the package in a frame, and the square crop around it."""
+    if params.find == "whole":
+        return frame_outline(image), filled_up(image)
+    outline = find_outline(image)
+    return outline, straighten(image, outline, params.margin_share)
 
 
 def _in_channels(pixels: Pixels, grey: bool) -> Pixels:

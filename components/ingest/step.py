@@ -83,7 +83,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
             photographs, skipped = _photographs(params, listing)
             keyed = [(_key(photograph.file.path), photograph) for photograph in photographs]
             records = map_resumably("ingest", _take_photograph, keyed, folder)
-        manifest = _manifest(records, params, listing.revision, skipped)
+        manifest = _manifest(records, params, listing, skipped)
         check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
         check_splits("ingest", manifest.images)
         _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
@@ -190,14 +190,24 @@ def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
     return {"file": file, "sha256": sha256_of_file(path), "size_bytes": path.stat().st_size} | asdict(facts)
 
 
-def _manifest(records: list[Record], params: IngestParameters, revision: str, skipped: dict[str, int]) -> FrameManifest:
+def _manifest(
+    records: list[Record], params: IngestParameters, listing: Listing, skipped: dict[str, int]
+) -> FrameManifest:
+    """Return the manifest. Raises UserError if a listed file would be in none of its lists."""
     quarantined = [Quarantined(**record) for record in records if "reason" in record]
     usable, copies = _without_copies(record for record in records if "reason" not in record)
     usable, too_bright = with_white_levels(usable, params.bits)
     held_out = _held_out_per_product(usable, params)
     images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
-    listed = len(records) + sum(skipped.values())
-    return FrameManifest(params.source, revision, listed, skipped, images, quarantined + copies + too_bright)
+    unusable = quarantined + copies + too_bright
+    listed = len(listing.files) or len(records)
+    accounted = len(images) + len(unusable) + sum(skipped.values())
+    if accounted != listed:
+        raise UserError(
+            f"{params.source}: {listed} files are listed, but {accounted} are accounted for; two names may be the same "
+            "when they are written in UTF-8: rename one of them"
+        )
+    return FrameManifest(params.source, listing.revision, listed, skipped, images, unusable)
 
 
 def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quarantined]]:

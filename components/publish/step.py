@@ -62,28 +62,19 @@ def run(
     comparison = _Comparison(registry, packages, measured_with)
     tags = _tags(card, verdict, ours, comparison.setting)
     publication = publish(registry, params.model_name, generator, tags, comparison.better)
-    champion = comparison.champion
-    write_publication(
-        page,
-        publication.version.uri,
-        verdict,
-        publication.aliases,
-        publication.reason,
-        comparison.measures(champion) if champion else None,
-        champion.uri if champion else "",
-    )
-    write_json(
-        receipt,
-        {
-            "registry": registry.uri,
-            "model": publication.version.uri,
-            "verdict": verdict.outcome,
-            "aliases": publication.aliases,
-            "champion_decision": publication.reason,
-        },
-    )
+    version, champion = publication.version, comparison.champion
+    beside = (comparison.measures(champion), champion.uri) if champion else (None,)
+    write_publication(page, version.uri, verdict, publication.aliases, publication.reason, *beside)
+    said = {
+        "registry": registry.uri,
+        "model": version.uri,
+        "verdict": verdict.outcome,
+        "aliases": publication.aliases,
+        "champion_decision": publication.reason,
+    }
+    write_json(receipt, said)
     return {
-        "version": publication.version.number,
+        "version": version.number,
         "is_champion": float(publication.is_champion),
         "is_new": float(publication.is_new),
     }

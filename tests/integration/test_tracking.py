@@ -206,6 +206,7 @@ def test_a_proxy_before_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("http://fabuser:S3cretPw@mlflow.fab.local:5000", "MLFLOW_TRACKING_USERNAME"),
         ("https://S3cretPw@mlflow.fab.local", "MLFLOW_TRACKING_USERNAME"),
+        ("http://fabuser:S3cretPw?#@mlflow.fab.local", "MLFLOW_TRACKING_USERNAME"),
         ("postgresql://fabuser:S3cretPw@db.fab.local/mlflow", "PGPASSWORD"),
     ],
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fabgan.components.core.errors import UserError
 from fabgan.components.ingest.selection import selected
 from tests.unit.test_ingest import ingested, photographs
 
@@ -82,6 +83,14 @@ def test_everything_that_is_listed_is_accepted_quarantined_or_skipped(
     assert (metrics["images"], metrics["quarantined"], metrics["skipped"]) == (20, 1, 3)
     assert set(manifest.skipped.values()) == {1}
     assert "1 (.txt is no suffix of images), such as lot-1/notes.txt" in caplog.text
+
+
+def test_a_file_that_would_be_in_no_list_stops_the_step(photographs: Path) -> None:
+    """A name that is not UTF-8 is written with the numbers of its bytes, as another file may be called."""
+    picture(photographs / "new.png", 1).rename(photographs / "lot-0" / os.fsdecode(b"\xff.png"))
+    picture(photographs / "new.png", 2).rename(photographs / "lot-0" / "\\xff.png")
+    with pytest.raises(UserError, match=r"22 files are listed, but 21 are accounted for.*rename one of them"):
+        ingested(photographs)
 
 
 def test_linked_folders_are_followed_and_links_in_circles_are_not(photographs: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ...core.errors import UserError
 from ...core.files import md5_of_file
+from ...core.network import holds_secret
 from .listing import Listing
 
 SCHEME = "git+"
@@ -73,24 +74,17 @@ def list_repository(source: str, revision: str) -> Listing:
 
 def _split(source: str) -> tuple[str, str]:
     url, _, folder = source.removeprefix(SCHEME).partition("#")
-    _refuse_secrets(url)
+    if holds_secret(url):
+        raise UserError(
+            "ingest.source: a user, token or password in the URL would appear in manifests and logs; remove the part "
+            "before the @"
+        )
     folder = PurePosixPath(folder.strip("/")).as_posix()
     if "://" not in url or folder == ".":
         raise UserError(
             f"ingest.source: {source}: expected git+URL#path, such as git+https://HOST/REPOSITORY.git#data/lots"
         )
     return url, folder
-
-
-def _refuse_secrets(url: str) -> None:
-    """Refuse a URL with a password. Over http refuse any user, which may be a token; the user of ssh is no secret."""
-    scheme, _, rest = url.partition("://")
-    user, at, _ = rest.partition("/")[0].rpartition("@")
-    if at and (":" in user or scheme.lower() in ("http", "https")):
-        raise UserError(
-            "ingest.source: a user, token or password in the URL would appear in manifests and logs; remove the part "
-            "before the @"
-        )
 
 
 def _open(url: str, revision: str) -> Any:

@@ -1,8 +1,10 @@
 """The SQLite file in which mlflow records a project that uses no server, and the artifacts in `mlruns` beside it."""
 
+import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from ...core.log import logger
 
@@ -31,6 +33,17 @@ def default_uri() -> str:
 def database_of(uri: str) -> Path | None:
     """Return the SQLite file of an address, or None for another sort of address."""
     return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+
+
+def open_experiment(client: Any, name: str) -> None:
+    """Make an experiment the active one. Its artifacts lie beside a database, wherever the step runs."""
+    import mlflow
+
+    database = database_of(os.environ["MLFLOW_TRACKING_URI"])
+    if database and client.get_experiment_by_name(name) is None:
+        with suppress(mlflow.MlflowException):  # another process was faster
+            client.create_experiment(name, str(database.parent / ARTIFACTS / name))
+    mlflow.set_experiment(name)
 
 
 def follow(database: Path) -> None:

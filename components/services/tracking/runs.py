@@ -13,7 +13,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from ...core.log import logger
 from ...core.parameters import digest
 from ...core.processes import is_gone, this_process
 from ...core.provenance import git_commit
-from .local import ARTIFACTS, database_of
+from .local import open_experiment
 from .store import connect, first_line
 
 EXPERIMENT = "fabgan"
@@ -253,7 +253,7 @@ def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
         finally:
             os.environ["MLFLOW_RUN_ID"] = launched  # mlflow must not see it in between, and later calls need it
         return
-    _open_experiment(client)
+    open_experiment(client, EXPERIMENT)
     run = _pipeline_run(client, parameters)
     if os.environ.get("FABGAN_RUN"):
         yield run
@@ -265,17 +265,6 @@ def _parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
 
     with _ended(end):
         yield run
-
-
-def _open_experiment(client: Any) -> None:
-    """Make the experiment the active one. Its artifacts lie beside a database, wherever the step runs."""
-    import mlflow
-
-    database = database_of(os.environ["MLFLOW_TRACKING_URI"])
-    if database and client.get_experiment_by_name(EXPERIMENT) is None:
-        with suppress(mlflow.MlflowException):  # another process was faster
-            client.create_experiment(EXPERIMENT, str(database.parent / ARTIFACTS / EXPERIMENT))
-    mlflow.set_experiment(EXPERIMENT)
 
 
 def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:

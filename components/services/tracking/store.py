@@ -5,12 +5,11 @@ mlflow reads some of these settings while it is imported, so they are set first.
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from ...core.errors import UserError
-from ...core.network import through_proxy
+from ...core.network import holds_secret, through_proxy
 from .local import database_of, default_uri, follow
 
 QUIET = {
@@ -54,10 +53,9 @@ def connect() -> str:
 
 
 def _refuse_secrets(uri: str) -> None:
-    """Refuse an address with a password, or over http with any user, which may be a token."""
-    address = urlsplit(uri)
-    served = address.scheme in ("http", "https")
-    if address.password is not None or (served and address.username is not None):
+    """Refuse an address that would show a secret in receipts and logs."""
+    if holds_secret(uri):
+        served = uri.lower().startswith("http")
         instead = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if served else "PGPASSWORD or a .pgpass file"
         raise UserError(
             "MLFLOW_TRACKING_URI: a user or password in the address would appear in receipts and logs; remove it, and "
