@@ -120,24 +120,35 @@ def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) 
     `sections` are the parameters by step. They hold at least those that the step takes. Of several training processes,
     only the leader has a run and metrics.
     """
+    from .services.tracking.registry import model_folder
+
+    if name != "train":
+        return _run_tracked(name, sections, paths)
+    with model_folder(sections[name].start_from) as start:
+        if _follows(sections[name], paths, start):
+            return {}
+        return _run_tracked(name, sections, paths, start=start)
+
+
+def _run_tracked(
+    name: str, sections: Mapping[str, Any], paths: Mapping[str, Path], **further: Path | None
+) -> dict[str, float]:
     from importlib import import_module
 
     from .artifacts.manifest import has_manifest, manifest_digest
     from .services.tracking.runs import step_run
 
-    if name == "train" and _follows(sections[name], paths):
-        return {}
     data = {path: manifest_digest(place) for path, place in paths.items() if path != "output" and has_manifest(place)}
     with step_run(name, {section: asdict(values) for section, values in sections.items()}, data) as run:
         recorders: dict[str, dict[str, Any]] = {"train": {"log": run.log}, "evaluate": {"run": run.address}}
         metrics: dict[str, float] = import_module(f"fabgan.components.{name}.step").run(
-            *(sections[read] for read in (name, *STEPS[name].reads)), **paths, **recorders.get(name, {})
+            *(sections[read] for read in (name, *STEPS[name].reads)), **paths, **recorders.get(name, {}), **further
         )
         run.finish(metrics, [paths["report"]] if "report" in paths else [], list(paths.values()))
     return metrics
 
 
-def _follows(parameters: Any, paths: Mapping[str, Path]) -> bool:
+def _follows(parameters: Any, paths: Mapping[str, Path], start: Path | None) -> bool:
     """Return whether another process leads this training process. If so, train first."""
     from .train import step as train
     from .train.processes import end_with_torchrun, launched
@@ -146,5 +157,5 @@ def _follows(parameters: Any, paths: Mapping[str, Path]) -> bool:
     if processes.count > 1:
         end_with_torchrun()
     if not processes.leads:
-        train.run(parameters, **paths, log=lambda losses, images: None)
+        train.run(parameters, **paths, log=lambda losses, images: None, start=start)
     return not processes.leads

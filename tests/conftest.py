@@ -65,6 +65,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "batch_size": 8,
         "variant": "paper",
         "seed": 1,
+        "start_from": "",
         "paper": {
             "latent_size": 8,
             "embedding_size": 4,

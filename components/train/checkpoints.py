@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..artifacts.tensors import save_tensors
@@ -66,7 +67,10 @@ class Checkpoints:
             except (SafetensorError, KeyError, ValueError) as error:
                 self._log(f"{path} is damaged ({error}): starting again from step 0")
         elif any(self.root.glob(f"*/{FILE_NAME}")):
-            self._log(f"the checkpoints in {self.root} belong to other parameters, data or code: starting from step 0")
+            self._log(
+                f"the checkpoints in {self.root} belong to other parameters, data or code: starting from step 0 "
+                "(the learning rates depend on total_images; train.start_from takes the weights of one of them)"
+            )
         if self.leads:
             shutil.rmtree(self.folder, ignore_errors=True)
         return 0, []
@@ -74,6 +78,13 @@ class Checkpoints:
     def _log(self, message: str) -> None:
         if self.leads:
             logger("train").info(message)
+
+
+def weights_of(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Return the weights of each network in a checkpoint. Raises OSError or SafetensorError for a damaged file."""
+    tensors = load_file(path)
+    names = {key.partition("/")[0] for key in tensors}
+    return {name: _below(tensors, f"{name}/network/") for name in names}
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

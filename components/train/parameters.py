@@ -130,6 +130,11 @@ class TrainParameters:
     variant: VariantName = "seamless"
     """Which model is trained. Its settings are in the section of the same name."""
     seed: NonNegativeInt = 1
+    start_from: str = ""
+    """Weights to start from: `models:/NAME/NUMBER`, or a folder with a generator or a checkpoint. Empty: random ones.
+
+    Discriminators are part of checkpoints only. The whole training follows, with learning rates from their beginning.
+    """
     paper: PaperSettings = PaperSettings()
     seamless: SeamlessSettings = SeamlessSettings()
 

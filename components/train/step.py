@@ -33,6 +33,7 @@ from .devices import training_device
 from .kinds import Kinds, find_kinds
 from .parameters import TrainParameters, check_processes
 from .processes import joined, launched
+from .start import started
 from .variants import Task, Training, new_training, on_this_computer
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
@@ -42,9 +43,17 @@ SAMPLES_IN_GRID = 16
 
 
 def run(
-    params: TrainParameters, packages: Path, checkpoints: Path, generator: Path, report: Path, log: LogMetrics
+    params: TrainParameters,
+    packages: Path,
+    checkpoints: Path,
+    generator: Path,
+    report: Path,
+    log: LogMetrics,
+    start: Path | None = None,
 ) -> dict[str, float]:
     """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
+
+    `start` is the folder that `train.start_from` names, or a copy of it.
 
     `checkpoints` holds one folder per run, from which the run resumes. A finished run that is started again only writes
     its results again. `log` is called with losses and the number of images shown. Of several processes, only the leader
@@ -62,12 +71,13 @@ def run(
     labels = load_labels(packages, "train") if settings.labels else None
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
+    start_sha256 = started(training, start) if start else ""
     data_sha256, relevant = manifest_digest(packages), params.relevant()
     # The kinds are included, because k-means may cluster differently on another machine.
-    run_digest = digest([relevant, data_sha256, code_of("train"), kinds.numbers_N.tolist()])
+    run_digest = digest([relevant, data_sha256, code_of("train"), kinds.numbers_N.tolist(), start_sha256])
     kept = Checkpoints(checkpoints, run_digest, processes.leads)
     facts = {"data_sha256": data_sha256, "parameters": relevant, "training_images": len(x_NCHW)}
-    facts["classes"] = labels.names if labels else []
+    facts |= {"classes": labels.names if labels else [], "start_sha256": start_sha256}
     with joined(processes):
         points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
         if processes.leads:

@@ -1,16 +1,19 @@
 """The MLflow registry of generators: register versions, set their tags and aliases, pull their files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from ...core.errors import UserError
 from .store import connect
 
-MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+SCHEME = "models:/"
+MODEL_URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,21 @@ class Registry:
             self._mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
         except Exception as error:
             raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {error}") from error
+
+
+@contextmanager
+def model_folder(place: str) -> Iterator[Path | None]:
+    """Yield the folder that `place` names: a folder, or a copy of `models:/NAME/NUMBER`. It is None if that is empty.
+
+    Raises UserError as `Registry.resolve` does.
+    """
+    if not place.startswith(SCHEME):
+        yield Path(place) if place else None
+        return
+    registry = Registry()
+    with TemporaryDirectory() as folder:
+        registry.pull(registry.resolve(place), Path(folder))
+        yield Path(folder)
 
 
 def _version(found: Any) -> Version:

@@ -1,0 +1,60 @@
+"""Weights to start from, in place of random ones: of a generator, or of another training's checkpoint."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from ..artifacts.generator import CARD, WEIGHTS, load_generator
+from ..core.errors import UserError
+from ..core.files import sha256_of_file
+from ..core.log import logger
+from .checkpoints import FILE_NAME, weights_of
+from .variants import Training
+
+GENERATORS = ("G", "EMA")
+"""Networks that take the weights of a generator. The discriminators are not part of it."""
+OF_THE_DATA = ("kind_shares_K", "class_of_kind_K")
+"""What a generator knows of its training images. The new images decide it anew."""
+KIND_CODES = "kind_codes.weight"
+"""One row for each kind. Another data set may have another number of kinds."""
+
+
+def started(training: Training, folder: Path) -> str:
+    """Give a training the weights in a folder, which holds a generator or a checkpoint; return their SHA-256.
+
+    Networks that are not there, and Adam's moments, stay as they are. Raises UserError for a folder that holds neither,
+    for damaged files, and for networks of other shapes.
+    """
+    if (folder / CARD).is_file():
+        file, weights = folder / WEIGHTS, dict.fromkeys(GENERATORS, load_generator(folder).state_dict())
+    elif (folder / FILE_NAME).is_file():
+        file = folder / FILE_NAME
+        try:
+            weights = weights_of(file)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"train.start_from: {file}: damaged ({error})") from error
+    else:
+        raise UserError(f"train.start_from: {folder}: neither a generator ({CARD}) nor a checkpoint ({FILE_NAME})")
+    taken = [name for name in training.networks if name in weights]
+    for name in taken:
+        _load(training.networks[name], weights[name], f"train.start_from: {file}: network {name}")
+    logger("train").info("starting from %s (networks %s)", file, ", ".join(taken))
+    return sha256_of_file(file)
+
+
+def _load(network: nn.Module, weights: dict[str, Tensor], where: str) -> None:
+    own = network.state_dict()
+    weights = weights | {key: own[key] for key in OF_THE_DATA if key in own}
+    if KIND_CODES in own and KIND_CODES in weights and len(own[KIND_CODES]) != len(weights[KIND_CODES]):
+        logger("train").info("%s: %d kinds there, %d here: their codes are new", where, *_kinds(weights, own))
+        weights[KIND_CODES] = own[KIND_CODES]
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise UserError(f"{where} is of another variant, image size, width, or number of classes: {first}") from error
+
+
+def _kinds(*weights: dict[str, Tensor]) -> tuple[int, ...]:
+    return tuple(len(found[KIND_CODES]) for found in weights)

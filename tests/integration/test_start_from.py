@@ -1,0 +1,55 @@
+"""`train.start_from` as a person uses it: a registered version, a checkpoint, and what is neither."""
+
+import subprocess
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from fabgan.components.artifacts.generator import load_card
+from fabgan.components.core.files import sha256_of_file
+from fabgan.components.services.tracking.registry import Registry
+from tests.integration.test_train import command
+
+pytestmark = pytest.mark.integration
+BUDGET = {"variant": "seamless", "total_images": 16}
+
+
+def trained(packages: Path, folder: Path, **changes: object) -> subprocess.CompletedProcess[str]:
+    arguments = command(packages, folder, **BUDGET | changes)
+    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_training_starts_from_a_registered_version_or_a_checkpoint(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trained(packages, tmp_path).returncode == 0
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    first = load_card(tmp_path / "generator")
+    assert first["start_sha256"] == ""
+    monkeypatch.chdir(tmp_path)
+    registry = Registry()
+    with mlflow.start_run():
+        version = registry.register("bga-generator", tmp_path / "generator", {})
+
+    longer = trained(packages, tmp_path, total_images=24)
+    assert "train.start_from takes the weights of one of them" in longer.stderr
+    for place, sha256 in (
+        (version.uri, first["weights_sha256"]),
+        (str(checkpoint), sha256_of_file(checkpoint / "checkpoint.safetensors")),
+    ):
+        done = trained(packages, tmp_path, total_images=24, start_from=place)
+        assert done.returncode == 0, done.stderr
+        assert "starting from" in done.stderr
+        card = load_card(tmp_path / "generator")
+        assert (card["start_sha256"], card["parameters"]["start_from"]) == (sha256, place)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 4
+
+    for place, words in (
+        ("models:/bga-generator/7", "no such version or alias"),
+        ("nowhere", "neither a generator (generator.json) nor a checkpoint (checkpoint.safetensors)"),
+    ):
+        refused = trained(packages, tmp_path, start_from=place)
+        assert refused.returncode == 1
+        assert words in refused.stderr.splitlines()[-1]
+        assert "Traceback" not in refused.stderr
