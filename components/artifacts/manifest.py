@@ -5,9 +5,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..core.errors import UserError
 from ..core.files import read_json, sha256_of_file, write_json
@@ -17,6 +17,8 @@ FILE_NAME = "manifest.json"
 Split = Literal["train", "held_out"]
 T = TypeVar("T")
 MIN_SPLIT_IMAGES = 2
+ONLY_IF_GIVEN = frozenset({"mask", "mask_sha256", "kinds"})
+"""Fields that are left out where they are empty, so that they change no manifest of images without annotations."""
 
 
 @parameters
@@ -42,6 +44,9 @@ class Frame:
     product: str
     """Empty if unknown. Every product of at least two lots is in both splits."""
     split: Split
+    mask: str = ""
+    """Its file, if defects were annotated or looked for: 0 without a defect, k for the k-th kind of the manifest."""
+    mask_sha256: str = ""
 
 
 @parameters
@@ -91,6 +96,8 @@ class FrameManifest:
     """How many files each rule skipped."""
     images: list[Frame]
     quarantined: list[Quarantined]
+    kinds: list[str] = field(default_factory=list)
+    """Kinds of annotated defects. The value k in a mask means the k-th."""
 
 
 @parameters
@@ -135,7 +142,16 @@ class GeneratedManifest:
 
 def write_manifest(folder: Path, manifest: FrameManifest | PackageManifest | GeneratedManifest) -> None:
     """Write `manifest.json` into `folder`."""
-    write_json(folder / FILE_NAME, asdict(manifest))
+    write_json(folder / FILE_NAME, _written(asdict(manifest)))
+
+
+def _written(content: Any) -> Any:
+    """Return the content of a manifest without empty fields that only some images have."""
+    if isinstance(content, list):
+        return [_written(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    return {name: _written(value) for name, value in content.items() if value or name not in ONLY_IF_GIVEN}
 
 
 def read_manifest(folder: Path, cls: type[T]) -> T:

@@ -20,6 +20,9 @@ class IngestParameters:
     it, if there is one, names the product: `^((?P<product>[^/]+)/[^/]+)/`."""
     labels_file: str = ""
     """CSV file in the source with the columns `file` and `label`; empty for none."""
+    annotations: str = ""
+    """Annotations of defects in the source: a file, a folder, or a pattern in which * stands for any text, such as
+    `*.json`. COCO JSON, labelme JSON, YOLO text, VOC XML, or masks; empty for none."""
     held_out_share: Share = 0.1
     """Minimum share of each product's frames, in whole lots, that is held out from training."""
     max_quarantined_share: Share = 0.1

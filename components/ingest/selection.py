@@ -5,6 +5,7 @@ skipped.
 """
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 FOLDERS_OF_SYSTEMS = frozenset({
@@ -20,17 +21,23 @@ OTHER_SUFFIXES = frozenset({
 })  # fmt: skip
 
 
-def selected(paths: Iterable[str], labels_file: str = "") -> tuple[list[str], dict[str, list[str]]]:
+ANNOTATION = "an annotation of defects"
+"""The rule that keeps annotations apart from photographs."""
+
+
+def selected(
+    paths: Iterable[str], labels_file: str = "", annotations: str = ""
+) -> tuple[list[str], dict[str, list[str]]]:
     """Return the paths that are taken for photographs, and the other ones by the rule that skips them, all sorted."""
     taken: list[str] = []
     skipped: dict[str, list[str]] = {}
     for path in sorted(paths):
-        rule = _rule(path, labels_file)
+        rule = _rule(path, labels_file, annotations)
         (skipped.setdefault(rule, []) if rule else taken).append(path)
     return taken, skipped
 
 
-def _rule(path: str, labels_file: str) -> str:
+def _rule(path: str, labels_file: str, annotations: str) -> str:
     """Return the rule that skips a path, or an empty text."""
     parts = path.split("/")
     if path == labels_file:
@@ -41,5 +48,7 @@ def _rule(path: str, labels_file: str) -> str:
         return "a file of an operating system or of network storage"
     if any(part.startswith(".") and part not in (".", "..") for part in parts):
         return "a hidden file"
+    if annotations and (fnmatchcase(path, annotations) or f"{path}/".startswith(f"{annotations.strip('/')}/")):
+        return ANNOTATION
     suffix = PurePosixPath(path.strip()).suffix.lower()
     return f"{suffix} is no suffix of images" if suffix in OTHER_SUFFIXES else ""

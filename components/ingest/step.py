@@ -21,16 +21,25 @@ from ..artifacts.manifest import (
 )
 from ..core.errors import UserError
 from ..core.files import atomic_file, sha256_of_file, write_json
-from ..core.images import WHITE_8_BIT, ImageFacts, UnusableImageError, check_suffix, inspect_image, write_jpeg
+from ..core.images import (
+    WHITE_8_BIT,
+    ImageFacts,
+    UnusableImageError,
+    check_suffix,
+    inspect_image,
+    write_jpeg,
+    write_png,
+)
 from ..core.log import logger
 from ..core.parameters import NonNegativeInt, PositiveInt, digest, load_yaml, parameters, parse
 from ..core.provenance import code_of
 from ..core.resumable import Record, map_resumably, resumable_folder
+from .annotations import Shape, draw_mask, read_annotations
 from .depth import with_white_levels
 from .labels import read_labels
 from .parameters import IngestParameters
 from .renderer import RendererParameters, render_frame
-from .selection import selected
+from .selection import ANNOTATION, selected
 from .sources import is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 
@@ -55,6 +64,8 @@ class _Photograph:
     lot: str
     product: str
     min_side_px: int
+    shapes: list[Shape] | None
+    kinds: list[str]
 
 
 @dataclass(frozen=True)
@@ -77,16 +88,18 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
         output, digest([taken, listing.revision, versions, recorded, code_of("ingest")]), FILE_NAME
     ) as folder:
         skipped: dict[str, int] = {}
+        kinds: list[str] = []
         if is_rendered(params.source):
             records = _render(Path(params.source), folder)
         else:
-            photographs, skipped = _photographs(params, listing)
+            photographs, kinds, skipped = _photographs(params, listing)
             keyed = [(_key(photograph.file.path), photograph) for photograph in photographs]
             records = map_resumably("ingest", _take_photograph, keyed, folder)
-        manifest = _manifest(records, params, listing, skipped)
+        manifest = _manifest(records, params, listing, skipped, kinds)
         check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
         check_splits("ingest", manifest.images)
         _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
+        _remove_unlisted(folder / "masks", {image.mask for image in manifest.images})
         write_manifest(folder, manifest)
     return _metrics(manifest, output)
 
@@ -117,28 +130,30 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
     } | _file_record(folder, file, facts)
 
 
-def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], dict[str, int]]:
-    """Return the files that are taken for photographs, and how many others each rule skipped."""
+def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], list[str], dict[str, int]]:
+    """Return the files that are taken for photographs, the kinds of defects, and how many files each rule skipped."""
     files = {file.path: file for file in listing.files}
-    taken, skipped = selected(files, params.labels_file)
+    taken, skipped = selected(files, params.labels_file, params.annotations)
     if not taken:
         raise UserError(f"{params.source}: no photograph: {_counts(skipped) or 'it is empty'}; correct ingest.source")
     if skipped:
         LOG.info("skipped %s", _counts(skipped))
     labels = read_labels(listing.read(params.labels_file), params.labels_file) if params.labels_file else {}
+    found = read_annotations(listing, skipped.get(ANNOTATION, []), params.annotations, taken)
     photographs = []
     for path in taken:
         match = re.search(params.lot_pattern, path)
         lot = match.group(1) if match and match.group(1) else path
         product = (match.groupdict().get("product") or "") if match else ""
-        photographs.append(_Photograph(files[path], labels.pop(path, None), lot, product, params.min_side_px))
+        known = (files[path], labels.pop(path, None), lot, product, params.min_side_px)
+        photographs.append(_Photograph(*known, found.shapes.get(path), found.kinds))
     if labels:
         raise UserError(
             f"{params.labels_file} (ingest.labels_file): {len(labels)} files in it are not images of the source, "
             f"such as {min(labels)}"
         )
     _warn_of_single_lots(Counter(photograph.lot for photograph in photographs))
-    return photographs, {rule: len(paths) for rule, paths in skipped.items()}
+    return photographs, found.kinds, {rule: len(paths) for rule, paths in skipped.items()}
 
 
 def _counts(skipped: dict[str, list[str]]) -> str:
@@ -176,7 +191,16 @@ def _take_photograph(item: _Photograph, folder: Path) -> Record:
     except UnusableImageError as error:
         return {"source": source, "reason": str(error)}
     known = {"name": name, "source": source, "label": item.label, "lot": item.lot, "product": item.product}
-    return known | _file_record(folder, file, facts)
+    return known | _file_record(folder, file, facts) | _mask_record(item, folder, name, facts)
+
+
+def _mask_record(item: _Photograph, folder: Path, name: str, facts: ImageFacts) -> Record:
+    """Write the mask of a photograph that is annotated; return what the manifest says of it."""
+    if item.shapes is None:
+        return {}
+    mask = f"masks/{name}.png"
+    write_png(folder / mask, draw_mask(item.shapes, item.kinds, facts.width_px, facts.height_px))
+    return {"mask": mask, "mask_sha256": sha256_of_file(folder / mask)}
 
 
 def _suffix(source: str) -> str:
@@ -191,7 +215,7 @@ def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
 
 
 def _manifest(
-    records: list[Record], params: IngestParameters, listing: Listing, skipped: dict[str, int]
+    records: list[Record], params: IngestParameters, listing: Listing, skipped: dict[str, int], kinds: list[str]
 ) -> FrameManifest:
     """Return the manifest. Raises UserError if a listed file would be in none of its lists."""
     quarantined = [Quarantined(**record) for record in records if "reason" in record]
@@ -207,7 +231,7 @@ def _manifest(
             f"{params.source}: {listed} files are listed, but {accounted} are accounted for; two names may be the same "
             "when they are written in UTF-8: rename one of them"
         )
-    return FrameManifest(params.source, listing.revision, listed, skipped, images, unusable)
+    return FrameManifest(params.source, listing.revision, listed, skipped, images, unusable, kinds)
 
 
 def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quarantined]]:
@@ -221,7 +245,7 @@ def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quara
 
 
 def _remove_unlisted(folder: Path, files: set[str]) -> None:
-    for path in folder.iterdir():
+    for path in folder.glob("*"):
         if f"{folder.name}/{path.name}" not in files:
             path.unlink()
 

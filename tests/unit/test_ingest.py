@@ -155,6 +155,37 @@ def test_wrong_labels_are_refused(photographs: Path, content: str, message: str)
         ingested(photographs, labels_file="labels.csv")
 
 
+def test_annotated_photographs_have_masks_and_the_others_have_none(photographs: Path) -> None:
+    (photographs / "labels").mkdir()
+    for name in ("0", "1"):
+        (photographs / "labels" / f"lot-{name}").mkdir()
+    (photographs / "classes.txt").write_text("scratch\ndent\n")
+    (photographs / "labels" / "lot-0" / "0.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.125 0.125 0.25 0.25\n")
+    (photographs / "labels" / "lot-1" / "1.txt").write_text("")
+    manifest, output, _ = ingested(photographs, annotations="labels")
+    masks = {frame.source: frame.mask for frame in manifest.images if frame.mask}
+    assert (manifest.kinds, list(masks)) == (["dent", "scratch"], ["lot-0/0.png", "lot-1/1.png"])
+    with Image.open(output / masks["lot-0/0.png"]) as mask:
+        assert mask.size == (32, 24)
+        assert np.bincount(np.asarray(mask).ravel()).tolist() == [32 * 24 - 144, 48, 96]
+    with Image.open(output / masks["lot-1/1.png"]) as mask:
+        assert not np.asarray(mask).any()
+    for frame in manifest.images:
+        assert not frame.mask or sha256_of_file(output / frame.mask) == frame.mask_sha256
+    assert manifest.skipped == {"an annotation of defects": 2, ".txt is no suffix of images": 1}
+
+
+def test_an_annotation_that_may_be_of_several_photographs_is_refused(photographs: Path) -> None:
+    (photographs / "0.txt").write_text("")
+    with pytest.raises(UserError, match=r"0.txt \(ingest.annotations\): 0.txt may be lot-0/0.png or lot-1/0.png"):
+        ingested(photographs, annotations="0.txt")
+
+
+def test_without_annotations_the_manifest_says_nothing_of_them(photographs: Path) -> None:
+    _, output, _ = ingested(photographs)
+    assert not {"kinds", "mask"} & set((output / "manifest.json").read_text().replace('"', " ").split())
+
+
 @pytest.mark.parametrize("pattern", ["(", "no group"])
 def test_patterns_that_name_no_lot_are_refused(pattern: str) -> None:
     with pytest.raises(UserError, match=r"ingest: lot_pattern"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...core.errors import UserError
+from ...core.images import UnusableImageError
 
 
 class SourceFile(Protocol):
@@ -35,12 +36,19 @@ class Listing:
     """What pins the data: a commit or a digest. Empty for a folder, whose bytes may change under the same name."""
     files: Sequence[SourceFile]
 
-    def read(self, path: str) -> bytes:
-        """Return the bytes of one file. Raises UserError if it is not listed."""
+    def file(self, path: str) -> SourceFile:
+        """Return one file. Raises UserError if it is not listed."""
         found = [file for file in self.files if file.path == path]
         if not found:
             raise UserError(f"{path}: no such file in the source")
+        return found[0]
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of one file. Raises UserError if it is not listed, or cannot be read."""
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "copy"
-            found[0].fetch(copy)
+            try:
+                self.file(path).fetch(copy)
+            except UnusableImageError as error:
+                raise UserError(f"{path}: {error}") from error
             return copy.read_bytes()

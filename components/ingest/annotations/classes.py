@@ -1,0 +1,63 @@
+"""The names of numbered classes, from a file that lies somewhere in the source."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from ...core.errors import UserError
+from ..sources.listing import Listing
+
+CLASS_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
+"""As YOLO's tools write them: a name per line, or a list or mapping `names` in YAML."""
+
+
+class ClassNames:
+    """The names of classes by their numbers, from 0."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._listing = listing
+        self.files = [file.path for file in listing.files if PurePosixPath(file.path).name in CLASS_FILES]
+        self._names: list[str] | None = None
+
+    def name(self, number: int, where: str) -> str:
+        """Return the name of a class. Raises UserError, which begins with `where`, if no file names it."""
+        names = self.all(where)
+        if not 0 <= number < len(names):
+            raise UserError(f"{where}: class {number} is not in {self.files[0]}, which names {len(names)}")
+        return names[number]
+
+    def all(self, where: str) -> list[str]:
+        """Return all names, in the order of their numbers. Raises UserError as `name` does."""
+        if self._names is None:
+            self._names = self._read(where)
+        return self._names
+
+    def _read(self, where: str) -> list[str]:
+        if len(self.files) != 1:
+            found = ", ".join(self.files) or "there is none"
+            raise UserError(
+                f"{where}: the names of the classes must be in one file of the source called "
+                f"{', '.join(CLASS_FILES[:-1])} or {CLASS_FILES[-1]}; {found}"
+            )
+        file = self.files[0]
+        try:
+            text = self._listing.read(file).decode("utf-8-sig")
+            names = yaml.safe_load(text)["names"] if file.endswith(".yaml") else text.splitlines()
+        except (UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
+        return _numbered(names, file)
+
+
+def _numbered(names: Any, file: str) -> list[str]:
+    """Return names in the order of their numbers. Empty lines at the end do not count."""
+    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list):
+        raise UserError(f"{file}: expected the names of classes, one a line or as a list `names` in YAML")
+    found = [str(name).strip() for name in names]
+    while found and not found[-1]:
+        found.pop()
+    if not found or not all(found) or len(set(found)) < len(found):
+        raise UserError(f"{file}: names of classes are missing, empty or repeated")
+    return found

@@ -1,0 +1,91 @@
+"""Masks of defects: an image per photograph, 0 where there is no defect.
+
+The folders within the folder that `ingest.annotations` names are kinds, as in the layout of MVTec. If a file of the
+source names classes, the values of masks are kinds instead: 1 is the first class. Other masks have one kind, `defect`.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from ...core.errors import UserError
+from ...core.images import Pixels
+from ..sources.listing import SourceFile
+from .classes import ClassNames
+from .pairing import Pairing
+from .shapes import Patch, Shape, check_size, trimmed
+
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+"""Formats that keep values exactly."""
+ENDINGS = ("_mask", "_gt", "-mask", ".mask")
+"""What the name of a mask may have beside that of its photograph. MVTec has the first."""
+ONLY_KIND = "defect"
+ONLY_VALUES = (1, 255)
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """The mask of a photograph."""
+
+    kind: str
+    """Empty if the values are kinds."""
+    where: str
+    file: SourceFile
+    kinds: Sequence[str]
+    """With values that are kinds: the kind of the values 1, 2, ..."""
+    values: tuple[int, ...] = ()
+    """The values of which one may occur; empty for any."""
+
+    def patches(self, width_px: int, height_px: int) -> Iterator[Patch]:
+        """Yield a patch per value."""
+        mask = self._read()
+        check_size((mask.shape[1], mask.shape[0]), width_px, height_px, self.where)
+        values = [int(value) for value in np.unique(mask) if value]
+        if self.kind and (len(values) > 1 or not set(values) <= set(self.values or values)):
+            raise UserError(
+                f"{self.where}: it has the values {', '.join(map(str, values[:5]))}; a mask of one kind has 0 and "
+                f"{' or '.join(map(str, self.values)) or 'one other'}. Name the kinds of values in classes.txt"
+            )
+        for value in values:
+            if not self.kind and value > len(self.kinds):
+                raise UserError(f"{self.where}: the value {value} has no name; there are {len(self.kinds)} classes")
+            yield trimmed(self.kind or self.kinds[value - 1], mask == value)
+
+    def _read(self) -> Pixels:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "mask"
+            try:
+                self.file.fetch(copy)
+                with Image.open(copy, formats=("PNG", "TIFF", "BMP")) as image:
+                    values = np.asarray(image)
+            except UserError:
+                raise
+            except Exception as error:  # Pillow raises nearly anything for files that were damaged
+                raise UserError(f"{self.where}: cannot be read as a mask: {error}") from error
+        if values.ndim == 3 and (values[:, :, :3] == values[:, :, :1]).all():
+            values = values[:, :, 0]
+        if values.ndim != 2 or values.dtype not in (np.bool_, np.uint8):
+            raise UserError(f"{self.where}: expected a mask of one channel with 8 bits")
+        return values.astype(np.uint8)
+
+
+def read(file: SourceFile, asked: str, pairing: Pairing, names: ClassNames) -> Iterator[tuple[str, list[Shape]]]:
+    """Yield the photograph of a mask, and the mask. `asked` is the value of `ingest.annotations`."""
+    where = f"{file.path} (ingest.annotations)"
+    photograph = pairing.beside(file.path, where, ENDINGS)
+    if names.files:
+        yield photograph, [MaskFile("", where, file, names.all(where))]
+        return
+    folder = _folder_within(file.path, asked)
+    kind, values = (folder, ()) if folder else (ONLY_KIND, ONLY_VALUES)
+    yield photograph, [MaskFile(kind, where, file, [kind], values)]
+
+
+def _folder_within(path: str, asked: str) -> str:
+    """Return the name of the folder of a mask, if it lies within the folder that `ingest.annotations` names."""
+    parent, outside = PurePosixPath(path).parent, PurePosixPath(asked)
+    return parent.name if outside in parent.parents else ""

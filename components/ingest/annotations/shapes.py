@@ -1,0 +1,143 @@
+"""Shapes of defects, and the mask of a photograph into which they are drawn.
+
+Corners are (x, y) as tools of annotation write them: (0, 0) is the upper left corner of the photograph, so the centre
+of its first pixel is (0.5, 0.5).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import UserError
+from ...core.images import Pixels
+
+MAX_KINDS = 255
+"""Kinds that a mask of 8 bits can tell apart."""
+BEYOND_PX = 2.0
+"""How far a shape may reach beyond its photograph, as tools round."""
+
+Ring = tuple[tuple[float, float], ...]
+Covered = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """The pixels of one kind of defect, in a window of the photograph."""
+
+    kind: str
+    left_px: int
+    top_px: int
+    covered: Covered
+
+
+class Shape(Protocol):
+    """What one entry of an annotation says. It is picklable, so that other processes can draw it."""
+
+    @property
+    def kind(self) -> str:
+        """What the entry is counted as."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds of defects that it may hold."""
+
+    def patches(self, width_px: int, height_px: int) -> Iterator[Patch]:
+        """Yield its pixels in a photograph of this size. Raises UserError if it does not fit the photograph."""
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """A defect as polygons or boxes; more than one if something lies across it."""
+
+    kind: str
+    where: str
+    """The file, and the place in it."""
+    rings: tuple[Ring, ...]
+    size_px: tuple[int, int] | None = None
+    """Width and height of the photograph according to the annotation."""
+    relative: bool = False
+    """Corners are shares of width and height."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kind, as a list."""
+        return [self.kind]
+
+    def patches(self, width_px: int, height_px: int) -> Iterator[Patch]:
+        """Yield a patch per ring."""
+        check_size(self.size_px, width_px, height_px, self.where)
+        unit_px = np.array([width_px, height_px] if self.relative else [1, 1], dtype=np.float64)
+        for ring in self.rings:
+            yield self._patch(np.array(ring) * unit_px, width_px, height_px)
+
+    def _patch(self, ring_px: NDArray[np.float64], width_px: int, height_px: int) -> Patch:
+        low, high, size = ring_px.min(axis=0), ring_px.max(axis=0), (width_px, height_px)
+        beyond_px = max(-low.min(), (high - size).max())
+        if beyond_px > BEYOND_PX:
+            raise UserError(
+                f"{self.where}: the {self.kind} reaches {beyond_px:.0f} px beyond the photograph, which has "
+                f"{width_px} x {height_px} px; it may be of another photograph, or of one that was turned or resized"
+            )
+        left, top = (int(value) for value in np.floor(low).clip(0, np.array(size) - 1))
+        right, bottom = (int(value) for value in np.ceil(high).clip([left + 1, top + 1], size))
+        ring_px = ring_px - [left, top]
+        covered = inside(ring_px, right - left, bottom - top)
+        return Patch(self.kind, left, top, covered if covered.any() else _line(ring_px, covered.shape))
+
+
+def box(left: float, top: float, right: float, bottom: float) -> Ring:
+    """Return the corners of a box."""
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def check_size(size_px: tuple[int, int] | None, width_px: int, height_px: int, where: str) -> None:
+    """Raise a UserError if an annotation was made for a photograph of another size."""
+    if size_px is not None and size_px != (width_px, height_px):
+        raise UserError(
+            f"{where}: it is for {size_px[0]} x {size_px[1]} px, but the photograph has {width_px} x {height_px} px, "
+            "as displayed with its EXIF orientation"
+        )
+
+
+def trimmed(kind: str, covered: Covered) -> Patch:
+    """Return the part of a photograph that holds all covered pixels."""
+    left, top, width, height = cv2.boundingRect(covered.astype(np.uint8))
+    return Patch(kind, left, top, covered[top : top + height, left : left + width].copy())
+
+
+def inside(ring_px: NDArray[np.float64], width_px: int, height_px: int) -> Covered:
+    """Return which pixels of a window have their centre inside a polygon, N x 2 (even-odd rule)."""
+    x_px, y_px = np.arange(width_px) + 0.5, np.arange(height_px) + 0.5
+    covered = np.zeros((height_px, width_px), dtype=np.bool_)
+    for (x0, y0), (x1, y1) in zip(ring_px, np.roll(ring_px, -1, axis=0), strict=True):
+        rows = (y_px >= min(y0, y1)) & (y_px < max(y0, y1))
+        if rows.any():
+            crossing_px = x0 + (y_px[rows] - y0) * (x1 - x0) / (y1 - y0)
+            covered[rows] ^= x_px[None, :] > crossing_px[:, None]
+    return covered
+
+
+def _line(ring_px: NDArray[np.float64], shape: tuple[int, ...]) -> Covered:
+    """Return the pixels along the outline of a polygon that is too thin to hold the centre of a pixel."""
+    drawn = np.zeros(shape, dtype=np.uint8)
+    corners = np.floor(ring_px).clip(0, np.array(shape[::-1]) - 1).astype(np.int32)
+    cv2.polylines(drawn, [corners], True, (1.0,))
+    return drawn.astype(np.bool_)
+
+
+def draw_mask(shapes: Sequence[Shape], kinds: Sequence[str], width_px: int, height_px: int) -> Pixels:
+    """Return the mask of a photograph, H x W uint8: 0 without a defect, k where the k-th of `kinds` is.
+
+    Where shapes overlap, the smaller one counts. Raises UserError for a shape that does not fit the photograph.
+    """
+    mask = np.zeros((height_px, width_px), dtype=np.uint8)
+    patches = [patch for shape in shapes for patch in shape.patches(width_px, height_px)]
+    for patch in sorted(patches, key=lambda patch: -np.count_nonzero(patch.covered)):
+        height, width = patch.covered.shape
+        window = mask[patch.top_px : patch.top_px + height, patch.left_px : patch.left_px + width]
+        window[patch.covered] = kinds.index(patch.kind) + 1
+    return mask

@@ -1,0 +1,52 @@
+"""Annotations in the XML of Pascal VOC: a file of boxes per photograph."""
+
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+from ...core.errors import UserError
+from .pairing import Pairing
+from .shapes import Outlines, Shape, box
+
+
+def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tuple[str, list[Shape]]]:
+    """Yield the photograph of the file, and its shapes.
+
+    Pixels are counted from 1, and a box includes its last row and column. Raises UserError for what has another form.
+    """
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities can fill the memory
+        raise UserError(f"{where}: XML with a document type or entities; annotations have none")
+    try:
+        root = ElementTree.fromstring(content)  # noqa: S314 (refused above)
+    except ElementTree.ParseError as error:
+        raise UserError(f"{where}: not valid XML: {error}") from error
+    named = root.findtext("filename", "").strip()
+    photograph = pairing.named(named, f"{where}: filename") if named else pairing.beside(file, where)
+    size_px = _size_px(root, where)
+    places = [(f"{where}: object {at}", found) for at, found in enumerate(root.iter("object"), start=1)]
+    yield photograph, [_shape(found, size_px, place) for place, found in places]
+
+
+def _size_px(root: ElementTree.Element, where: str) -> tuple[int, int] | None:
+    size = root.find("size")
+    if size is None:
+        return None
+    width, height = (int(_number(size, name, f"{where}: size")) for name in ("width", "height"))
+    return (width, height) if width and height else None
+
+
+def _shape(found: ElementTree.Element, size_px: tuple[int, int] | None, where: str) -> Shape:
+    kind, bounds = found.findtext("name", "").strip(), found.find("bndbox")
+    if not kind or bounds is None:
+        raise UserError(f"{where}: expected a name and a bndbox")
+    left, top, right, bottom = (_number(bounds, name, where) for name in ("xmin", "ymin", "xmax", "ymax"))
+    if right < left or bottom < top:
+        raise UserError(f"{where}: bndbox: its right or lower side comes before the other")
+    return Outlines(kind, where, (box(left - 1, top - 1, right, bottom),), size_px)
+
+
+def _number(parent: ElementTree.Element, name: str, where: str) -> float:
+    text = parent.findtext(name, "")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(f"{where}: {name}: expected a number, got {text!r}") from error
