@@ -17,7 +17,9 @@ FILE_NAME = "manifest.json"
 Split = Literal["train", "held_out"]
 T = TypeVar("T")
 MIN_SPLIT_IMAGES = 2
-ONLY_IF_GIVEN = frozenset({"mask", "mask_sha256", "kinds"})
+ONLY_IF_GIVEN = frozenset({
+    "mask", "mask_sha256", "kinds", "masks", "masks_sha256", "defects", "defects_outside_px",
+})  # fmt: skip
 """Fields that are left out where they are empty, so that they change no manifest of images without annotations."""
 
 
@@ -50,6 +52,18 @@ class Frame:
 
 
 @parameters
+class Defect:
+    """An annotated defect of a package: a connected part of its mask."""
+
+    kind: str
+    box_px: tuple[int, int, int, int]
+    """Left, top, right and bottom, in pixels of the crop before it is resized, from its upper left corner (0, 0). Times
+    the scale of a size, it is the box in the image of that size."""
+    area_px: int
+    """In pixels of the crop before it is resized."""
+
+
+@parameters
 class Package:
     """One package, cut out of its frame, straightened and resized."""
 
@@ -72,6 +86,13 @@ class Package:
     """The same sides -> pixels of the resized image per pixel of the frame."""
     sha256: dict[str, str]
     """The same sides -> digest of the file."""
+    masks: dict[str, str] = field(default_factory=dict)
+    """The same sides -> the file of the mask; empty if the photograph was not annotated."""
+    masks_sha256: dict[str, str] = field(default_factory=dict)
+    """The same sides -> digest of the mask."""
+    defects: list[Defect] = field(default_factory=list)
+    defects_outside_px: int = 0
+    """Annotated pixels of the frame that the crop leaves out."""
 
 
 @parameters
@@ -111,6 +132,8 @@ class PackageManifest:
     source: str = ""
     """That of the frames."""
     revision: str = ""
+    """That of the frames."""
+    kinds: list[str] = field(default_factory=list)
     """That of the frames."""
 
 

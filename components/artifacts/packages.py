@@ -5,7 +5,7 @@ Dimensions: N images, C channels, H W pixels.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,27 @@ class Packages:
     folder: Path
     size_px: int
     listed: list[Package]
+    kinds: list[str] = field(default_factory=list)
+    """Kinds of annotated defects. The value k in a mask means the k-th."""
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield images, C x H x W uint8. Raises UserError for a file that differs from the manifest."""
-        return (_load(self.folder, package, str(self.size_px)) for package in self.listed)
+        size = str(self.size_px)
+        return (_load(self.folder / package.files[size], package.sha256[size]) for package in self.listed)
+
+    def masks(self) -> Iterator[Tensor | None]:
+        """Yield masks of defects, H x W uint8, and None for packages that were not annotated.
+
+        Raises UserError for a file that differs from the manifest.
+        """
+        size = str(self.size_px)
+        for package in self.listed:
+            annotated = bool(package.masks)
+            yield _load(self.folder / package.masks[size], package.masks_sha256[size])[0] if annotated else None
 
     def chosen(self, places: list[int]) -> "Packages":
         """Return the packages at these places of the list."""
-        return Packages(self.folder, self.size_px, [self.listed[place] for place in places])
+        return Packages(self.folder, self.size_px, [self.listed[place] for place in places], self.kinds)
 
 
 def open_packages(folder: Path, size_px: int, split: Split | None = None) -> Packages:
@@ -43,7 +56,7 @@ def open_packages(folder: Path, size_px: int, split: Split | None = None) -> Pac
     listed = [package for package in manifest.images if split in (None, package.split)]
     if not listed:
         raise UserError(f"{folder}: no {split} images; see ingest.held_out_share and the number of lots")
-    return Packages(folder, size_px, listed)
+    return Packages(folder, size_px, listed, manifest.kinds)
 
 
 def load_packages(folder: Path, size_px: int, split: Split | None = None) -> Tensor:
@@ -101,10 +114,9 @@ def load_labels(folder: Path, split: Split) -> Labels:
     return Labels(names, torch.tensor([names.index(label) for label in found]))
 
 
-def _load(folder: Path, package: Package, size: str) -> Tensor:
-    path = folder / package.files[size]
+def _load(path: Path, sha256: str) -> Tensor:
     try:
-        pixels = read_image(path, package.sha256[size])
+        pixels = read_image(path, sha256)
     except (UnusableImageError, OSError) as error:
         raise UserError(f"{path}: {error}; run crop_resize again") from error
     return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()

@@ -24,17 +24,22 @@ from ..artifacts.manifest import (
 from ..core.errors import UserError
 from ..core.files import sha256_of_file
 from ..core.images import Pixels, UnusableImageError, read_image, resize, to_grey, write_png
+from ..core.log import logger
 from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, map_resumably, resumable_folder
+from .masks import mask_record
 from .outline import Outline, OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
 from .parameters import CropResizeParameters
+
+LOG = logger("crop_resize")
 
 
 @dataclass(frozen=True)
 class _Item:
     frame: Frame
     frames: Path
+    kinds: list[str]
     params: CropResizeParameters
 
 
@@ -44,7 +49,7 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
     Raises UserError for a frame that differs from its manifest, or if too many frames have no usable package.
     """
     manifest = read_manifest(frames, FrameManifest)
-    items = [(frame.name, _Item(frame, frames.resolve(), params)) for frame in manifest.images]
+    items = [(frame.name, _Item(frame, frames.resolve(), manifest.kinds, params)) for frame in manifest.images]
     taken = {name: value for name, value in asdict(params).items() if name != "max_quarantined_share"}
     with resumable_folder(
         output, digest([taken, manifest_digest(frames), code_of("crop_resize")]), FILE_NAME
@@ -56,9 +61,16 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         check_splits("crop_resize", packages)
         channels = 1 if params.grey else 3
         made = PackageManifest(
-            list(params.sizes_px), channels, packages, quarantined, manifest.source, manifest.revision
+            list(params.sizes_px),
+            channels,
+            packages,
+            quarantined,
+            manifest.source,
+            manifest.revision,
+            manifest.kinds,
         )
         write_manifest(folder, made)
+    _warn_of_lost_defects(packages)
     return _metrics(packages, quarantined)
 
 
@@ -92,7 +104,7 @@ def _crop(item: _Item, folder: Path) -> Record:
         scales={size: round(int(size) / len(crop), 6) for size in files},
         sha256={size: sha256_of_file(folder / file) for size, file in files.items()},
     )
-    return asdict(package)
+    return asdict(package) | mask_record(frame, item.frames, item.kinds, outline, params, folder)
 
 
 def _cut_out(image: Pixels, params: CropResizeParameters) -> tuple[Outline, Pixels]:
@@ -109,12 +121,27 @@ def _in_channels(pixels: Pixels, grey: bool) -> Pixels:
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
+def _warn_of_lost_defects(packages: list[Package]) -> None:
+    lost = [package for package in packages if package.defects_outside_px]
+    if lost:
+        LOG.warning(
+            "defects of %d packages lie outside their crops, wholly or partly, such as %d px of %s; they may be "
+            "annotated beside the package, or crop_resize.margin_share is too small",
+            *(len(lost), lost[0].defects_outside_px, lost[0].source),
+        )
+
+
 def _metrics(packages: list[Package], quarantined: list[Quarantined]) -> dict[str, float]:
     held_out = sum(package.split == "held_out" for package in packages)
+    annotated = [package for package in packages if package.masks]
+    of_masks: dict[str, float] = {
+        "annotated_images": len(annotated),
+        "defects": sum(len(package.defects) for package in annotated),
+    }
     return {
         "images": len(packages),
         "quarantined": len(quarantined),
         "train_images": len(packages) - held_out,
         "held_out_images": held_out,
         "enlarged_images": sum(max(package.scales.values()) > 1 for package in packages),
-    }
+    } | (of_masks if annotated else {})

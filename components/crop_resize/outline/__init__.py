@@ -5,15 +5,17 @@ Pixel centres are at integer coordinates, x to the right and y down. The frame c
 """
 
 from .find import OutlineNotFoundError, find_outline
-from .geometry import Outline, crop_corners, filled_up, frame_outline, iou, straighten
+from .geometry import Outline, crop_corners, filled_up, filled_up_mask, frame_outline, iou, straighten, straighten_mask
 
 __all__ = [
     "Outline",
     "OutlineNotFoundError",
     "crop_corners",
     "filled_up",
+    "filled_up_mask",
     "find_outline",
     "frame_outline",
     "iou",
     "straighten",
+    "straighten_mask",
 ]

@@ -87,13 +87,22 @@ def straighten(image: Pixels, outline: Outline, margin_share: float) -> Pixels:
     `image` is uint8, H x W or H x W x 3. The crop has the same type and a side of `crop_size_px`. The package keeps its
     size in pixels. Outside the frame, the crop repeats the frame's border.
     """
+    return _crop(image, outline, margin_share, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+
+
+def straighten_mask(mask: Pixels, outline: Outline, margin_share: float) -> Pixels:
+    """Return the crop of a mask, uint8, H x W, by the nearest pixels. Outside the frame, the crop is 0."""
+    return _crop(mask, outline, margin_share, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+
+
+def _crop(image: Pixels, outline: Outline, margin_share: float, interpolation: int, border: int) -> Pixels:
     size_px = crop_size_px(outline, margin_share)
     crop = cv2.warpAffine(
         image,
         _frame_from_crop(outline, size_px),
         (size_px, size_px),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
+        flags=interpolation | cv2.WARP_INVERSE_MAP,
+        borderMode=border,
     )
     return np.asarray(crop, dtype=np.uint8)
 
@@ -106,9 +115,18 @@ def frame_outline(image: Pixels) -> Outline:
 
 def filled_up(image: Pixels) -> Pixels:
     """Return an image as a square. The shorter side is filled up evenly, by repeating the border."""
+    return _square(image, cv2.BORDER_REPLICATE)
+
+
+def filled_up_mask(mask: Pixels) -> Pixels:
+    """Return a mask as a square like that of its image. What is filled up is 0."""
+    return _square(mask, cv2.BORDER_CONSTANT)
+
+
+def _square(image: Pixels, border: int) -> Pixels:
     side_px = max(image.shape[:2])
     down, across = (((side_px - length) // 2, (side_px - length + 1) // 2) for length in image.shape[:2])
-    return cv2.copyMakeBorder(image, *down, *across, borderType=cv2.BORDER_REPLICATE).astype(np.uint8)
+    return cv2.copyMakeBorder(image, *down, *across, borderType=border).astype(np.uint8)
 
 
 def crop_corners(outline: Outline, margin_share: float) -> tuple[Point, Point, Point, Point]:

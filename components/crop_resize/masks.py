@@ -1,0 +1,92 @@
+"""Masks of defects: cut out and resized like the photographs that they belong to."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..artifacts.manifest import Defect, Frame
+from ..core.errors import UserError
+from ..core.files import sha256_of_file
+from ..core.images import Pixels, UnusableImageError, read_image, write_png
+from ..core.resumable import Record
+from .outline import Outline, crop_corners, filled_up_mask, straighten_mask
+from .parameters import CropResizeParameters
+
+LEAST_COVER = 1e-5
+"""Covered share of a pixel that is more than rounding."""
+
+
+def mask_record(
+    frame: Frame, frames: Path, kinds: list[str], outline: Outline, params: CropResizeParameters, folder: Path
+) -> Record:
+    """Write the masks of a package in every size; return what the manifest says of them, nothing without annotation.
+
+    Raises UserError for a mask that differs from the manifest of the frames.
+    """
+    if not frame.mask:
+        return {}
+    try:
+        mask = read_image(frames / frame.mask, frame.mask_sha256)
+    except (UnusableImageError, OSError) as error:
+        raise UserError(f"{frames / frame.mask}: {error}; run ingest again") from error
+    whole = params.find == "whole"
+    crop = filled_up_mask(mask) if whole else straighten_mask(mask, outline, params.margin_share)
+    files = {str(size_px): f"masks/{size_px}/{frame.name}.png" for size_px in params.sizes_px}
+    for size, file in files.items():
+        write_png(folder / file, resized_mask(crop, int(size)))
+    return {
+        "masks": files,
+        "masks_sha256": {size: sha256_of_file(folder / file) for size, file in files.items()},
+        "defects": [asdict(defect) for defect in defects_of(crop, kinds)],
+        "defects_outside_px": 0 if whole else _outside_px(mask, outline, params.margin_share),
+    }
+
+
+def resized_mask(mask: Pixels, size_px: int) -> Pixels:
+    """Return a square mask in another size.
+
+    If it shrinks, a pixel has a kind if the kind covers at least half as much of it as of any pixel around it. So
+    borders stay where they are, and a scratch that is thinner than a pixel is not lost. Of several kinds, the one that
+    covers most of the pixel counts.
+    """
+    if size_px >= len(mask):
+        return np.asarray(cv2.resize(mask, (size_px, size_px), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)
+    shown = np.zeros((size_px, size_px), dtype=np.uint8)
+    most = np.zeros(shown.shape, dtype=np.float32)
+    for kind in _values(mask):
+        cover = cv2.resize((mask == kind).astype(np.float32), shown.shape, interpolation=cv2.INTER_AREA)
+        around = cv2.dilate(cover, np.ones((3, 3), np.uint8))
+        taken = (cover > LEAST_COVER) & (cover >= around / 2) & (cover > most)
+        shown[taken], most[taken] = kind, cover[taken]
+    return shown
+
+
+def defects_of(mask: Pixels, kinds: list[str]) -> list[Defect]:
+    """Return the connected parts of a mask. Parts of one kind with at most two pixels between them are one."""
+    found = []
+    for kind in _values(mask):
+        covered = mask == kind
+        joined = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
+        _, numbers, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        for number, (x, y, width, height, _) in enumerate(stats[1:].tolist(), start=1):
+            window = np.s_[y : y + height, x : x + width]
+            part = ((numbers[window] == number) & covered[window]).astype(np.uint8)
+            left, top, wide, high = cv2.boundingRect(part)
+            box_px = (x + left, y + top, x + left + wide, y + top + high)
+            found.append(Defect(kinds[kind - 1], box_px, int(np.count_nonzero(part))))
+    return found
+
+
+def _values(mask: Pixels) -> list[int]:
+    """Return the kinds that a mask holds."""
+    return [int(value) for value in np.flatnonzero(np.bincount(mask.ravel(), minlength=1)) if value]
+
+
+def _outside_px(mask: Pixels, outline: Outline, margin_share: float) -> int:
+    """Return how many pixels of defects the crop leaves out."""
+    outside = mask.copy()
+    corners = np.rint(crop_corners(outline, margin_share)).astype(np.int32)
+    cv2.fillConvexPoly(outside, corners, (0.0,))
+    return int(np.count_nonzero(outside))
