@@ -20,25 +20,23 @@ from ..artifacts.manifest import (
     write_manifest,
 )
 from ..core.errors import UserError
-from ..core.files import atomic_file, sha256_of_file, write_json
+from ..core.files import atomic_file
 from ..core.images import (
-    WHITE_8_BIT,
     ImageFacts,
     UnusableImageError,
     check_suffix,
     inspect_image,
-    write_jpeg,
-    write_png,
 )
 from ..core.log import logger
-from ..core.parameters import NonNegativeInt, PositiveInt, digest, load_yaml, parameters, parse
+from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, map_resumably, resumable_folder
 from .annotations import Shape, draw_mask, read_annotations
 from .depth import with_white_levels
 from .labels import read_labels
 from .parameters import IngestParameters
-from .renderer import RendererParameters, render_frame
+from .records import file_record, mask_record
+from .rendering import render
 from .selection import ANNOTATION, selected
 from .sources import is_rendered, list_source
 from .sources.listing import Listing, SourceFile
@@ -46,15 +44,6 @@ from .sources.listing import Listing, SourceFile
 LOG = logger("ingest")
 WHOLE_SET_KEYS = {"held_out_share", "max_quarantined_share", "seed", "bits"}
 """Keys that do not affect single images. After a change of these, the images of an unfinished folder are kept."""
-
-
-@parameters
-class RenderedSource:
-    """The content of a .yaml source: how many frames to render, and with which parameters."""
-
-    frames: PositiveInt
-    seed: NonNegativeInt
-    renderer: RendererParameters
 
 
 @dataclass(frozen=True)
@@ -66,13 +55,6 @@ class _Photograph:
     min_side_px: int
     shapes: list[Shape] | None
     kinds: list[str]
-
-
-@dataclass(frozen=True)
-class _Rendered:
-    renderer: RendererParameters
-    seed: int
-    index: int
 
 
 def run(params: IngestParameters, output: Path) -> dict[str, float]:
@@ -90,7 +72,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
         skipped: dict[str, int] = {}
         kinds: list[str] = []
         if is_rendered(params.source):
-            records = _render(Path(params.source), folder)
+            records, kinds = render(params, folder)
         else:
             photographs, kinds, skipped = _photographs(params, listing)
             keyed = [(_key(photograph.file.path), photograph) for photograph in photographs]
@@ -102,32 +84,6 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
         _remove_unlisted(folder / "masks", {image.mask for image in manifest.images})
         write_manifest(folder, manifest)
     return _metrics(manifest, output)
-
-
-def _render(source: Path, folder: Path) -> list[Record]:
-    rendered = parse(RenderedSource, load_yaml(source), str(source))
-    items = [
-        (f"frame-{index:05d}", _Rendered(rendered.renderer, rendered.seed, index)) for index in range(rendered.frames)
-    ]
-    return map_resumably("ingest (rendering)", _render_one, items, folder)
-
-
-def _render_one(item: _Rendered, folder: Path) -> Record:
-    frame = render_frame(item.renderer, item.seed, item.index)
-    name = f"frame-{item.index:05d}"
-    file = f"frames/{name}.jpg"
-    write_jpeg(folder / file, frame.image)
-    write_json(folder / "truth" / f"{name}.json", frame.truth.to_json())
-    source = f"rendered:{item.seed}/{item.index}"
-    height_px, width_px = frame.image.shape[:2]
-    facts = ImageFacts(width_px, height_px, "L" if item.renderer.grey else "RGB", None, WHITE_8_BIT)
-    return {
-        "name": name,
-        "source": source,
-        "label": frame.truth.label,
-        "lot": frame.truth.lot,
-        "product": frame.truth.product,
-    } | _file_record(folder, file, facts)
 
 
 def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], list[str], dict[str, int]]:
@@ -191,27 +147,20 @@ def _take_photograph(item: _Photograph, folder: Path) -> Record:
     except UnusableImageError as error:
         return {"source": source, "reason": str(error)}
     known = {"name": name, "source": source, "label": item.label, "lot": item.lot, "product": item.product}
-    return known | _file_record(folder, file, facts) | _mask_record(item, folder, name, facts)
+    return known | file_record(folder, file, facts) | _mask_record(item, folder, name, facts)
 
 
 def _mask_record(item: _Photograph, folder: Path, name: str, facts: ImageFacts) -> Record:
     """Write the mask of a photograph that is annotated; return what the manifest says of it."""
     if item.shapes is None:
         return {}
-    mask = f"masks/{name}.png"
-    write_png(folder / mask, draw_mask(item.shapes, item.kinds, facts.width_px, facts.height_px))
-    return {"mask": mask, "mask_sha256": sha256_of_file(folder / mask)}
+    return mask_record(folder, name, draw_mask(item.shapes, item.kinds, facts.width_px, facts.height_px))
 
 
 def _suffix(source: str) -> str:
     """Return the suffix of a path, or an empty text if it has none that is fit for the name of a file."""
     suffix = PurePosixPath(source).suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
-
-
-def _file_record(folder: Path, file: str, facts: ImageFacts) -> Record:
-    path = folder / file
-    return {"file": file, "sha256": sha256_of_file(path), "size_bytes": path.stat().st_size} | asdict(facts)
 
 
 def _manifest(

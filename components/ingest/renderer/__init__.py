@@ -1,6 +1,6 @@
 """Render bottom-view photographs of ball grid array packages, with exact ground truth."""
 
-from .frame import RenderedFrame, render_frame
+from .frame import RenderedFrame, kind_of_frame, render_frame
 from .parameters import RendererParameters
 from .truth import DEFECT_KINDS, GOOD, Ball, Defect, FrameTruth
 
@@ -12,5 +12,6 @@ __all__ = [
     "FrameTruth",
     "RenderedFrame",
     "RendererParameters",
+    "kind_of_frame",
     "render_frame",
 ]

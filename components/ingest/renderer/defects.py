@@ -16,6 +16,10 @@ from .truth import DEFECT_KINDS, Ball, Defect, Point
 
 ROOM = 1.25
 """Half side of the square around a defective ball, in radii of the ball."""
+VISIBLE = 6
+"""Change of a colour channel, of 255, from which a pixel belongs to a defect."""
+GAPS = 0.04
+"""Gaps in a defect up to twice this many pitches are closed."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,19 @@ def overlay(kind: str, scene: Pixels, pose: Pose, touched: tuple[Ball, ...], rng
     if kind == "contamination":
         return Defect(kind, _draw_stain(scene, pose, rng))
     return Defect(kind, _hull(_squares(touched)))
+
+
+def changed(good: Pixels, spoiled: Pixels, pitch_px: float) -> Pixels:
+    """Return where a defect has changed the scene, H x W: 1 or 0, gaps and holes included."""
+    apart = (cv2.absdiff(good, spoiled).max(axis=2) >= VISIBLE).astype(np.uint8)
+    side_px = 2 * max(1, round(GAPS * pitch_px)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side_px, side_px))
+    contours, _ = cv2.findContours(
+        cv2.morphologyEx(apart, cv2.MORPH_CLOSE, kernel), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    mask = np.zeros(apart.shape, dtype=np.uint8)
+    cv2.drawContours(mask, contours, -1, (1.0,), cv2.FILLED)
+    return mask
 
 
 def _squares(balls: tuple[Ball, ...]) -> Points:

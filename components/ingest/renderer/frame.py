@@ -7,7 +7,7 @@ from numpy.random import Generator
 
 from ...core.images import Pixels
 from .camera import draw_lighting, draw_tray, photograph, place_body, scatter_dust
-from .defects import Spoiled, draw_kind, overlay, spoil_balls
+from .defects import Spoiled, changed, draw_kind, overlay, spoil_balls
 from .layout import Pose, body_of, draw_pose
 from .noise import stream
 from .parameters import RendererParameters
@@ -29,10 +29,20 @@ class RenderedFrame:
     image: Pixels
     """Pixels in [0, 255], H x W x 3 (RGB), or H x W if `RendererParameters.grey`."""
     truth: FrameTruth
+    mask: Pixels | None = None
+    """H x W: 1 where the defect has changed the package, else 0. None if it was not asked for."""
 
 
-def render_frame(parameters: RendererParameters, seed: int, index: int) -> RenderedFrame:
-    """Return frame `index` of the series of `seed`; both are 0 or more."""
+def kind_of_frame(parameters: RendererParameters, seed: int, index: int) -> str | None:
+    """Return the class of the defect of a frame, or None for a good package, without rendering it."""
+    return draw_kind(parameters.defect_share, stream(seed, FRAME_STREAM, index, DEFECT))
+
+
+def render_frame(parameters: RendererParameters, seed: int, index: int, with_mask: bool = False) -> RenderedFrame:
+    """Return frame `index` of the series of `seed`; both are 0 or more.
+
+    With a `defect_share` of 0, it is the same frame without its defect.
+    """
     lot = index // parameters.frames_per_lot
     number = int(stream(seed, LOT_STREAM, lot, 0).integers(parameters.products))
     product = draw_product(parameters, seed, number)
@@ -45,13 +55,21 @@ def render_frame(parameters: RendererParameters, seed: int, index: int) -> Rende
     kind = draw_kind(parameters.defect_share, rngs[DEFECT])
     looks = _draw_balls(product, pose, rngs[BALLS])
     spoiled = spoil_balls(kind, looks, rngs[DEFECT]) if kind else Spoiled(looks, ())
-    for look in spoiled.looks:
-        stamp_ball(scene, look, product.light, product.mask_colour)
+    good = _with_balls(scene.copy(), product, looks) if with_mask else scene
+    _with_balls(scene, product, spoiled.looks)
     defects = (overlay(kind, scene, pose, spoiled.touched, rngs[DEFECT]),) if kind else ()
+    mask = changed(good, scene, pose.body.pitch_px) if with_mask else None
     scatter_dust(scene, rngs[DUST])
 
     image = photograph(scene, lighting, parameters.grey, rngs[SENSOR])
-    return RenderedFrame(image, _truth(f"lot-{lot:04d}", product, pose, spoiled.looks, defects))
+    return RenderedFrame(image, _truth(f"lot-{lot:04d}", product, pose, spoiled.looks, defects), mask)
+
+
+def _with_balls(scene: Pixels, product: Product, looks: tuple[BallLook, ...]) -> Pixels:
+    """Draw balls on the package; return the scene."""
+    for look in looks:
+        stamp_ball(scene, look, product.light, product.mask_colour)
+    return scene
 
 
 def _draw_balls(product: Product, pose: Pose, rng: Generator) -> tuple[BallLook, ...]:
