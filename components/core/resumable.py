@@ -1,24 +1,77 @@
 """Work on many items, in parallel on all cores, that resumes when it is started again.
 
-The unfinished folder keeps one record per finished item. Only work with the same fingerprint resumes from it.
+The unfinished folder keeps one record per finished item. Only work with the same fingerprint resumes from it. Records
+may also be kept beside the finished folder, so that later work takes over the items that are still the same.
 """
 
+import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .cores import usable_cores
 from .errors import UserError
-from .files import check_replaceable, read_json, replace_folder, write_json
+from .files import check_replaceable, read_json, replace_folder, sha256_of_file, write_json
 from .progress import Progress
 
 Item = TypeVar("Item")
 Record = dict[str, Any]
 RECORDS = ".records"
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """Where earlier results are, and which files belong to a record."""
+
+    finished: Path
+    """The folder of an earlier result, if there is one."""
+    made: Callable[[Record], Mapping[str, str] | None]
+    """Returns the files of a record, relative to the folder, with their SHA-256, or None if it has to be made again. It
+    must be picklable."""
+
+    @property
+    def kept(self) -> Path:
+        """The file of the records, by the keys of their items. It is no part of the result, so nobody need have it."""
+        return self.finished.with_name(f".{self.finished.name}.records")
+
+    def records(self) -> dict[str, Record]:
+        """Return the records of the earlier result by key. None that can be read is none at all."""
+        try:
+            return dict(read_json(self.kept))
+        except (UserError, TypeError, ValueError):
+            return {}
+
+    def is_whole(self, record: Record, folder: Path) -> bool:
+        """Return whether a record may be used again, and its files are in `folder`, unchanged."""
+        files = self.made(record)
+        return files is not None and all(_is(folder / name, sha256) for name, sha256 in files.items())
+
+    def take_over(self, record: Record, folder: Path) -> bool:
+        """Put the files of a record into `folder`, too; return whether all of them are there and unchanged."""
+        if not self.is_whole(record, self.finished):
+            return False
+        for name in self.made(record) or {}:
+            _link(self.finished / name, folder / name)
+        return True
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of_file(path) == sha256
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name. Files are replaced as a whole and never changed, so both may be the same file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 @contextmanager
@@ -39,16 +92,25 @@ def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path
 
 
 def map_resumably(
-    what: str, work: Callable[[Item, Path], Record], items: Sequence[tuple[str, Item]], folder: Path
+    what: str,
+    work: Callable[[Item, Path], Record],
+    items: Sequence[tuple[str, Item]],
+    folder: Path,
+    reuse: Reuse | None = None,
 ) -> list[Record]:
     """Return `work(item, folder)` for every (key, item), in order. Items with a record are not done again.
 
-    `work` runs in other processes, so it and the items must be picklable. Its record must be JSON-like.
+    `work` runs in other processes, so it and the items must be picklable. Its record must be JSON-like. With `reuse`,
+    an item whose key is that of an earlier result is taken over, unless its files have changed. So keys must hold a
+    digest of everything that matters.
     """
-    waiting = [(key, item) for key, item in items if not _record_file(folder, key).is_file()]
+    waiting = [(key, item) for key, item in items if reuse or not _record_file(folder, key).is_file()]
+    earlier = reuse.records() if reuse else {}
     progress = Progress(what, len(items), "images", done=len(items) - len(waiting))
     with ProcessPoolExecutor(max_workers=usable_cores()) as pool:
-        running = [pool.submit(_work_and_record, work, key, item, folder) for key, item in waiting]
+        running = [
+            pool.submit(_work_and_record, work, key, item, folder, reuse, earlier.get(key)) for key, item in waiting
+        ]
         try:
             for finished in as_completed(running):
                 finished.result()
@@ -60,12 +122,34 @@ def map_resumably(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return [read_json(_record_file(folder, key)) for key, _ in items]
+    records = [read_json(_record_file(folder, key)) for key, _ in items]
+    if reuse:
+        write_json(reuse.kept, dict(zip((key for key, _ in items), records, strict=True)))
+    return records
+
+
+def keep_only(folder: Path, files: set[str]) -> None:
+    """Delete the files of an unfinished folder that are neither in `files`, relative to it, nor records."""
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        name = path.relative_to(folder).as_posix()
+        if name not in files and not name.startswith(f"{RECORDS}/"):
+            path.unlink()
 
 
 def _record_file(folder: Path, key: str) -> Path:
     return folder / RECORDS / f"{key}.json"
 
 
-def _work_and_record(work: Callable[[Item, Path], Record], key: str, item: Item, folder: Path) -> None:
-    write_json(_record_file(folder, key), work(item, folder))
+def _work_and_record(
+    work: Callable[[Item, Path], Record],
+    key: str,
+    item: Item,
+    folder: Path,
+    reuse: Reuse | None,
+    earlier: Record | None,
+) -> None:
+    kept = _record_file(folder, key)
+    if reuse and kept.is_file() and reuse.is_whole(read_json(kept), folder):
+        return
+    taken_over = reuse and earlier and reuse.take_over(earlier, folder)
+    write_json(kept, earlier if taken_over else work(item, folder))

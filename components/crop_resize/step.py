@@ -17,7 +17,6 @@ from ..artifacts.manifest import (
     Quarantined,
     check_quarantine,
     check_splits,
-    manifest_digest,
     read_manifest,
     write_manifest,
 )
@@ -27,7 +26,7 @@ from ..core.images import Pixels, UnusableImageError, read_image, resize, to_gre
 from ..core.log import logger
 from ..core.parameters import digest
 from ..core.provenance import code_of
-from ..core.resumable import Record, map_resumably, resumable_folder
+from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 from .masks import mask_record
 from .outline import Outline, OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
 from .parameters import CropResizeParameters
@@ -49,16 +48,19 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
     Raises UserError for a frame that differs from its manifest, or if too many frames have no usable package.
     """
     manifest = read_manifest(frames, FrameManifest)
-    items = [(frame.name, _Item(frame, frames.resolve(), manifest.kinds, params)) for frame in manifest.images]
     taken = {name: value for name, value in asdict(params).items() if name != "max_quarantined_share"}
-    with resumable_folder(
-        output, digest([taken, manifest_digest(frames), code_of("crop_resize")]), FILE_NAME
-    ) as folder:
-        records = map_resumably("crop_resize", _crop, items, folder)
-        packages = [Package(**record) for record in records if "reason" not in record]
-        quarantined = [Quarantined(**record) for record in records if "reason" in record]
+    made_by = [taken, manifest.kinds, code_of("crop_resize")]
+    items = [
+        (_key(frame, made_by), _Item(frame, frames.resolve(), manifest.kinds, params)) for frame in manifest.images
+    ]
+    with resumable_folder(output, digest(made_by), FILE_NAME) as folder:
+        found = map_resumably("crop_resize", _crop, items, folder, Reuse(output.resolve(), _made))
+        records = list(zip(manifest.images, found, strict=True))
+        packages = [_package(frame, record) for frame, record in records if "reason" not in record]
+        quarantined = [Quarantined(frame.source, record["reason"]) for frame, record in records if "reason" in record]
         check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share)
         check_splits("crop_resize", packages)
+        keep_only(folder, {file for record in found for file in _made(record)})
         channels = 1 if params.grey else 3
         made = PackageManifest(
             list(params.sizes_px),
@@ -74,7 +76,33 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
     return _metrics(packages, quarantined)
 
 
+def _key(frame: Frame, made_by: object) -> str:
+    """Return the name of a package's record: a digest of all that its crop depends on, which its split is not."""
+    content = [frame.name, frame.sha256, frame.white_level, frame.mask_sha256, made_by]
+    return f"{frame.name}-{digest(content)[:16]}"
+
+
+def _made(record: Record) -> dict[str, str]:
+    """Return the files of a record with their digests."""
+    pairs = (("files", "sha256"), ("masks", "masks_sha256"))
+    return {file: record[digests][size] for files, digests in pairs for size, file in record.get(files, {}).items()}
+
+
+def _package(frame: Frame, record: Record) -> Package:
+    return Package(
+        name=frame.name,
+        source=frame.source,
+        source_sha256=frame.sha256,
+        label=frame.label,
+        lot=frame.lot,
+        product=frame.product,
+        split=frame.split,
+        **record,
+    )
+
+
 def _crop(item: _Item, folder: Path) -> Record:
+    """Write the images of one package; return what the manifest says of them, or why there are none."""
     frame, params = item.frame, item.params
     path = item.frames / frame.file
     try:
@@ -84,27 +112,20 @@ def _crop(item: _Item, folder: Path) -> Record:
     try:
         outline, cut = _cut_out(image, params)
     except OutlineNotFoundError as error:
-        return {"source": frame.source, "reason": str(error)}
+        return {"reason": str(error)}
     crop = _in_channels(cut, params.grey)
     files = {str(size_px): f"{size_px}/{frame.name}.png" for size_px in params.sizes_px}
     for size, file in files.items():
         write_png(folder / file, resize(crop, int(size)))
-    package = Package(
-        name=frame.name,
-        source=frame.source,
-        source_sha256=frame.sha256,
-        label=frame.label,
-        lot=frame.lot,
-        product=frame.product,
-        split=frame.split,
-        outline_px=list(outline.corners_px),
-        angle_deg=round(outline.angle_deg, 4),
-        crop_px=len(crop),
-        files=files,
-        scales={size: round(int(size) / len(crop), 6) for size in files},
-        sha256={size: sha256_of_file(folder / file) for size, file in files.items()},
-    )
-    return asdict(package) | mask_record(frame, item.frames, item.kinds, outline, params, folder)
+    record = {
+        "outline_px": list(outline.corners_px),
+        "angle_deg": round(outline.angle_deg, 4),
+        "crop_px": len(crop),
+        "files": files,
+        "scales": {size: round(int(size) / len(crop), 6) for size in files},
+        "sha256": {size: sha256_of_file(folder / file) for size, file in files.items()},
+    }
+    return record | mask_record(frame, item.frames, item.kinds, outline, params, folder)
 
 
 def _cut_out(image: Pixels, params: CropResizeParameters) -> tuple[Outline, Pixels]:

@@ -1,16 +1,16 @@
 """Frames that are rendered in place of photographs, as a .yaml source describes them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import write_json
+from ..core.files import sha256_of_file, write_json
 from ..core.images import WHITE_8_BIT, ImageFacts, write_jpeg
-from ..core.parameters import NonNegativeInt, PositiveInt, load_yaml, parameters, parse
-from ..core.resumable import Record, map_resumably
+from ..core.parameters import NonNegativeInt, PositiveInt, digest, load_yaml, parameters, parse
+from ..core.resumable import Record, Reuse, map_resumably
 from .parameters import IngestParameters
-from .records import file_record, mask_record
+from .records import file_record, mask_record, truth_file
 from .renderer import DEFECT_KINDS, RendererParameters, kind_of_frame, render_frame
 
 
@@ -38,14 +38,20 @@ class _Rendered:
         return f"frame-{self.index:05d}" + ("-good" if self.without_defect else "")
 
 
-def render(params: IngestParameters, folder: Path) -> tuple[list[Record], list[str]]:
-    """Render the frames of the source into a folder; return their records, and the kinds that masks tell apart."""
+def render(params: IngestParameters, code: str, folder: Path, reuse: Reuse) -> tuple[list[Record], list[str]]:
+    """Render the frames of the source into a folder; return their records, and the kinds that masks tell apart.
+
+    `code` is the digest of the code that renders. Frames of an earlier result that are the same are taken over.
+    """
     path = Path(params.source)
     source = parse(RenderedSource, load_yaml(path), str(path))
     if params.annotations:
         raise UserError(f"ingest.annotations: rendered frames have none; write `masks: true` into {path} instead")
-    items = [(item.name, item) for item in _items(source)]
-    return map_resumably("ingest (rendering)", _render_one, items, folder), _kinds(source)
+    made_by = digest([asdict(source.renderer), source.seed, source.masks, code])[:16]
+    items = [(f"{item.name}-{made_by}", item) for item in _items(source)]
+    records = map_resumably("ingest (rendering)", _render_one, items, folder, reuse)
+    of_truth = ("truth", "truth_sha256")
+    return [{name: one for name, one in record.items() if name not in of_truth} for record in records], _kinds(source)
 
 
 def _items(source: RenderedSource) -> Iterator[_Rendered]:
@@ -63,9 +69,9 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
     source = item.source
     renderer = replace(source.renderer, defect_share=0.0) if item.without_defect else source.renderer
     frame = render_frame(renderer, source.seed, item.index, source.masks)
-    file = f"frames/{item.name}.jpg"
+    file, truth = f"frames/{item.name}.jpg", truth_file(item.name)
     write_jpeg(folder / file, frame.image)
-    write_json(folder / "truth" / f"{item.name}.json", frame.truth.to_json())
+    write_json(folder / truth, frame.truth.to_json())
     height_px, width_px = frame.image.shape[:2]
     facts = ImageFacts(width_px, height_px, "L" if renderer.grey else "RGB", None, WHITE_8_BIT)
     known = {
@@ -74,6 +80,8 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
         "label": frame.truth.label,
         "lot": frame.truth.lot,
         "product": frame.truth.product,
+        "truth": truth,
+        "truth_sha256": sha256_of_file(folder / truth),
     } | file_record(folder, file, facts)
     if frame.mask is None:
         return known

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..artifacts.manifest import (
@@ -20,7 +20,7 @@ from ..artifacts.manifest import (
     write_manifest,
 )
 from ..core.errors import UserError
-from ..core.files import atomic_file
+from ..core.files import atomic_file, sha256_of_bytes
 from ..core.images import (
     ImageFacts,
     UnusableImageError,
@@ -30,20 +30,18 @@ from ..core.images import (
 from ..core.log import logger
 from ..core.parameters import digest
 from ..core.provenance import code_of
-from ..core.resumable import Record, map_resumably, resumable_folder
+from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 from .annotations import Shape, draw_mask, read_annotations
 from .depth import with_white_levels
 from .labels import read_labels
 from .parameters import IngestParameters
-from .records import file_record, mask_record
+from .records import file_record, made, mask_record, truth_file
 from .rendering import render
 from .selection import ANNOTATION, selected
 from .sources import is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 
 LOG = logger("ingest")
-WHOLE_SET_KEYS = {"held_out_share", "max_quarantined_share", "seed", "bits"}
-"""Keys that do not affect single images. After a change of these, the images of an unfinished folder are kept."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,23 @@ class _Photograph:
     shapes: list[Shape] | None
     kinds: list[str]
 
+    @property
+    def name(self) -> str:
+        """A readable, unique name for its files: its stem and a part of its path's digest."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.file.path).stem)[:60]
+        return f"{stem}-{sha256_of_bytes(self.file.path.encode())[:16]}"
+
+    @property
+    def known(self) -> Record:
+        """What is known of it without its bytes."""
+        return {
+            "name": self.name,
+            "source": self.file.path,
+            "label": self.label,
+            "lot": self.lot,
+            "product": self.product,
+        }
+
 
 def run(params: IngestParameters, output: Path) -> dict[str, float]:
     """Fill the folder `output` with frames and their manifest; return counts.
@@ -63,25 +78,22 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
     Raises UserError for an unusable source, or if too many images cannot be used.
     """
     listing = list_source(params.source, params.revision)
-    versions = [(file.path, file.version) for file in listing.files]
-    taken = {name: value for name, value in asdict(params).items() if name not in WHOLE_SET_KEYS}
-    recorded = [field.name for field in fields(Frame)]
-    with resumable_folder(
-        output, digest([taken, listing.revision, versions, recorded, code_of("ingest")]), FILE_NAME
-    ) as folder:
+    code = code_of("ingest")
+    with resumable_folder(output, code, FILE_NAME) as folder:
+        reuse = Reuse(output.resolve(), made)
         skipped: dict[str, int] = {}
-        kinds: list[str] = []
         if is_rendered(params.source):
-            records, kinds = render(params, folder)
+            records, kinds = render(params, code, folder, reuse)
         else:
             photographs, kinds, skipped = _photographs(params, listing)
-            keyed = [(_key(photograph.file.path), photograph) for photograph in photographs]
-            records = map_resumably("ingest", _take_photograph, keyed, folder)
+            keyed = [(_key(photograph, code), photograph) for photograph in photographs]
+            found = map_resumably("ingest", _take_photograph, keyed, folder, reuse)
+            records = [one.known | record for one, record in zip(photographs, found, strict=True)]
         manifest = _manifest(records, params, listing, skipped, kinds)
         check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
         check_splits("ingest", manifest.images)
-        _remove_unlisted(folder / "frames", {image.file for image in manifest.images})
-        _remove_unlisted(folder / "masks", {image.mask for image in manifest.images})
+        truths = {truth_file(image.name) for image in manifest.images}
+        keep_only(folder, {file for image in manifest.images for file in (image.file, image.mask)} | truths)
         write_manifest(folder, manifest)
     return _metrics(manifest, output)
 
@@ -127,34 +139,32 @@ def _warn_of_single_lots(images_in_lot: Counter[str]) -> None:
         )
 
 
-def _key(source: str) -> str:
-    """Return a readable, unique name for a photograph's files: its stem and a part of its path's digest."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem)[:60]
-    return f"{stem}-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+def _key(item: _Photograph, code: str) -> str:
+    """Return the name of a photograph's record: a digest of all that its record depends on."""
+    content = [item.file.path, item.file.version, item.min_side_px, repr(item.shapes), item.kinds, code]
+    return f"{item.name}-{digest(content)[:16]}"
 
 
 def _take_photograph(item: _Photograph, folder: Path) -> Record:
-    source = item.file.path
-    name = _key(source)
-    file = f"frames/{name}{_suffix(source)}"
+    """Fetch a photograph; return what the manifest says of its file, or why it cannot be used."""
+    file = f"frames/{item.name}{_suffix(item.file.path)}"
     try:
-        check_suffix(source)
+        check_suffix(item.file.path)
         with atomic_file(folder / file) as partial:
             item.file.fetch(partial)
             facts = inspect_image(partial)
             if min(facts.width_px, facts.height_px) < item.min_side_px:
                 raise UnusableImageError(f"{facts.width_px} x {facts.height_px} px, smaller than min_side_px")
     except UnusableImageError as error:
-        return {"source": source, "reason": str(error)}
-    known = {"name": name, "source": source, "label": item.label, "lot": item.lot, "product": item.product}
-    return known | file_record(folder, file, facts) | _mask_record(item, folder, name, facts)
+        return {"reason": str(error)}
+    return file_record(folder, file, facts) | _mask_record(item, folder, facts)
 
 
-def _mask_record(item: _Photograph, folder: Path, name: str, facts: ImageFacts) -> Record:
+def _mask_record(item: _Photograph, folder: Path, facts: ImageFacts) -> Record:
     """Write the mask of a photograph that is annotated; return what the manifest says of it."""
     if item.shapes is None:
         return {}
-    return mask_record(folder, name, draw_mask(item.shapes, item.kinds, facts.width_px, facts.height_px))
+    return mask_record(folder, item.name, draw_mask(item.shapes, item.kinds, facts.width_px, facts.height_px))
 
 
 def _suffix(source: str) -> str:
@@ -167,7 +177,7 @@ def _manifest(
     records: list[Record], params: IngestParameters, listing: Listing, skipped: dict[str, int], kinds: list[str]
 ) -> FrameManifest:
     """Return the manifest. Raises UserError if a listed file would be in none of its lists."""
-    quarantined = [Quarantined(**record) for record in records if "reason" in record]
+    quarantined = [Quarantined(record["source"], record["reason"]) for record in records if "reason" in record]
     usable, copies = _without_copies(record for record in records if "reason" not in record)
     usable, too_bright = with_white_levels(usable, params.bits)
     held_out = _held_out_per_product(usable, params)
@@ -191,12 +201,6 @@ def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quara
         if original is not record:
             copies.append(Quarantined(record["source"], f"the same bytes as {original['source']}"))
     return list(first.values()), copies
-
-
-def _remove_unlisted(folder: Path, files: set[str]) -> None:
-    for path in folder.glob("*"):
-        if f"{folder.name}/{path.name}" not in files:
-            path.unlink()
 
 
 def _held_out_per_product(records: Iterable[Record], params: IngestParameters) -> set[str]:

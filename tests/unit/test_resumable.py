@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.resumable import Record, map_resumably, resumable_folder
+from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 
 MARKER = "finished.json"
 ITEMS = [(str(number), number) for number in range(6)]
@@ -72,3 +73,59 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
     killed = pytest.raises(UserError, match="test: a worker process was killed")
     with killed, resumable_folder(tmp_path / "out", "same", MARKER) as folder:
         map_resumably("test", square_but_be_killed, ITEMS, folder)
+
+
+def write_square(number: int, folder: Path) -> Record:
+    (folder / f"{number}.txt").write_text(str(number * number))
+    return square(number, folder) | {"sha256": sha256_of_file(folder / f"{number}.txt"), "number": number}
+
+
+def made(record: Record) -> dict[str, str] | None:
+    return {f"{record['number']}.txt": record["sha256"]} if record["number"] != 5 else None
+
+
+def written(tmp_path: Path, numbers: list[int], *, stumble: bool = False) -> dict[str, int]:
+    """Write squares of numbers, which are taken over from an earlier result; return which were made anew."""
+    with resumable_folder(tmp_path / "out", "same", MARKER) as folder:
+        items = [(str(number), number) for number in numbers]
+        records = map_resumably("test", write_square, items, folder, Reuse(tmp_path / "out", made))
+        assert [record["square"] for record in records] == [number * number for number in numbers]
+        if stumble:
+            raise RuntimeError("stumbled")
+        done = tries(folder)
+        keep_only(folder, {f"{number}.txt" for number in numbers} | {MARKER})
+        (folder / MARKER).touch()
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {f"{number}.txt" for number in numbers} | {MARKER}
+    assert all((tmp_path / "out" / f"{number}.txt").read_text() == str(number * number) for number in numbers)
+    return done
+
+
+def test_what_an_earlier_result_has_is_taken_over(tmp_path: Path) -> None:
+    assert set(written(tmp_path, [1, 2, 3, 5])) == {"1", "2", "3", "5"}
+    assert set(written(tmp_path, [1, 3, 4, 5])) == {"4", "5"}  # what 5 made is never used again
+    assert set(written(tmp_path, [1, 2])) == {"2"}
+
+
+def test_files_of_an_earlier_result_that_were_changed_are_made_again(tmp_path: Path) -> None:
+    written(tmp_path, [1, 2, 3])
+    (tmp_path / "out" / "1.txt").write_text("damaged")
+    (tmp_path / "out" / "2.txt").unlink()
+    assert set(written(tmp_path, [1, 2, 3])) == {"1", "2"}
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "7", None])
+def test_an_earlier_result_without_readable_records_is_none(tmp_path: Path, content: str | None) -> None:
+    written(tmp_path, [1, 2])
+    records = tmp_path / ".out.records"
+    records.unlink()
+    if content is not None:
+        records.write_text(content)
+    assert set(written(tmp_path, [1, 2])) == {"1", "2"}
+
+
+def test_an_unfinished_folder_keeps_its_items_when_one_joins(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="stumbled"):
+        written(tmp_path, [1, 2], stumble=True)
+    (tmp_path / ".out.partial" / "1.txt").write_text("damaged")
+    assert written(tmp_path, [1, 2, 3]) == {"1": 2, "2": 1, "3": 1}
