@@ -19,6 +19,7 @@ T = TypeVar("T")
 MIN_SPLIT_IMAGES = 2
 ONLY_IF_GIVEN = frozenset({
     "mask", "mask_sha256", "kinds", "masks", "masks_sha256", "defects", "defects_outside_px",
+    "near_duplicates",
 })  # fmt: skip
 """Fields that are left out where they are empty, so that they change no manifest of images without annotations."""
 
@@ -135,6 +136,8 @@ class PackageManifest:
     """That of the frames."""
     kinds: list[str] = field(default_factory=list)
     """That of the frames."""
+    near_duplicates: list[list[str]] = field(default_factory=list)
+    """Groups of images that resemble each other closely but were in different lots, by name."""
 
 
 @parameters

@@ -18,6 +18,8 @@ class CropResizeParameters:
     """Margin on each side of the package, as a share of its longer side; none for `whole`."""
     grey: bool = False
     """Make grey images (one channel) instead of colour images (three)."""
+    join_near_duplicates: bool = False
+    """Join lots that hold near-duplicates of each other to one lot, so that they are in one split."""
     max_quarantined_share: Share = 0.2
     """Maximum share of frames without a usable package; above it, the step fails."""
 

@@ -27,11 +27,14 @@ from ..core.log import logger
 from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
+from .duplicates import joined, look_of, near_duplicates
 from .masks import mask_record
 from .outline import Outline, OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
 from .parameters import CropResizeParameters
 
 LOG = logger("crop_resize")
+WHOLE_SET_KEYS = {"join_near_duplicates", "max_quarantined_share"}
+"""Keys that do not affect single images. After a change of these, crops are taken over."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
     Raises UserError for a frame that differs from its manifest, or if too many frames have no usable package.
     """
     manifest = read_manifest(frames, FrameManifest)
-    taken = {name: value for name, value in asdict(params).items() if name != "max_quarantined_share"}
+    taken = {name: value for name, value in asdict(params).items() if name not in WHOLE_SET_KEYS}
     made_by = [taken, manifest.kinds, code_of("crop_resize")]
     items = [
         (_key(frame, made_by), _Item(frame, frames.resolve(), manifest.kinds, params)) for frame in manifest.images
@@ -59,6 +62,7 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         packages = [_package(frame, record) for frame, record in records if "reason" not in record]
         quarantined = [Quarantined(frame.source, record["reason"]) for frame, record in records if "reason" in record]
         check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share)
+        packages, groups = _without_doubles(packages, found, params.join_near_duplicates)
         check_splits("crop_resize", packages)
         keep_only(folder, {file for record in found for file in _made(record)})
         channels = 1 if params.grey else 3
@@ -70,6 +74,7 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
             manifest.source,
             manifest.revision,
             manifest.kinds,
+            groups,
         )
         write_manifest(folder, made)
     _warn_of_lost_defects(packages)
@@ -97,7 +102,7 @@ def _package(frame: Frame, record: Record) -> Package:
         lot=frame.lot,
         product=frame.product,
         split=frame.split,
-        **record,
+        **{name: value for name, value in record.items() if name != "look"},
     )
 
 
@@ -124,6 +129,7 @@ def _crop(item: _Item, folder: Path) -> Record:
         "files": files,
         "scales": {size: round(int(size) / len(crop), 6) for size in files},
         "sha256": {size: sha256_of_file(folder / file) for size, file in files.items()},
+        "look": look_of(crop),
     }
     return record | mask_record(frame, item.frames, item.kinds, outline, params, folder)
 
@@ -140,6 +146,26 @@ def _in_channels(pixels: Pixels, grey: bool) -> Pixels:
     if grey:
         return to_grey(pixels)
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def _without_doubles(
+    packages: list[Package], records: list[Record], join: bool
+) -> tuple[list[Package], list[list[str]]]:
+    """Return packages, with lots joined that hold near-duplicates if `join`, and the groups of near-duplicates."""
+    looks = [record["look"] for record in records if "look" in record]
+    groups = near_duplicates(looks, [package.lot for package in packages])
+    if groups:
+        one = packages[groups[0][0]]
+        other = next(packages[number] for number in groups[0] if packages[number].lot != one.lot)
+        apart = sum(len({packages[number].split for number in group}) > 1 for group in groups)
+        LOG.warning(
+            "%d groups of near-duplicates lie in more than one lot, and %d of them in both training and held-out data, "
+            "such as %s and %s; %s",
+            *(len(groups), apart, one.source, other.source),
+            "their lots were joined" if join else "correct ingest.lot_pattern, or set crop_resize.join_near_duplicates",
+        )
+    names = [[packages[number].name for number in group] for group in groups]
+    return joined(packages, groups) if join else packages, names
 
 
 def _warn_of_lost_defects(packages: list[Package]) -> None:
