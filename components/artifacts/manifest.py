@@ -166,7 +166,42 @@ class GeneratedManifest:
     images: list[GeneratedImage]
 
 
-def write_manifest(folder: Path, manifest: FrameManifest | PackageManifest | GeneratedManifest) -> None:
+@parameters
+class DefectImage:
+    """A package into which a defect was pasted."""
+
+    file: str
+    mask: str
+    sha256: str
+    mask_sha256: str
+    kind: str
+    index: int
+    """Number of the image among those of its kind."""
+    box_px: tuple[int, int, int, int]
+    """Left, top, right and bottom of the defect."""
+    background: str
+    """Name of the package."""
+    defect_from: str
+    """Name of the package that the defect comes from."""
+
+
+@parameters
+class DefectManifest:
+    """What `defects` writes."""
+
+    packages_sha256: str
+    image_size_px: int
+    seed: int
+    layout: str
+    kinds: list[str]
+    """The value k in a mask means the k-th, but in the layout `mvtec`, where 255 marks the defect."""
+    images: list[DefectImage]
+
+
+Manifest = FrameManifest | PackageManifest | GeneratedManifest | DefectManifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` into `folder`."""
     write_json(folder / FILE_NAME, _written(asdict(manifest)))
 

@@ -1,0 +1,88 @@
+"""Annotated defects, cut out of their packages together with what surrounds them.
+
+Dimensions: H W pixels, C channels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.images import Pixels
+
+CONTEXT_SHARE = 0.5
+"""Width of what is kept around a defect, relative to the longer side of its box."""
+MIN_CONTEXT_PX = 8
+MIN_AREA_PX = 4
+"""Smaller parts of a mask are crumbs that resizing has left."""
+MAX_TURN_DEG = 10.0
+MAX_SCALING = 0.15
+REACH_PX = 2
+"""How far beyond its mask a pasted defect may change the background."""
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A defect and its surroundings."""
+
+    kind: str
+    source: str
+    """Name of the package that it comes from."""
+    pixels_HWC: Pixels
+    covers_HW: NDArray[np.bool_]
+    """Which of the pixels are the defect."""
+
+    @property
+    def ring(self) -> NDArray[np.bool_]:
+        """Which of the pixels are surroundings that the defect does not touch: H x W."""
+        return ~neighbourhood(self.covers_HW)
+
+
+def neighbourhood(covers_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with all pixels that are at most `REACH_PX` away from it."""
+    side = 2 * REACH_PX + 1
+    return cv2.dilate(covers_HW.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def cutouts_of(pixels_HWC: Pixels, mask_HW: Pixels, kinds: list[str], source: str) -> Iterator[Cutout]:
+    """Yield the defects of a package. In the mask, the value k means the k-th of `kinds`, and 0 no defect.
+
+    Parts of one kind with at most two pixels between them are one defect.
+    """
+    for value in np.unique(mask_HW[mask_HW > 0]).tolist():
+        covers_HW = mask_HW == value
+        joined = cv2.dilate(covers_HW.astype(np.uint8), np.ones((3, 3), np.uint8))
+        count, numbers_HW, boxes, _ = cv2.connectedComponentsWithStats(joined)
+        for number in range(1, count):
+            part_HW = covers_HW & (numbers_HW == number)
+            if np.count_nonzero(part_HW) >= MIN_AREA_PX:
+                window = _window(boxes[number], part_HW.shape)
+                yield Cutout(kinds[value - 1], source, pixels_HWC[window].copy(), part_HW[window].copy())
+
+
+def _window(box: NDArray[np.int32], shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return the rows and columns of a box with its surroundings, inside the image."""
+    left, top, width, height = (int(value) for value in box[:4])
+    around = max(MIN_CONTEXT_PX, round(CONTEXT_SHARE * max(width, height)))
+    rows = slice(max(top - around, 0), min(top + height + around, shape[0]))
+    columns = slice(max(left - around, 0), min(left + width + around, shape[1]))
+    return rows, columns
+
+
+def varied(cutout: Cutout, random: np.random.Generator) -> Cutout:
+    """Return a cutout that is mirrored or turned by a quarter turn, and turned and scaled a little, at random."""
+    pixels_HWC, covers_HW = cutout.pixels_HWC, cutout.covers_HW.astype(np.uint8)
+    turns, mirrored = int(random.integers(4)), bool(random.integers(2))
+    pixels_HWC, covers_HW = np.rot90(pixels_HWC, turns), np.rot90(covers_HW, turns)
+    if mirrored:
+        pixels_HWC, covers_HW = pixels_HWC[:, ::-1], covers_HW[:, ::-1]
+    height_px, width_px = covers_HW.shape
+    angle_deg, scale = random.uniform(-1, 1, 2) * (MAX_TURN_DEG, MAX_SCALING)
+    matrix = cv2.getRotationMatrix2D(((width_px - 1) / 2, (height_px - 1) / 2), angle_deg, 1 + scale)
+    size_px = (width_px, height_px)
+    turned = cv2.warpAffine(np.ascontiguousarray(pixels_HWC), matrix, size_px, borderMode=cv2.BORDER_REFLECT_101)
+    covered = cv2.warpAffine(np.ascontiguousarray(covers_HW), matrix, size_px, flags=cv2.INTER_NEAREST)
+    turned_HWC = turned.reshape(height_px, width_px, -1).astype(np.uint8)
+    return Cutout(cutout.kind, cutout.source, turned_HWC, covered > 0)

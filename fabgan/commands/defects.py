@@ -1,0 +1,57 @@
+"""`fabgan defects`: make images with defects, and masks of these, from annotated packages."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fabgan.components.core.errors import UserError
+
+from .options import add_command
+
+if TYPE_CHECKING:
+    from .options import Subcommands
+
+
+def add(commands: "Subcommands") -> None:
+    """Add the subcommand `defects`."""
+    command = add_command(commands, "defects", "paste annotated defects into packages without any, with masks")
+    command.add_argument("--packages", type=Path, required=True, metavar="DIR", help="folder that crop_resize filled")
+    command.add_argument("--size", type=int, required=True, help="side of the images: one of crop_resize.sizes_px")
+    number = command.add_mutually_exclusive_group(required=True)
+    number.add_argument("--per-kind", type=int, help="number of images of every kind of defect")
+    number.add_argument(
+        "--kinds", metavar="KIND:NUMBER,...", help="number of images of some kinds, as scratch:200,pit:50"
+    )
+    command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
+    layout = "how a training program expects them: masks, coco, yolo or mvtec; default: masks"
+    command.add_argument("--layout", default="masks", metavar="NAME", help=layout)
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty folder to fill")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from fabgan.components.core.parameters import parse
+    from fabgan.components.defects.parameters import DefectsParameters
+    from fabgan.components.defects.step import run
+
+    asked = {
+        "size_px": options.size,
+        "counts": _counts(options.kinds) if options.kinds else {},
+        "per_kind": options.per_kind or 1,
+        "seed": options.seed,
+        "layout": options.layout,
+    }
+    made = run(parse(DefectsParameters, asked, "fabgan defects"), options.packages, options.out)
+    sys.stdout.write(f"{options.out}: {made['images']:.0f} images with defects, with their masks and manifest\n")
+
+
+def _counts(text: str) -> dict[str, int]:
+    """Return the counts of `KIND:NUMBER,...`. Raises UserError for another form."""
+    counts = {}
+    for item in text.split(","):
+        kind, colon, number = item.strip().rpartition(":")
+        if not colon or not kind or not number.isdecimal():
+            raise UserError(f"--kinds: {item.strip()!r}: expected KIND:NUMBER, for example scratch:200")
+        counts[kind] = int(number)
+    return counts

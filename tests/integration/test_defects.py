@@ -1,0 +1,175 @@
+"""`fabgan defects` as a person uses it: from annotated packages to a training set with masks and boxes."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from fabgan.components.artifacts.manifest import (
+    DefectManifest,
+    FrameManifest,
+    PackageManifest,
+    read_manifest,
+    write_manifest,
+)
+from fabgan.components.core.files import read_json, sha256_of_file
+from fabgan.components.core.images import read_image
+from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.defects.cutouts import neighbourhood
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
+from tests.conftest import RENDERED, section
+
+pytestmark = pytest.mark.integration
+SIZE_PX = 128
+KINDS = ["bridged_balls", "contamination", "deformed_ball", "missing_ball", "scratch"]
+
+
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of rendered packages with masks. Not to be changed."""
+    folder = tmp_path_factory.mktemp("annotated")
+    source: dict[str, Any] = {**RENDERED, "frames": 48, "masks": True}
+    source["renderer"] = {**source["renderer"], "defect_share": 0.7}
+    (folder / "rendered.yaml").write_text(yaml.safe_dump(source))
+    asked = parse(IngestParameters, section("ingest", source=str(folder / "rendered.yaml")), "tests")
+    ingest.run(asked, folder / "frames")
+    params = parse(CropResizeParameters, section("crop_resize", sizes_px=[SIZE_PX]), "tests")
+    crop_resize.run(params, folder / "frames", folder / "packages")
+    return folder / "packages"
+
+
+def defects(packages: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    arguments = [f"--packages={packages}", f"--size={SIZE_PX}", f"--out={out}", *options]
+    command = [sys.executable, "-m", "fabgan", "defects", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def made(packages: Path, out: Path, *options: str) -> DefectManifest:
+    done = defects(packages, out, *options)
+    assert done.returncode == 0, done.stderr
+    return read_manifest(out, DefectManifest)
+
+
+def test_every_kind_is_pasted_into_training_images_without_defects(annotated: Path, tmp_path: Path) -> None:
+    found = made(annotated, tmp_path / "out", "--per-kind=3")
+    manifest = read_manifest(annotated, PackageManifest)
+    packages = {package.name: package for package in manifest.images}
+    seen = {defect.kind for package in packages.values() if package.split == "train" for defect in package.defects}
+    assert manifest.kinds == KINDS
+    assert len(seen) > 3
+    assert [image.kind for image in found.images] == [kind for kind in KINDS if kind in seen for _ in range(3)]
+    for image in found.images:
+        background, source = packages[image.background], packages[image.defect_from]
+        assert {background.split, source.split} == {"train"}
+        assert not background.defects
+        assert image.kind in {defect.kind for defect in source.defects}
+        pixels, before = read_image(tmp_path / "out" / image.file), read_image(annotated / background.files["128"])
+        mask = read_image(tmp_path / "out" / image.mask, image.mask_sha256)
+        assert set(np.unique(mask)) == {0, KINDS.index(image.kind) + 1}
+        assert np.array_equal(pixels[~neighbourhood(mask > 0)], before[~neighbourhood(mask > 0)])
+        assert not np.array_equal(pixels[mask > 0], before[mask > 0])
+        rows, columns = np.nonzero(mask)
+        assert image.box_px == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+@pytest.mark.parametrize(
+    ("layout", "annotations"),
+    [("masks", "masks"), ("coco", "annotations.json"), ("mvtec", "ground_truth"), ("yolo", "labels")],
+)
+def test_layouts_are_read_back(annotated: Path, tmp_path: Path, layout: str, annotations: str) -> None:
+    """What is written is what `ingest` reads: the same masks to the pixel, but for YOLO, which has boxes alone."""
+    out = tmp_path / "out"
+    found = made(annotated, out, "--per-kind=2", f"--layout={layout}")
+    masks = {image.file: read_image(out / image.mask) > 0 for image in found.images}
+    if layout in ("coco", "yolo"):
+        shutil.rmtree(out / "masks")  # else these would be photographs
+    asked = {"source": str(out), "annotations": annotations, "lot_pattern": "^(.*)$"}
+    ingest.run(parse(IngestParameters, section("ingest", **asked), "tests"), tmp_path / "frames")
+    frames = read_manifest(tmp_path / "frames", FrameManifest)
+    read = {frame.source: frame for frame in frames.images}
+    for image in found.images:
+        frame = read[image.file]
+        mask = read_image(tmp_path / "frames" / frame.mask)
+        (value,) = np.unique(mask[mask > 0]).tolist()
+        assert frames.kinds[value - 1] == image.kind
+        left, top, right, bottom = image.box_px
+        expected = masks[image.file]
+        if layout == "yolo":
+            expected = np.zeros_like(expected)
+            expected[top:bottom, left:right] = True
+        assert np.array_equal(mask > 0, expected), image.file
+
+
+def test_the_same_command_gives_the_same_images_and_more_begin_with_fewer(annotated: Path, tmp_path: Path) -> None:
+    first = made(annotated, tmp_path / "first", "--kinds=scratch:2,missing_ball:1")
+    assert [(image.kind, image.index) for image in first.images] == [
+        ("scratch", 0),
+        ("scratch", 1),
+        ("missing_ball", 0),
+    ]
+    more = made(annotated, tmp_path / "more", "--kinds=scratch:3")
+    assert [image.sha256 for image in first.images[:2]] == [image.sha256 for image in more.images[:2]]
+    other = made(annotated, tmp_path / "other", "--kinds=scratch:2", "--seed=1")
+    assert {image.sha256 for image in other.images}.isdisjoint(image.sha256 for image in first.images)
+    for image in first.images:
+        assert sha256_of_file(tmp_path / "first" / image.file) == image.sha256
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--kinds=dent:2"], "no annotated defect of kind 'dent' in the training images (known: bridged_balls"),
+        (["--kinds=scratch"], "--kinds: 'scratch': expected KIND:NUMBER"),
+        (["--kinds=scratch:0"], "expected a positive int"),
+        (["--per-kind=1", "--size=999"], "no images of 999 px"),
+        (["--per-kind=1", "--layout=voc"], "layout: input should be 'masks', 'coco', 'yolo' or 'mvtec', got 'voc'"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(annotated: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    refused = defects(annotated, tmp_path / "out", *options)
+    assert refused.returncode == 1
+    assert words in refused.stderr.splitlines()[-1]
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_packages_without_annotations_are_refused(packages: Path, tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "fabgan", "defects", f"--packages={packages}", "--size=64", "--per-kind=1", "--out=out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "no annotated defect in the training images; see ingest.annotations" in refused.stderr
+
+
+def test_packages_that_all_have_defects_are_refused(annotated: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(annotated, tmp_path / "copy")
+    manifest = read_manifest(copy, PackageManifest)
+    bad = [package for package in manifest.images if package.defects]
+    write_manifest(copy, PackageManifest(**{**vars(manifest), "images": bad}))
+    refused = defects(copy, tmp_path / "out", "--per-kind=1")
+    assert refused.returncode == 1
+    assert "every training image has a defect" in refused.stderr
+
+
+def test_a_kind_that_is_no_name_of_a_folder_is_refused_where_folders_are_kinds(annotated: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(annotated, tmp_path / "copy")
+    content = read_json(copy / "manifest.json")
+    text = (copy / "manifest.json").read_text().replace('"scratch"', '"../scratch"')
+    (copy / "manifest.json").write_text(text)
+    assert content["kinds"] == KINDS
+    refused = defects(copy, tmp_path / "out", "--kinds=../scratch:1", "--layout=mvtec")
+    assert refused.returncode == 1
+    assert "'../scratch' cannot be the name of a folder" in refused.stderr
+    assert made(copy, tmp_path / "out", "--kinds=../scratch:1").images[0].kind == "../scratch"

@@ -1,0 +1,113 @@
+"""Defects pasted into packages: where they land, what they change, and what is written beside them.
+
+Dimensions: H W pixels, C channels.
+"""
+
+import numpy as np
+import pytest
+
+from fabgan.components.core.images import Pixels
+from fabgan.components.defects.cutouts import REACH_PX, Cutout, cutouts_of, neighbourhood, varied
+from fabgan.components.defects.pasting import Place, find_place, pasted, shrunk
+
+PITCH_PX, BALL_PX, SIDE_PX = 24, 6, 240
+
+
+def lattice(seed: int, phase_px: int, missing: tuple[int, int] | None = None) -> Pixels:
+    """Return bright balls on a dark ground, with noise. `missing` is the row and column of a ball that is not there."""
+    random = np.random.default_rng(seed)
+    y_HW, x_HW = np.mgrid[:SIDE_PX, :SIDE_PX] - phase_px
+    cells_HW = np.stack([y_HW // PITCH_PX, x_HW // PITCH_PX])
+    distance_HW = np.hypot(y_HW % PITCH_PX - PITCH_PX / 2, x_HW % PITCH_PX - PITCH_PX / 2)
+    grey_HW = np.where(distance_HW <= BALL_PX, 200.0, 60.0)
+    if missing:
+        grey_HW[(cells_HW == np.array(missing)[:, None, None]).all(axis=0)] = 60.0
+    noisy_HWC = grey_HW[:, :, None] + random.normal(0, 4, (SIDE_PX, SIDE_PX, 3))
+    return np.asarray(noisy_HWC.clip(0, 255), dtype=np.uint8)
+
+
+def centre_px(row: int, column: int, phase_px: int) -> tuple[float, float]:
+    return (row + 0.5) * PITCH_PX + phase_px, (column + 0.5) * PITCH_PX + phase_px
+
+
+def disc(centre: tuple[float, float]) -> Pixels:
+    y_HW, x_HW = np.mgrid[:SIDE_PX, :SIDE_PX]
+    return np.asarray(np.hypot(y_HW - centre[0], x_HW - centre[1]) <= BALL_PX + 1, dtype=np.uint8)
+
+
+def missing_ball() -> Cutout:
+    mask_HW = disc(centre_px(4, 5, 7))
+    (cutout,) = cutouts_of(lattice(1, 7, missing=(4, 5)), mask_HW, ["missing_ball"], "source")
+    return cutout
+
+
+def test_a_missing_ball_lands_where_a_ball_is() -> None:
+    background_HWC, random = lattice(2, phase_px=13), np.random.default_rng(1)
+    for _ in range(20):
+        cutout = varied(missing_ball(), random)
+        place = find_place(cutout, shrunk(background_HWC), SIDE_PX, random)
+        assert place is not None
+        _, mask_HW = pasted(cutout, background_HWC, place)
+        at_px = np.argwhere(mask_HW).mean(axis=0) - 13
+        off_px = (at_px - PITCH_PX / 2 + PITCH_PX / 2) % PITCH_PX - PITCH_PX / 2
+        assert np.abs(off_px).max() <= 2, at_px
+
+
+def test_only_pixels_beside_the_mask_change_and_all_in_it_do() -> None:
+    background_HWC, cutout = lattice(2, phase_px=13), missing_ball()
+    place = find_place(cutout, shrunk(background_HWC), SIDE_PX, np.random.default_rng(1))
+    assert place is not None
+    image_HWC, mask_HW = pasted(cutout, background_HWC, place)
+    changed_HW = (image_HWC != background_HWC).any(axis=2)
+    assert not changed_HW[~neighbourhood(mask_HW > 0)].any()
+    clearly_HW = np.abs(image_HWC.astype(int) - background_HWC).max(axis=2) > 30
+    overlap = np.count_nonzero(clearly_HW & (mask_HW > 0)) / np.count_nonzero(clearly_HW)
+    assert overlap > 0.9
+
+
+def test_a_darker_photograph_is_no_seam() -> None:
+    """The colours around the defect become those of the place, so a defect from a brighter image shows no edge."""
+    dark_HWC = (lattice(2, phase_px=7) * 0.5).astype(np.uint8)
+    cutout = missing_ball()
+    image_HWC, mask_HW = pasted(cutout, dark_HWC, own_place(cutout))
+    inside = float(image_HWC[mask_HW > 0].mean())
+    around = float(dark_HWC[dark_HWC.max(axis=2) < 60].mean())
+    assert abs(inside - around) < 25
+    assert float(cutout.pixels_HWC[cutout.covers_HW].mean()) > around + 25
+
+
+def own_place(cutout: Cutout) -> Place:
+    """Return the place of `missing_ball` in its own package."""
+    top_px, left_px = (int(value) for value in centre_px(4, 5, 7))
+    height_px, width_px = cutout.covers_HW.shape
+    return Place(top_px - height_px // 2, left_px - width_px // 2, difference=0.0)
+
+
+def test_parts_of_a_mask_are_cut_out_one_by_one() -> None:
+    pixels_HWC = lattice(1, 0)
+    mask_HW = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
+    mask_HW[10:14, 20:60] = 2
+    mask_HW[16:18, 20:60] = 2  # two pixels away: the same defect
+    mask_HW[100:110, 100:110] = 2
+    mask_HW[200:210, 0:10] = 1  # at the border
+    mask_HW[150, 150] = 1  # a crumb
+    found = list(cutouts_of(pixels_HWC, mask_HW, ["pit", "scratch"], "name"))
+    assert [(cutout.kind, int(cutout.covers_HW.sum())) for cutout in found] == [
+        ("pit", 100),
+        ("scratch", 240),
+        ("scratch", 100),
+    ]
+    assert [cutout.covers_HW.shape for cutout in found] == [(28, 19), (40, 82), (28, 28)]
+    assert all(cutout.ring.any() for cutout in found)
+
+
+def test_a_defect_that_fills_the_image_has_no_place() -> None:
+    (cutout,) = cutouts_of(lattice(1, 0), np.ones((SIDE_PX, SIDE_PX), np.uint8), ["all"], "name")
+    assert find_place(cutout, shrunk(lattice(2, 0)), SIDE_PX, np.random.default_rng(1)) is None
+
+
+@pytest.mark.parametrize("distance_px", [REACH_PX, REACH_PX + 1])
+def test_the_neighbourhood_reaches_so_far(distance_px: int) -> None:
+    covers_HW = np.zeros((20, 20), bool)
+    covers_HW[10, 10] = True
+    assert neighbourhood(covers_HW)[10 + distance_px, 10] == (distance_px == REACH_PX)
