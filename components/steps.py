@@ -17,7 +17,7 @@ class Step:
     """Sections of other steps that its `run` takes after its own."""
 
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the keys in params.yaml."""
 OTHER_KEYS = ("schema", "kubeflow", "presets")
 """Keys of params.yaml beside the sections of the steps."""

@@ -34,6 +34,9 @@ WITHOUT_SUCCESSOR = {
     "evaluate.min_diversity": "min_share",
 }
 """Keys of schema 2 that schema 3 lacks, with the key to look at. Their values mean nothing for its measures."""
+PLACES = ("settings", "ingest", "crop_resize", "train", "evaluate", "publish", "augment", "finish")
+RESIZED = [f"kubeflow.steps.{step}.{resource}" for step in PLACES for resource in ("cpu", "memory")]
+"""Keys of schema 3 that schema 4 lacks: a size, not a step, has resources."""
 
 
 def add(commands: "Subcommands") -> None:
@@ -83,7 +86,7 @@ def _put_schema(file: "ParamsFile", content: dict[str, Any]) -> None:
 
 def _migrated(file: "ParamsFile", content: dict[str, Any], prefix: str) -> Iterator[str]:
     """Rename and remove the keys below a prefix, and yield one line per change."""
-    for key in (*RENAMED, *REMOVED, *WITHOUT_SUCCESSOR):
+    for key in (*RENAMED, *REMOVED, *WITHOUT_SUCCESSOR, *RESIZED):
         if not file.holds(prefix + key) and key.rpartition(".")[2] in _section(content, prefix + key):
             raise UserError(f"{file.path}: {prefix}{key}: comes from a merged key (<<), which you have to edit by hand")
     yield from _renamed(file, content, prefix)
@@ -96,6 +99,8 @@ def _migrated(file: "ParamsFile", content: dict[str, Any], prefix: str) -> Itera
             f"{prefix}{key}: removed; its value was {value}, which means nothing for the measures of this version: see "
             f"evaluate.{WITHOUT_SUCCESSOR[key]}"
         )
+    for key, value in _taken_out(file, content, prefix, RESIZED):
+        yield f"{prefix}{key}: removed; its value was {value}; write kubeflow.sizes to choose resources by size"
 
 
 def _renamed(file: "ParamsFile", content: dict[str, Any], prefix: str) -> Iterator[str]:

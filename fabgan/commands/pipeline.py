@@ -87,6 +87,8 @@ def _add_train_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--namespace", required=True, help=namespace)
     claim = "PersistentVolumeClaim with params.yaml and packages, shared by all nodes (ReadWriteMany)"
     command.add_argument("--claim", required=True, help=claim)
+    size = "resources of each node: a key of kubeflow.sizes in params.yaml"
+    command.add_argument("--size", required=True, help=size)
     command.add_argument("--nodes", type=int, required=True, help="number of nodes")
     command.add_argument("--gpus", type=int, required=True, help="GPUs per node; 0 trains on the CPU")
 
@@ -107,7 +109,7 @@ def _run(options: argparse.Namespace) -> None:
 
         from fabgan.pipeline.commands.train_job import train_job
 
-        asked = {name: getattr(options, name) for name in ("name", "namespace", "claim", "nodes", "gpus")}
+        asked = {name: getattr(options, name) for name in ("name", "namespace", "claim", "size", "nodes", "gpus")}
         sys.stdout.write(yaml.safe_dump(train_job(options.params, image, **asked), sort_keys=False))
     elif options.pipeline_command == "run":
         from fabgan.pipeline.commands.local import run_pipeline

@@ -38,7 +38,7 @@ def pipelines(image: str, params: Path, place: Placement | None = None) -> dict[
     parsed = parse_sections(content, str(params))
     sections = json.loads(json.dumps({name: asdict(section) for name, section in parsed.items()}))  # no tuples
     cluster = parse(KubeflowParameters, content.get("kubeflow", {}), str(params), "kubeflow")
-    return {name: make(image, sections, place or Cluster(cluster)) for name, make in PIPELINES.items()}
+    return {name: make(image, sections, cluster, place or Cluster(cluster)) for name, make in PIPELINES.items()}
 
 
 def compile_pipelines(image: str, params: Path, output: Path) -> list[Path]:

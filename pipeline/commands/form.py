@@ -6,13 +6,16 @@ from typing import Any
 
 from fabgan.components.core.errors import UserError
 
+from ..definitions.explained import choices_of
+
 READERS: dict[str, Callable[[str], Any]] = {"Integer": int, "Float": float, "String": str, "List": json.loads}
 
 
 def chosen(pipeline: Any, asked: Mapping[str, str]) -> dict[str, Any]:
     """Return a value for every field of a pipeline's form: the text given in `asked`, converted, or the default.
 
-    Raises UserError for an unknown field, a value of the wrong type, or a field with neither value nor default.
+    Raises UserError for an unknown field, a value of the wrong type or of no choice, or a field with neither value nor
+    default.
     """
     inputs = pipeline.component_spec.inputs or {}
     unknown = asked.keys() - inputs.keys()
@@ -21,6 +24,9 @@ def chosen(pipeline: Any, asked: Mapping[str, str]) -> dict[str, Any]:
     missing = [name for name, spec in inputs.items() if not spec.optional and name not in asked]
     if missing:
         raise UserError(f"{', '.join(missing)}: {pipeline.name} needs a value; add --set {missing[0]}=VALUE")
+    for name, choices in choices_of(pipeline).items():
+        if (value := asked.get(name, inputs[name].default)) not in choices:
+            raise UserError(f"{name}: expected one of {', '.join(choices)}, got {value}")
     return {name: _read(name, spec, asked[name]) if name in asked else spec.default for name, spec in inputs.items()}
 
 

@@ -202,7 +202,7 @@ def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
     data_source = form.get("data_source", "")
     source = shown_folder(data_source)
     shown = [docker.types.Mount(str(source), str(source), type="bind", read_only=True)] if source else []
-    gpus = int(form.get("gpus", 0))
+    gpus = int(form.get("pod_gpus", 0))
     services = any(value.startswith(("http:", "https:")) for value in run.environment.values())
     return {
         "user": f"{user}:{user}",

@@ -82,7 +82,7 @@ class Kubeflow:
         """Upload the pipeline `name`, unless the server has this version, and start a run of it."""
         values = chosen(pipelines(image, params)[name], asked)
         if name == "training":
-            checked_sections(steps_of(load_content(params)), values, values["gpus"])
+            checked_sections(steps_of(load_content(params)), values, values["pod_gpus"])
         with tempfile.TemporaryDirectory() as folder, self._errors():
             compile_pipelines(image, params, Path(folder) / "pipelines")
             version = self._version(f"fabgan-{name}", Path(folder) / "pipelines" / f"{name}.yaml")

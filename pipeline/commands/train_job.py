@@ -11,7 +11,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import load_yaml, parse
 from fabgan.components.steps import STEPS
 
-from ..definitions.cluster import ENDPOINTS, MLFLOW_KEYS, SHARED, USER, KubeflowParameters, Toleration
+from ..definitions.cluster import ENDPOINTS, MLFLOW_KEYS, SHARED, USER, KubeflowParameters, Resources, Toleration
 
 RUNTIME = "torch-distributed"
 NODE = "node"
@@ -25,21 +25,24 @@ LABELS = {"app.kubernetes.io/name": "fabgan-train-job"}
 
 
 def train_job(
-    params: Path, image: str, *, name: str, namespace: str, claim: str, nodes: int, gpus: int
+    params: Path, image: str, *, name: str, namespace: str, claim: str, size: str, nodes: int, gpus: int
 ) -> dict[str, Any]:
     """Return the manifest of a training across nodes, with the resources, secrets and addresses of a params.yaml.
 
     The claim needs ReadWriteMany, because all nodes read the packages and the checkpoints. Its folder holds that
     params.yaml and `packages`. Training writes `checkpoints`, `generator`, `report` and `metrics.json` into it.
+    `size`, a key of `kubeflow.sizes`, names the resources of each node.
 
     Each node runs one process per GPU, or one process if `gpus` is 0. The number of all processes must divide
     `train.batch_size`. The pods comply with the Pod Security Standard `restricted`.
 
-    Raises UserError for a wrong key, `nodes` below 1 or `gpus` below 0.
+    Raises UserError for a wrong key, an unknown size, `nodes` below 1 or `gpus` below 0.
     """
     if nodes < 1 or gpus < 0:
         raise UserError(f"--nodes {nodes} --gpus {gpus}: expected at least one node, and 0 or more GPUs per node")
     settings = parse(KubeflowParameters, load_yaml(params).get("kubeflow", {}), str(params), "kubeflow")
+    if size not in settings.sizes:
+        raise UserError(f"--size {size}: expected one of {', '.join(settings.sizes)}, the kubeflow.sizes of {params}")
     pod = {"metadata": {"labels": LABELS}, "spec": _pod(settings, claim, gpus)}
     job = {"name": NODE, "template": {"spec": {"template": pod}}}
     return {
@@ -48,7 +51,7 @@ def train_job(
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "runtimeRef": {"name": RUNTIME},
-            "trainer": _trainer(settings, image, nodes, gpus),
+            "trainer": _trainer(settings, settings.sizes[size], image, nodes, gpus),
             "runtimePatches": [
                 {"manager": MANAGER, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [job]}}}}
             ],
@@ -56,10 +59,11 @@ def train_job(
     }
 
 
-def _trainer(settings: KubeflowParameters, image: str, nodes: int, gpus: int) -> dict[str, Any]:
+def _trainer(settings: KubeflowParameters, size: Resources, image: str, nodes: int, gpus: int) -> dict[str, Any]:
     """Return the `trainer` of the TrainJob: image, command, environment and resources of each node."""
-    step = settings.steps["train"]
-    resources = {"cpu": step.cpu, "memory": step.memory} | ({settings.gpu_resource: str(gpus)} if gpus else {})
+    devices = {settings.gpu_resource: str(gpus)} if gpus else {}
+    requests = {"cpu": size.cpu, "memory": size.memory} | devices
+    limits = {"cpu": size.cpu_limit, "memory": size.memory_limit} | devices
     paths = [f"--{path}={FOLDER}/{path}" for path in STEPS["train"].paths]
     files = [f"--params={FOLDER}/params.yaml", f"--metrics={FOLDER}/metrics.json"]
     return {
@@ -71,7 +75,7 @@ def _trainer(settings: KubeflowParameters, image: str, nodes: int, gpus: int) ->
         ],
         "numNodes": nodes,
         "numProcPerNode": max(gpus, 1),
-        "resourcesPerNode": {"requests": resources, "limits": dict(resources)},
+        "resourcesPerNode": {"requests": requests, "limits": limits},
     }
 
 

@@ -1,5 +1,8 @@
 """How tasks are placed in a Kubernetes cluster: secrets, endpoints, resources, GPUs, time limits."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, field
+from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 from kfp import kubernetes
@@ -22,10 +25,27 @@ AUTHORITY = "AWS_CA_BUNDLE"
 USER = 10001
 PLACED_STEPS = ("settings", "ingest", "crop_resize", "train", "evaluate", "publish", "augment", "finish")
 """Keys of `kubeflow.steps`: planning, every step, making images, and the finish task."""
+PLANNING_STEPS = ("settings", "finish")
+RESOURCES = ("cpu", "memory", "cpu_limit", "memory_limit")
+"""Outputs of the task that plans a run: what the pods after it request, and their limits.
+
+Kubeflow's driver puts an output or field into a pod's resources only if it is text (backend/src/v2/driver/util.go,
+resolvePodSpecInputRuntimeParameter). Of a number it makes nothing: a field of type integer would give no GPU.
+"""
 CHECKPOINTS = "/checkpoints"
 SHARED = "/dev/shm"  # noqa: S108
 RUN_ID = "metadata.labels['pipeline/runid']"
 """The label of a pod that holds the identifier of its run."""
+
+
+def quantity(text: str) -> Decimal:
+    """Return the number that a quantity of Kubernetes stands for: cores, or bytes. Raises ValueError for other text."""
+    from kubernetes.utils.quantity import parse_quantity
+
+    try:
+        return Decimal(parse_quantity(text))
+    except ValueError as error:
+        raise ValueError(f"expected a quantity such as 500m or 2Gi, got {text!r}") from error
 
 
 @parameters
@@ -39,14 +59,38 @@ class Toleration:
 
 
 @parameters
-class StepResources:
-    """The resources of a step's pod, and its time limit."""
+class Resources:
+    """What a pod requests, by which Kubernetes finds it a node, and its limits, as quantities of Kubernetes."""
 
     cpu: str
     memory: str
+    cpu_limit: str
+    memory_limit: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no quantity, and a request above its limit."""
+        for name in ("cpu", "memory"):
+            request, limit = getattr(self, name), getattr(self, f"{name}_limit")
+            if quantity(request) > quantity(limit):
+                raise ValueError(f"{name}: {request} is more than {name}_limit, {limit}")
+
+
+@parameters
+class StepPlace:
+    """How long the pod of a step may run, and how often it is started again."""
+
     hours: PositiveFloat
     retries: NonNegativeInt
     """How often an evicted or deleted pod is started again, with growing pauses."""
+
+
+PLANNING = Resources(cpu="100m", memory="512Mi", cpu_limit="1", memory_limit="2Gi")
+"""Resources of `settings`, before which no size is known, and of `finish`, which works for a second."""
+SIZES = {
+    "demo": Resources(cpu="500m", memory="2Gi", cpu_limit="2", memory_limit="3Gi"),
+    "small": Resources(cpu="2", memory="6Gi", cpu_limit="4", memory_limit="12Gi"),
+    "large": Resources(cpu="8", memory="32Gi", cpu_limit="8", memory_limit="32Gi"),
+}
 
 
 @parameters
@@ -65,10 +109,16 @@ class KubeflowParameters:
     gpu_tolerations: list[Toleration]
     shared_memory: str
     """Size of /dev/shm of the training pod."""
-    steps: dict[str, StepResources]
+    steps: dict[str, StepPlace]
+    size: str = "demo"
+    """The size that the form shows at first: a key of `sizes`."""
+    sizes: dict[str, Resources] = field(default_factory=lambda: dict(SIZES))
+    """Resources of every pod but those of `settings` and `finish`, by the size that the form names."""
 
     def __post_init__(self) -> None:
-        """Refuse unknown steps, and steps without resources."""
+        """Refuse an unknown size, unknown steps, and missing steps."""
+        if self.size not in self.sizes:
+            raise ValueError(f"size: expected one of {', '.join(self.sizes)}, got {self.size!r}")
         missing, unknown = sorted(set(PLACED_STEPS) - self.steps.keys()), sorted(self.steps.keys() - set(PLACED_STEPS))
         if missing or unknown:
             words = f"missing {', '.join(missing) or 'none'}, unknown {', '.join(unknown) or 'none'}"
@@ -78,8 +128,12 @@ class KubeflowParameters:
 class Placement(Protocol):
     """Prepares a task for the place where it runs."""
 
-    def __call__(self, task: Any, step: str, gpus: Any = None) -> Any:
-        """Prepare the task of a step and return it; `gpus` is its number of GPUs, None for a task that has none."""
+    def __call__(self, task: Any, step: str, chosen: Mapping[str, Any], gpus: bool) -> Any:
+        """Prepare the task of a step and return it.
+
+        `chosen` has the outputs of the task that plans the run, its resources among them: RESOURCES and `gpus`, as
+        text. `gpus` tells whether the task may have GPUs.
+        """
 
 
 class Cluster:
@@ -88,14 +142,20 @@ class Cluster:
     def __init__(self, settings: KubeflowParameters) -> None:
         self.settings = settings
 
-    def __call__(self, task: Any, step: str, gpus: Any = None) -> Any:
+    def __call__(self, task: Any, step: str, chosen: Mapping[str, Any], gpus: bool) -> Any:
         """Set the secrets, endpoints, resources and limits of a task, and return it."""
-        settings, resources = self.settings, self.settings.steps[step]
-        task.set_cpu_request(resources.cpu).set_cpu_limit(resources.cpu)
-        task.set_memory_request(resources.memory).set_memory_limit(resources.memory)
-        if resources.retries:
-            task.set_retry(resources.retries, backoff_duration="30s", backoff_factor=2, backoff_max_duration="600s")
-        kubernetes.set_timeout(task, round(resources.hours * 3600))
+        settings, place = self.settings, self.settings.steps[step]
+        if step in PLANNING_STEPS:
+            resources: Mapping[str, Any] = asdict(PLANNING)
+        else:
+            resources = chosen
+            # kfp's compiler hands an output into a loop only if it is an input of a task there.
+            task.channel_inputs.extend(chosen[name] for name in (*RESOURCES, *(["gpus"] if gpus else [])))
+        task.set_cpu_request(resources["cpu"]).set_cpu_limit(resources["cpu_limit"])
+        task.set_memory_request(resources["memory"]).set_memory_limit(resources["memory_limit"])
+        if place.retries:
+            task.set_retry(place.retries, backoff_duration="30s", backoff_factor=2, backoff_max_duration="600s")
+        kubernetes.set_timeout(task, round(place.hours * 3600))
         kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
         kubernetes.set_image_pull_secrets(task, [settings.image_pull_secret])
         kubernetes.use_secret_as_env(task, settings.s3_secret, {key: key for key in S3_KEYS})
@@ -103,8 +163,8 @@ class Cluster:
         kubernetes.use_config_map_as_env(task, settings.endpoints, {key: key for key in ENDPOINTS})
         kubernetes.use_config_map_as_env(task, settings.endpoints, {AUTHORITY: AUTHORITY}, optional=True)
         kubernetes.use_field_path_as_env(task, "FABGAN_RUN", RUN_ID)
-        if gpus is not None:
-            self._give_gpus(task, gpus)
+        if gpus:
+            self._give_gpus(task, chosen["gpus"])
         return task
 
     def _give_gpus(self, task: Any, gpus: Any) -> None:
@@ -122,7 +182,7 @@ class Cluster:
             task.set_env_variable("FABGAN_CHECKPOINTS", CHECKPOINTS)
 
 
-def place_locally(task: Any, step: str, gpus: Any = None) -> Any:
+def place_locally(task: Any, step: str, chosen: Mapping[str, Any], gpus: bool) -> Any:
     """Prepare a task for this machine and return it.
 
     The code digest of its step is part of the cache key, so a step whose code has changed runs again.

@@ -12,40 +12,49 @@ from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 def settings(
     params: dict,  # type: ignore[type-arg]
+    sizes: dict,  # type: ignore[type-arg]
     data_source: str,
-    data_revision: str,
+    data_version: str,
     image_size_px: int,
-    variant: str,
-    total_images: int,
-    seed: int,
-    max_distance: float,
-    min_share: float,
-    min_ser: float,
-    max_ser: float,
+    labels_file: str,
+    lot_pattern: str,
     model_name: str,
-    training_gpus: int,
-) -> NamedTuple("Sections", ingest=dict, crop_resize=dict, train=dict, evaluate=dict, publish=dict):  # type: ignore
+    pod_gpus: int,
+    pod_size: str,
+    seed: int,
+    total_images: int,
+    variant: str,
+) -> NamedTuple(  # type: ignore
+    "Sections",
+    ingest=dict,
+    crop_resize=dict,
+    train=dict,
+    evaluate=dict,
+    publish=dict,
+    cpu=str,
+    memory=str,
+    cpu_limit=str,
+    memory_limit=str,
+    gpus=str,
+):
     """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
-    from typing import NamedTuple
+    from collections import namedtuple
 
-    from fabgan.pipeline.pod import run
+    from fabgan.pipeline.pod import run, sizing
 
     form = {
         "data_source": data_source,
-        "data_revision": data_revision,
+        "data_version": data_version,
         "image_size_px": image_size_px,
-        "variant": variant,
-        "total_images": total_images,
-        "seed": seed,
-        "max_distance": max_distance,
-        "min_share": min_share,
-        "min_ser": min_ser,
-        "max_ser": max_ser,
+        "labels_file": labels_file,
+        "lot_pattern": lot_pattern,
         "model_name": model_name,
+        "seed": seed,
+        "total_images": total_images,
+        "variant": variant,
     }
-    sections = run.settings(params, form, training_gpus)
-    names = ("ingest", "crop_resize", "train", "evaluate", "publish")
-    return NamedTuple("Sections", [(name, dict) for name in names])(*(sections[name] for name in names))  # type: ignore[operator]
+    found = sizing.resources(sizes, pod_size, pod_gpus) | run.settings(params, form, pod_gpus)
+    return namedtuple("Sections", found)(**found)
 
 
 def ingest(params: dict, frames: Output[Dataset], metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
@@ -119,19 +128,42 @@ def publish(
 
 def plan_sweep(
     params: dict,  # type: ignore[type-arg]
+    sizes: dict,  # type: ignore[type-arg]
     data_source: str,
-    data_revision: str,
-    sizes_px: list,  # type: ignore[type-arg]
+    data_version: str,
+    image_sizes_px: list,  # type: ignore[type-arg]
+    labels_file: str,
+    lot_pattern: str,
+    pod_gpus: int,
+    pod_size: str,
     total_images: int,
-) -> NamedTuple("Plan", ingest=dict, crop_resize=dict, train=dict, evaluate=dict, publish=dict):  # type: ignore
+) -> NamedTuple(  # type: ignore
+    "Plan",
+    ingest=dict,
+    crop_resize=dict,
+    train=dict,
+    evaluate=dict,
+    publish=dict,
+    cpu=str,
+    memory=str,
+    cpu_limit=str,
+    memory_limit=str,
+    gpus=str,
+):
     """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
-    from typing import NamedTuple
+    from collections import namedtuple
 
-    from fabgan.pipeline.pod import sweeping
+    from fabgan.pipeline.pod import sizing, sweeping
 
-    sections = sweeping.plan(params, data_source, data_revision, sizes_px, total_images)
-    names = ("ingest", "crop_resize", "train", "evaluate", "publish")
-    return NamedTuple("Plan", [(name, dict) for name in names])(*(sections[name] for name in names))  # type: ignore[operator]
+    form = {
+        "data_source": data_source,
+        "data_version": data_version,
+        "labels_file": labels_file,
+        "lot_pattern": lot_pattern,
+        "total_images": total_images,
+    }
+    found = sizing.resources(sizes, pod_size, pod_gpus) | sweeping.plan(params, form, image_sizes_px)
+    return namedtuple("Plan", found)(**found)
 
 
 def trainings(
@@ -198,18 +230,24 @@ def compare(rows: list, page: Output[HTML]) -> None:  # type: ignore[type-arg]
 
 
 def plan_augmentation(
-    model: str,
+    sizes: dict,  # type: ignore[type-arg]
     count: int,
-    shards: int,
-    seed: int,
-    label: str,
     destination: str,
-) -> list:  # type: ignore[type-arg]
+    label: str,
+    model: str,
+    pod_size: str,
+    seed: int,
+    shards: int,
+) -> NamedTuple("Plan", shards=list, cpu=str, memory=str, cpu_limit=str, memory_limit=str):  # type: ignore
     """Pin the model to its version, and divide the images into shards."""
-    from fabgan.pipeline.pod import augmenting
+    from collections import namedtuple
 
+    from fabgan.pipeline.pod import augmenting, sizing
+
+    found = sizing.resources(sizes, pod_size)
     asked = {"model": model, "count": count, "seed": seed, "label": label}
-    return augmenting.plan(asked, shards, destination)
+    found["shards"] = augmenting.plan(asked, shards, destination)
+    return namedtuple("Plan", found)(**found)
 
 
 def augment(shard: str, metrics: Output[Metrics]) -> None:

@@ -1,47 +1,61 @@
 """The sweep pipeline: train every variant at every size with every seed on the same data, compared in one table."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from kfp import dsl
 
 from . import steps
-from .cluster import Placement
+from .cluster import KubeflowParameters, Placement
+from .explained import explain
 from .tasks import Tasks
 from .training import steps_of
 
 NAME = "fabgan-sweep"
 MAX_PARALLEL_TRAININGS = 4
+DESCRIPTION = (
+    "Train every variant at every size with every seed on the same data, and compare them in one table.\n\n"
+    "The table is the artifact `page` of the step `compare`, tab *Visualization*. Nothing is registered."
+)
 
 
-def sweep_pipeline(image: str, params: Mapping[str, Any], place: Placement) -> Any:
+def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParameters, place: Placement) -> Any:
     """Return the pipeline for a container image; `params`, a params.yaml, gives the form's defaults and the rest."""
     tasks = Tasks(image, place)
     ingest_defaults, train_defaults = params["ingest"], params["train"]
-    variants, sizes_px = ["seamless", "paper"], [train_defaults["image_size_px"]]
+    sizes = {name: asdict(size) for name, size in cluster.sizes.items()}
+    variants, image_sizes_px = ["seamless", "paper"], [train_defaults["image_size_px"]]
 
-    @dsl.pipeline(name=NAME, display_name="fabgan: compare variants, sizes and seeds")
+    @dsl.pipeline(name=NAME, display_name="fabgan: compare variants, sizes and seeds", description=DESCRIPTION)
     def pipeline(
         data_source: str = ingest_defaults["source"],
-        data_revision: str = ingest_defaults["revision"],
-        variants: list = variants,  # type: ignore[type-arg]
-        sizes_px: list = sizes_px,  # type: ignore[type-arg]
+        data_version: str = ingest_defaults["revision"],
+        image_sizes_px: list = image_sizes_px,  # type: ignore[type-arg]
+        labels_file: str = ingest_defaults["labels_file"],
+        lot_pattern: str = ingest_defaults["lot_pattern"],
+        pod_gpus: int = 0,
+        pod_size: str = cluster.size,
         seeds: list = [1, 2, 3],  # type: ignore[type-arg]  # noqa: B006
         total_images: int = train_defaults["total_images"],
-        gpus: int = 0,
+        variants: list = variants,  # type: ignore[type-arg]
     ) -> None:
         """Train every variant at every size with every seed on the same data, and compare them in one table.
 
         Args:
             data_source: Where the photographs are: s3://bucket/prefix, or git+https://host/repository.git#path for a
                 DVC repository. data/rendered.yaml renders the embedded data set instead.
-            data_revision: Tag, branch or commit of the DVC repository; empty for the newest commit. The run pins it to
+            data_version: Tag, branch or commit of the DVC repository; empty for the newest commit. The run pins it to
                 a commit when it starts.
-            variants: List of models to train, out of seamless and paper.
-            sizes_px: List of sides of the generated images in pixels, each a power of two from 64 to 4096.
+            image_sizes_px: List of sides of the generated images in pixels, each a power of two from 64 to 4096.
+            labels_file: CSV file in the source with the columns file and label; empty for none.
+            lot_pattern: How lots are told: a regular expression over the path below the source, whose first group is
+                the lot. The description of the training pipeline has examples.
+            pod_gpus: Number of GPUs of each training pod; 0 trains on the CPU.
+            pod_size: CPU and memory of each pod. Up to four trainings run at once.
             seeds: List of seeds. Trainings that differ only in the seed show how much is chance.
             total_images: Budget of each training: how many real images it shows in total.
-            gpus: Number of GPUs of each training pod; 0 trains on the CPU.
+            variants: List of models to train, out of seamless and paper.
         """
         finish = tasks.add(steps.finish, "finish").set_caching_options(False)
         with dsl.ExitHandler(finish, name="steps"):
@@ -49,17 +63,23 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Placement) -> A
                 steps.plan_sweep,
                 "settings",
                 params=steps_of(params),
+                sizes=sizes,
                 data_source=data_source,
-                data_revision=data_revision,
-                sizes_px=sizes_px,
+                data_version=data_version,
+                image_sizes_px=image_sizes_px,
+                labels_file=labels_file,
+                lot_pattern=lot_pattern,
+                pod_gpus=pod_gpus,
+                pod_size=pod_size,
                 total_images=total_images,
             ).set_caching_options(False)
-            axes = {"variants": variants, "sizes_px": sizes_px, "seeds": seeds, "training_gpus": gpus}
+            axes = {"variants": variants, "sizes_px": image_sizes_px, "seeds": seeds, "training_gpus": pod_gpus}
             trainings = tasks.add(steps.trainings, "settings", params=plan.outputs["train"], **axes)
-            packages = tasks.add_packages(plan.outputs)
+            sized = tasks.after(plan)
+            packages = sized.add_packages()
             with dsl.ParallelFor(trainings.output, name="trainings", parallelism=MAX_PARALLEL_TRAININGS) as training:
-                train = tasks.add(steps.train_one, "train", training=training, gpus=gpus, packages=packages)
-                measured = tasks.add(
+                train = sized.add(steps.train_one, "train", training=training, gpus=pod_gpus, packages=packages)
+                measured = sized.add(
                     steps.measure,
                     "evaluate",
                     params=params["evaluate"],
@@ -70,4 +90,4 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], place: Placement) -> A
                 )
             tasks.add(steps.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
 
-    return pipeline
+    return explain(pipeline, {"pod_size": sizes})

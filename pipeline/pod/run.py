@@ -31,16 +31,14 @@ UMASK = 0o022
 FAILED_STATES = ("FAILED", "ERROR", "CANCELED", "CANCELLED", "SYSTEM_ERROR")
 FIELDS = {
     "data_source": "ingest.source",
-    "data_revision": "ingest.revision",
+    "data_version": "ingest.revision",
+    "labels_file": "ingest.labels_file",
+    "lot_pattern": "ingest.lot_pattern",
     "sizes_px": "crop_resize.sizes_px",
     "image_size_px": "train.image_size_px",
     "variant": "train.variant",
     "total_images": "train.total_images",
     "seed": "train.seed",
-    "max_distance": "evaluate.max_distance",
-    "min_share": "evaluate.min_share",
-    "min_ser": "evaluate.min_ser",
-    "max_ser": "evaluate.max_ser",
     "model_name": "publish.model_name",
 }
 """The key of the parameters that each field of a form gives a value to."""

@@ -31,19 +31,12 @@ MEASURES = (
 
 @run.report_user_errors
 def plan(
-    params: Mapping[str, Any], source: str, revision: str, sizes_px: Sequence[float], total_images: int
+    params: Mapping[str, Any], form: Mapping[str, Any], image_sizes_px: Sequence[float]
 ) -> dict[str, dict[str, Any]]:
     """Return the checked section of every step; `train` has the first of the sizes."""
-    if not sizes_px:
-        raise UserError(f"{run.FORM}: sizes_px: expected at least one value, got an empty list")
-    form = {
-        "data_source": source,
-        "data_revision": revision,
-        "sizes_px": sizes_px,
-        "image_size_px": sizes_px[0],
-        "total_images": total_images,
-    }
-    return run.settings(params, form)
+    if not image_sizes_px:
+        raise UserError(f"{run.FORM}: image_sizes_px: expected at least one value, got an empty list")
+    return run.settings(params, dict(form) | {"sizes_px": image_sizes_px, "image_size_px": image_sizes_px[0]})
 
 
 @run.report_user_errors
@@ -58,7 +51,7 @@ def trainings(
         for seed in seeds
     ]
     if not asked:
-        raise UserError(f"{run.FORM}: variants, sizes_px, seeds: expected at least one value in each list")
+        raise UserError(f"{run.FORM}: variants, image_sizes_px, seeds: expected at least one value in each list")
     checked: list[Any] = [parse(parameter_type("train"), one, run.FORM, "train") for one in asked]
     for training in checked:
         check_processes(training, max(gpus, 1))

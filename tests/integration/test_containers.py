@@ -123,7 +123,7 @@ def test_photographs_of_a_tag_become_a_model_in_a_registry(
         outcome = run_training(
             project,
             "docker",
-            f"--set data_source=git+file://{tagged_photographs}#data/lots --set data_revision=2026-10",
+            f"--set data_source=git+file://{tagged_photographs}#data/lots --set data_version=2026-10",
             image=image,
         )
         assert outcome.metrics("ingest")["images"] == RENDERED["frames"]

@@ -156,7 +156,14 @@ def test_scanners_see_a_weak_and_a_misspelt_manifest(right: str, wrong: str, tmp
 @pytest.mark.parametrize("gpus", [0, 2])
 def test_kubeflow_trainer_knows_every_field_of_a_train_job(gpus: int) -> None:
     need_scanners()
-    asked: dict[str, Any] = {"name": "bga", "namespace": "vision", "claim": "training", "nodes": 2, "gpus": gpus}
+    asked: dict[str, Any] = {
+        "name": "bga",
+        "namespace": "vision",
+        "claim": "training",
+        "size": "demo",
+        "nodes": 2,
+        "gpus": gpus,
+    }
     manifest = train_job(ROOT / "params.yaml", "registry.fab/fabgan:1", **asked)
     done = subprocess.run(
         [SCANNERS / "bin/python", "-c", KNOWN_TO_TRAINER],

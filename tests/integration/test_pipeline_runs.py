@@ -114,7 +114,7 @@ def test_a_failing_step_ends_the_command_with_its_last_words_and_is_told_to_mlfl
     [
         ("image_size_px=48", "image_size_px: "),
         ("model_name=a/b", "model_name: expected a name"),
-        ("gpus=2", "train.variant: paper trains in one process"),
+        ("pod_gpus=2", "train.variant: paper trains in one process"),
     ],
 )
 def test_a_mistake_in_the_form_ends_the_first_task(mistake: str, words: str, project: Project) -> None:
@@ -132,8 +132,11 @@ def test_a_form_that_does_not_fit_is_one_line(project: Project) -> None:
 
 
 def test_two_processes_of_a_pod_train_and_what_is_refused_is_registered_without_an_alias(project: Project) -> None:
-    asked = "--set gpus=2 --set variant=seamless --set max_distance=0"
-    outcome = run_training(project, "subprocess", asked)
+    file = project.folder / "params.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["evaluate"]["max_distance"] = 0
+    file.write_text(yaml.safe_dump(content))
+    outcome = run_training(project, "subprocess", "--set pod_gpus=2 --set variant=seamless")
     assert outcome.metrics("train")["images"] == PARAMETERS["train"]["total_images"]
     assert outcome.metrics("evaluate")["passed"] == 0
     assert outcome.metrics("publish") == {"version": 1, "is_champion": 0, "is_new": 1}

@@ -34,7 +34,7 @@ def test_a_version_is_uploaded_once_and_every_run_is_of_it(namespace: str, token
     with KubeflowServer(State(token="let-me-in")) as server:
         where = ("--host", server.url, "--token-file", str(token), "--namespace", namespace)
         options = ("training", "--image", IMAGE, *where)
-        first = fabgan(*options, "--set", "seed=5", "--set", "data_revision=2026-10")
+        first = fabgan(*options, "--set", "seed=5", "--set", "data_version=2026-10")
         second = fabgan(*options)
         assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     runs = server.state.runs
@@ -43,7 +43,7 @@ def test_a_version_is_uploaded_once_and_every_run_is_of_it(namespace: str, token
     assert len({run["pipeline_version_reference"]["pipeline_version_id"] for run in runs}) == 1
     assert len(server.state.specifications) == 2  # uploading a new pipeline makes a version of its own
     given = [run["runtime_config"]["parameters"] for run in runs]
-    assert (given[0]["seed"], given[0]["data_revision"]) == (5, "2026-10")
+    assert (given[0]["seed"], given[0]["data_version"]) == (5, "2026-10")
     assert given[0].keys() == given[1].keys()
     assert first.stdout.endswith(f"{server.url}/#/runs/details/{runs[0]['run_id']}\n")
 

@@ -41,7 +41,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_an_older_schema_is_refused_with_the_command_that_helps(old: Path) -> None:
-    with pytest.raises(UserError, match=r"schema: 1, but this version reads schema 3: run `fabgan migrate"):
+    with pytest.raises(UserError, match=r"schema: 1, but this version reads schema 4: run `fabgan migrate"):
         load_parameters(old)
 
 
@@ -53,7 +53,7 @@ def test_a_migrated_file_keeps_values_and_comments_and_says_what_is_lost(
     assert re.search("discriminator_learning_rate: 4e-4 +# tuned by us", text)
     assert "# our lines" in text
     content = yaml.safe_load(text)
-    assert content["schema"] == 3
+    assert content["schema"] == 4
     assert content["train"]["seamless"].keys() == {"discriminator_learning_rate", "final_lr_fraction"}
     assert content["presets"]["night"]["train"] == {"total_images": 5, "seamless": {"r1_gamma": 0.2}}
     train = load_parameters(old)["train"]
@@ -85,7 +85,7 @@ def test_limits_of_measures_that_are_gone_are_taken_out_and_told(
 ) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(SECOND)
-    with pytest.raises(UserError, match="schema: 2, but this version reads schema 3: run `fabgan migrate"):
+    with pytest.raises(UserError, match="schema: 2, but this version reads schema 4: run `fabgan migrate"):
         load_parameters(path)
     assert main(["migrate", "--params", str(path)]) == 0
     content = yaml.safe_load(path.read_text())
@@ -97,7 +97,7 @@ def test_limits_of_measures_that_are_gone_are_taken_out_and_told(
         f"evaluate.max_share_of_untrained: removed; its value was 0.2, {lost}.max_distance",
         f"evaluate.min_diversity: removed; its value was 0.9, {lost}.min_share",
         f"presets.night.evaluate.min_diversity: removed; its value was 0.5, {lost}.min_share",
-        f"{path}: schema 3",
+        f"{path}: schema 4",
     ]
     evaluate = load_parameters(path)["evaluate"]
     assert evaluate == EvaluateParameters(seed=5, min_ser=0.9)
@@ -190,3 +190,29 @@ def test_an_alias_is_migrated_where_its_anchor_is(tmp_path: Path) -> None:
     migrate(path)
     presets = yaml.safe_load(path.read_text())["presets"]
     assert presets["a"] == presets["b"] == {"train": {"seamless": {"r1_gamma": 1}}}
+
+
+THIRD = """\
+schema: 3
+ingest: {source: data/photographs}
+crop_resize: {sizes_px: [128]}
+train: {image_size_px: 128, total_images: 100}
+kubeflow:
+  endpoints: ours
+  steps:
+    settings: {cpu: "1", memory: 2Gi, hours: 0.5, retries: 3}
+    train: {cpu: "8", memory: 32Gi, hours: 7, retries: 2}  # a week
+"""
+
+
+def test_resources_of_steps_are_taken_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(THIRD)
+    assert main(["migrate", "--params", str(path)]) == 0
+    content = yaml.safe_load(path.read_text())
+    assert content["kubeflow"]["steps"]["train"] == {"hours": 7, "retries": 2}
+    assert content["kubeflow"]["endpoints"] == "ours"
+    assert "# a week" in path.read_text()
+    said = capsys.readouterr().out
+    words = "its value was 8; write kubeflow.sizes to choose resources by size"
+    assert f"kubeflow.steps.train.cpu: removed; {words}" in said

@@ -70,8 +70,26 @@ def test_the_form_shows_the_values_of_the_parameters_file(compiled: Path) -> Non
     fields = documents(compiled, "training")[0]["root"]["inputDefinitions"]["parameters"]
     assert fields["total_images"]["defaultValue"] == params["train"]["total_images"]
     assert fields["data_source"]["defaultValue"] == params["ingest"]["source"]
-    for limit in ("max_distance", "min_share", "min_ser", "max_ser"):
-        assert fields[limit]["defaultValue"] == params["evaluate"][limit]
+    assert fields["lot_pattern"]["defaultValue"] == params["ingest"]["lot_pattern"]
+    assert fields["pod_size"]["defaultValue"] == params["kubeflow"]["size"]
+
+
+def test_the_form_offers_the_sizes_of_the_parameters_file_and_explains_itself(compiled: Path) -> None:
+    params = yaml.safe_load(PARAMS.read_text())
+    for name in PIPELINES:
+        spec = documents(compiled, name)[0]
+        fields = spec["root"]["inputDefinitions"]["parameters"]
+        assert fields["pod_size"]["literals"] == list(params["kubeflow"]["sizes"])
+        assert spec["pipelineInfo"]["displayName"].startswith("fabgan: ")
+        for field, declared in fields.items():
+            described = " ".join(declared["description"].split())
+            assert f"- **{field}**: {described}" in spec["pipelineInfo"]["description"]
+    assert fields_in_order(compiled)[:3] == ["data_source", "data_version", "image_size_px"]
+
+
+def fields_in_order(compiled: Path) -> list[str]:
+    """Return the fields of the training form in the order in which Kubeflow shows them, which is the alphabet's."""
+    return sorted(documents(compiled, "training")[0]["root"]["inputDefinitions"]["parameters"])
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -81,8 +99,9 @@ def test_every_pod_is_limited_and_knows_its_secrets(name: str, compiled: Path) -
     assert executors.keys() == kubernetes.keys()
     for step, executor in executors.items():
         resources, pod = executor["container"]["resources"], kubernetes[step]
-        assert resources["resourceMemoryLimit"] == resources["resourceMemoryRequest"]
-        assert resources["resourceCpuLimit"] == resources["resourceCpuRequest"]
+        assert {
+            f"resource{one}{kind}" for one in ("Cpu", "Memory") for kind in ("Request", "Limit")
+        } <= resources.keys()
         assert int(pod["activeDeadlineSeconds"]) > 0
         assert pod["securityContext"] == {"runAsUser": "10001", "runAsGroup": "10001", "runAsNonRoot": True}
         assert [secret["secretName"] for secret in pod["secretAsEnv"]] == ["fabgan-s3", "fabgan-mlflow"]
@@ -98,7 +117,7 @@ def test_training_gets_gpus_shared_memory_and_tolerations(compiled: Path) -> Non
     spec, kubernetes = documents(compiled, "training")
     accelerator = spec["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]["accelerator"]
     assert accelerator["resourceType"] == "nvidia.com/gpu"
-    assert "gpus" in accelerator["resourceCount"]
+    assert "settings-gpus" in accelerator["resourceCount"]
     assert kubernetes["exec-train"]["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
     assert kubernetes["exec-train"]["emptyDirMounts"][0]["medium"] == "Memory"
     assert kubernetes["exec-train"]["tolerations"][0]["key"] == "nvidia.com/gpu"
@@ -144,12 +163,13 @@ def test_transfers_are_retried(compiled: Path) -> None:
 
 def test_every_field_of_the_training_form_changes_the_parameters_of_its_step() -> None:
     sections = {name: section for name, section in yaml.safe_load(PARAMS.read_text()).items() if name in STEPS}
-    other = {"image_size_px": 256, "variant": "paper", "data_source": "photographs", "model_name": "other"}
-    form = pipelines(IMAGE, PARAMS, place_locally)["training"].component_spec.inputs.keys() - {"gpus"}
+    other: dict[str, Any] = {"image_size_px": 256, "variant": "paper", "seed": 7, "total_images": 7}
+    other |= {"data_source": "photographs", "data_version": "v1", "model_name": "other"}
+    other |= {"labels_file": "labels.csv", "lot_pattern": "^(..)"}
+    form = pipelines(IMAGE, PARAMS, place_locally)["training"].component_spec.inputs.keys() - {"pod_gpus", "pod_size"}
     for field in form:
         section, key = FIELDS[field].split(".")
-        value = other.get(field, {"data_revision": "v1", "min_ser": 0.9}.get(field, 7))
-        assert getattr(checked_sections(sections, {field: value})[section], key) == value, field
+        assert getattr(checked_sections(sections, {field: other[field]})[section], key) == other[field], field
 
 
 def test_what_depends_on_the_world_is_never_taken_from_the_cache(compiled: Path) -> None:
@@ -215,7 +235,10 @@ def test_on_this_machine_a_task_runs_again_when_the_code_of_its_step_changes(tmp
 
 def test_a_sweep_over_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     sections = yaml.safe_load(PARAMS.read_text())
-    empty = (lambda: plan(sections, "rendered.yaml", "", [], 8), lambda: trainings(sections["train"], [], [], [], 0))
+    empty = (
+        lambda: plan(sections, {"data_source": "rendered.yaml"}, []),
+        lambda: trainings(sections["train"], [], [], [], 0),
+    )
     for sweep in empty:
         with pytest.raises(SystemExit, match="1"):
             sweep()
@@ -238,7 +261,9 @@ def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
     form = chosen(pipeline, {"seeds": "[4, 5]", "total_images": "64"})
     assert form["seeds"] == [4, 5]
     assert form["total_images"] == 64
-    assert form["sizes_px"] == [128]
+    assert form["image_sizes_px"] == [128]
+    with pytest.raises(UserError, match="pod_size: expected one of demo, small, large, got huge"):
+        chosen(pipeline, {"pod_size": "huge"})
     with pytest.raises(UserError, match="total_images: expected integer, got many"):
         chosen(pipeline, {"total_images": "many"})
     with pytest.raises(UserError, match="seed: unknown field of fabgan-sweep"):

@@ -8,7 +8,15 @@ from fabgan.cli import main
 from tests.conftest import ROOT
 from tests.manifests import NODES
 
-ASKED = ["pipeline", "train-job", "--image=fab/fabgan:1", "--name=bga", "--namespace=vision", "--claim=training"]
+ASKED = [
+    "pipeline",
+    "train-job",
+    "--image=fab/fabgan:1",
+    "--name=bga",
+    "--namespace=vision",
+    "--claim=training",
+    "--size=large",
+]
 
 
 def printed(capsys: pytest.CaptureFixture[str], *asked: str, params: Path = ROOT / "params.yaml") -> dict[str, Any]:
@@ -33,7 +41,7 @@ def test_torchrun_runs_on_every_node(capsys: pytest.CaptureFixture[str]) -> None
     assert trainer["command"][:4] == ["torchrun", "-m", "fabgan", "train"]
     assert "--packages=/shared/packages" in trainer["command"]
     assert (trainer["numNodes"], trainer["numProcPerNode"]) == (2, 4)
-    assert trainer["resourcesPerNode"]["limits"] == trainer["resourcesPerNode"]["requests"]
+    assert trainer["resourcesPerNode"]["requests"] == {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "4"}
     assert trainer["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "4"
 
 

@@ -1,0 +1,23 @@
+"""The resources of a run's pods, by the size and the GPUs that its form names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fabgan.components.core.errors import UserError
+
+from .run import FORM, report_user_errors
+
+
+@report_user_errors
+def resources(sizes: Mapping[str, Mapping[str, str]], pod_size: str, pod_gpus: int | None = None) -> dict[str, Any]:
+    """Return what the pods of a run request, and their limits, as text, which Kubeflow's driver demands.
+
+    Refuses a size that `sizes` does not have, and a negative number of GPUs.
+    """
+    if pod_size not in sizes:
+        raise UserError(f"{FORM}: pod_size: expected one of {', '.join(sizes)}, got {pod_size}")
+    if pod_gpus is None:
+        return dict(sizes[pod_size])
+    if pod_gpus < 0:
+        raise UserError(f"{FORM}: pod_gpus: expected 0 or more, got {pod_gpus}")
+    return dict(sizes[pod_size]) | {"gpus": str(pod_gpus)}
