@@ -28,6 +28,7 @@ def add(above: "Subcommands") -> None:
     compiled.add_argument("--output", type=Path, required=True, metavar="DIR", help=output)
     _add_run(add_command(commands, "run", "run a pipeline on this machine, in processes or in containers"))
     _add_submit(add_command(commands, "submit", "upload a pipeline to Kubeflow and start a run of it"))
+    _add_check(add_command(commands, "check", "say what a cluster lacks for a run, before anything is submitted"))
     _add_train_job(add_command(commands, "train-job", "print the manifest of a TrainJob that trains across nodes"))
     images = add_command(commands, "images", "list every container image that a run or an installation pulls")
     _add_source(images)
@@ -80,6 +81,15 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wait", action="store_true", help=wait)
 
 
+def _add_check(command: argparse.ArgumentParser) -> None:
+    _add_source(command)
+    command.add_argument("--namespace", required=True, help="namespace in which Kubeflow runs your pipelines")
+    command.add_argument("--size", default="", help="pod_size of the run; default: kubeflow.size of params.yaml")
+    command.add_argument("--gpus", type=int, default=0, help="pod_gpus of the run; default: 0")
+    dump = "file with the answers of kubectl, to check a cluster that cannot be reached; default: ask kubectl"
+    command.add_argument("--dump", type=Path, metavar="FILE", help=dump)
+
+
 def _add_train_job(command: argparse.ArgumentParser) -> None:
     _add_source(command)
     command.add_argument("--name", required=True, help="name of the TrainJob")
@@ -104,6 +114,8 @@ def _run(options: argparse.Namespace) -> None:
         from fabgan.pipeline.commands.images import every_image
 
         sys.stdout.writelines(f"{name}\n" for name in every_image(image, options.params))
+    elif options.pipeline_command == "check":
+        _check(options, image)
     elif options.pipeline_command == "train-job":
         import yaml
 
@@ -124,6 +136,18 @@ def _run(options: argparse.Namespace) -> None:
         sys.stdout.write(f"{run.url}\n")
         if options.wait:
             kubeflow.follow(run)
+
+
+def _check(options: argparse.Namespace, image: str) -> None:
+    """Print what a cluster lacks, with what to do. Raises UserError if it lacks anything."""
+    from fabgan.pipeline.commands.check import check
+
+    asked = {name: getattr(options, name) for name in ("namespace", "size", "gpus", "dump")}
+    found = check(options.params, image, **asked)
+    sys.stdout.writelines(f"{finding.what}\n    {finding.do}\n" for finding in found)
+    if found:
+        raise UserError(f"{len(found)} fault(s) stand in the way of a run in the namespace {options.namespace}")
+    sys.stdout.write(f"nothing stands in the way of a run in the namespace {options.namespace}\n")
 
 
 def _form(pairs: list[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from fabgan.components.core.errors import UserError
+from fabgan.pipeline.checks.surroundings import MIN_FREE_BYTES
 from fabgan.pipeline.commands import images as pipeline_images
 from tests.conftest import VERSION
 from tests.manifests import DEPLOY, NODES, OVERLAYS, RUNS, Manifest, containers, named, of_kind, openings, pods, render
@@ -197,6 +198,13 @@ def test_bucket_of_mlflow_is_made(example: list[Manifest]) -> None:
     (job,) = named(example, "Job", "make-buckets")["spec"]["template"]["spec"]["containers"]
     (destination,) = [word for word in server["command"] if word.startswith("--artifacts-destination=s3://")]
     assert destination.removeprefix("--artifacts-destination=s3://") in job["command"]
+
+
+def test_the_first_volumes_of_the_object_store_fit_into_the_disk_that_is_asked_for(example: list[Manifest]) -> None:
+    """SeaweedFS 4.48 makes seven volumes for each collection: for the two buckets, and for what belongs to none."""
+    (store,) = named(example, "StatefulSet", "object-store")["spec"]["template"]["spec"]["containers"]
+    (limit,) = [word for word in store["command"] if word.startswith("-master.volumeSizeLimitMB=")]
+    assert 3 * 7 * int(limit.partition("=")[2]) * 10**6 <= MIN_FREE_BYTES
 
 
 def test_namespace_of_the_runs_and_addresses_are_settings(tmp_path: Path) -> None:
