@@ -5,8 +5,9 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,19 @@ from fabgan.components.steps import load_content
 from ..definitions.training import steps_of
 from ..pod.run import checked_sections
 from .compile import compile_pipelines, pipelines
+from .failure import failed_task, last_error, message_of, pod_names, step_of
 from .form import chosen
+from .naming import run_name, version_key, version_name
 
 POLL_S = 10.0
 PATIENCE_S = 600.0
 """How long `follow` keeps asking a server that does not report the state of a run."""
 TIMEOUT_S = 10.0
+RESULTS = {
+    "training": "the report is the artifact `page` of the step evaluate, tab Visualization",
+    "sweep": "the table is the artifact `page` of the step compare, tab Visualization",
+    "augmentation": "the images and their manifest.json are in the bucket, at the `destination` of the form",
+}
 FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED", "ERROR")
 
 
@@ -34,6 +42,8 @@ class Run:
 
     identifier: str
     url: str
+    result: str = ""
+    """Where a person finds what the run came to."""
 
 
 class TokenFile:
@@ -53,13 +63,13 @@ class Kubeflow:
     def __init__(self, host: str, namespace: str, token_file: Path | None, ca_file: Path | None) -> None:
         """Connect. Raises UserError for a file that cannot be read or a server that does not answer."""
         self.host, self.namespace = host.rstrip("/"), namespace
-        token = _content_of(token_file) if token_file else None
+        self.token_file, self.ca_file = token_file, ca_file
         if ca_file:
             _content_of(ca_file)
         with self._errors():
             from kfp import Client
 
-            self._check_health(token, ca_file)
+            self._check_health()
             self.client = Client(
                 host=self.host,
                 namespace=namespace or "kubeflow",
@@ -67,39 +77,47 @@ class Kubeflow:
                 ssl_ca_cert=str(ca_file) if ca_file else None,
             )
 
-    def _check_health(self, token: str | None, ca_file: Path | None) -> None:
+    def _check_health(self) -> None:
         """Fail at once if the server does not answer. Kubeflow's client retries for 30 s and logs every attempt."""
         from kfp_server_api import ApiException
-        from urllib3 import PoolManager
 
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        with PoolManager(ca_certs=str(ca_file) if ca_file else None, retries=False, timeout=TIMEOUT_S) as pool:
-            answer = pool.request("GET", f"{self.host}/apis/v2beta1/healthz", headers=headers)
+        answer = self._get("apis/v2beta1/healthz", {})
         if answer.status != HTTPStatus.OK:
             raise ApiException(answer.status, answer.reason)
 
+    def _get(self, path: str, query: Mapping[str, str]) -> Any:
+        """Return the server's answer to a plain question, which Kubeflow's client does not ask."""
+        from urllib3 import PoolManager
+
+        headers = {"authorization": f"Bearer {_content_of(self.token_file)}"} if self.token_file else {}
+        authority = str(self.ca_file) if self.ca_file else None
+        with PoolManager(ca_certs=authority, retries=False, timeout=TIMEOUT_S) as pool:
+            return pool.request("GET", f"{self.host}/{path}", fields=dict(query), headers=headers)
+
     def submit(self, name: str, image: str, params: Path, asked: Mapping[str, str], experiment: str) -> Run:
         """Upload the pipeline `name`, unless the server has this version, and start a run of it."""
-        values = chosen(pipelines(image, params)[name], asked)
+        pipeline = pipelines(image, params)[name]
+        values = chosen(pipeline, asked)
         if name == "training":
             checked_sections(steps_of(load_content(params)), values, values["pod_gpus"])
         with tempfile.TemporaryDirectory() as folder, self._errors():
             compile_pipelines(image, params, Path(folder) / "pipelines")
-            version = self._version(f"fabgan-{name}", Path(folder) / "pipelines" / f"{name}.yaml")
+            version = self._version(pipeline, Path(folder) / "pipelines" / f"{name}.yaml")
             found = self.client.create_experiment(experiment, namespace=self.namespace or None)
             run = self.client.run_pipeline(
                 experiment_id=found.experiment_id,
-                job_name=f"fabgan-{name}",
+                job_name=run_name(name, values),
                 pipeline_id=version.pipeline_id,
                 version_id=version.pipeline_version_id,
                 params=values,
             )
-        return Run(run.run_id, f"{self.host}/#/runs/details/{run.run_id}")
+        return Run(run.run_id, f"{self.host}/#/runs/details/{run.run_id}", RESULTS[name])
 
     def follow(self, run: Run) -> None:
-        """Log every state of the run until it ends.
+        """Log every state of the run until it ends, and then where its result is.
 
-        Raises UserError if the run fails, or if the server does not answer for PATIENCE_S.
+        Raises UserError with the failed step and its last line of error if the run fails, or if the server does not
+        answer for PATIENCE_S.
         """
         state = ""
         while state not in FINAL_STATES:
@@ -110,8 +128,28 @@ class Kubeflow:
                 state = found.state
                 logger(run.identifier).info(state)
         if state != "SUCCEEDED":
-            reason = found.error.message if found.error else "see the log of the failed step there"
-            raise UserError(f"{run.url}: the run ended as {state}: {reason}")
+            raise UserError(f"{run.url}: the run ended as {state}: {self._reason(found)}")
+        if run.result:
+            logger(run.identifier).info("%s: %s", run.url, run.result)
+
+    def _reason(self, found: Any) -> str:
+        """Return the step of a failed run that failed, with its last line of error."""
+        tasks = (found.run_details.task_details if found.run_details else None) or []
+        task, general = failed_task(tasks), found.error.message if found.error else ""
+        if task is None:
+            return general or "see the log of the failed step there"
+        log = self._log(found.run_id, task.pod_name) if task.pod_name else ""
+        return f"{step_of(task, tasks)}: {last_error(log) or message_of(task) or general or 'see its log there'}"
+
+    def _log(self, run_id: str, node: str) -> str:
+        """Return the log of a step's pod, which Kubeflow's UI serves; empty if it cannot be had."""
+        namespace = {"podnamespace": self.namespace or "kubeflow"}
+        for pod in pod_names(node):
+            with suppress(UserError), self._errors():
+                answer = self._get("k8s/pod/logs", {"podname": pod, "runid": run_id} | namespace)
+                if answer.status == HTTPStatus.OK:
+                    return str(answer.data.decode(errors="replace"))
+        return ""
 
     def _get_run(self, run: Run) -> Any:
         """Return the server's description of a run. Without an answer, ask again for PATIENCE_S."""
@@ -128,16 +166,34 @@ class Kubeflow:
                     raise UserError(f"{run.url}: the run continues, but submit cannot follow it: {error}") from error
             time.sleep(POLL_S)
 
-    def _version(self, name: str, file: Path) -> Any:
-        """Return the pipeline's version that equals this file, named by its digest; upload it if there is none."""
-        version_name, namespace = sha256_of_file(file)[:12], self.namespace or None
-        found = self.client.list_pipelines(namespace=namespace, filter=_named(name)).pipelines
-        pipeline = found[0] if found else self.client.upload_pipeline(str(file), name, namespace=namespace)
-        pipeline_id = pipeline.pipeline_id
-        known = self.client.list_pipeline_versions(pipeline_id, filter=_named(version_name))
+    def _version(self, pipeline: Any, file: Path) -> Any:
+        """Return the pipeline's version that equals this file, by the digest in its name; upload it if it is not there.
+
+        A pipeline that somebody uploaded under its other name, such as fabgan-training, gets the version too.
+        """
+        shown, digest = pipeline.pipeline_spec.pipeline_info.display_name, sha256_of_file(file)
+        found = self._known(shown) or self._known(pipeline.name) or self._upload(pipeline, shown, file)
+        pipeline_id = found.pipeline_id
+        known = self.client.list_pipeline_versions(pipeline_id, filter=_named("IS_SUBSTRING", version_key(digest)))
         if known.pipeline_versions:
             return known.pipeline_versions[0]
-        return self.client.upload_pipeline_version(str(file), version_name, pipeline_id=pipeline_id)
+        name = version_name(digest, datetime.now(UTC).date())
+        return self.client.upload_pipeline_version(
+            str(file), name, pipeline_id=pipeline_id, description=pipeline.description
+        )
+
+    def _known(self, shown: str) -> Any | None:
+        """Return the pipeline that is shown by this name, or None."""
+        found = self.client.list_pipelines(namespace=self.namespace or None, filter=_named("EQUALS", shown)).pipelines
+        return found[0] if found else None
+
+    def _upload(self, pipeline: Any, shown: str, file: Path) -> Any:
+        """Upload a pipeline with the name that people read. kfp's own function for that takes one name only."""
+        namespace = {"namespace": self.namespace} if self.namespace else {}
+        summary = pipeline.description.partition("\n")[0]
+        return self.client._upload_api.upload_pipeline(
+            str(file), name=pipeline.name, display_name=shown, description=summary, **namespace
+        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -159,9 +215,9 @@ class Kubeflow:
             raise UserError(f"{self.host}: Kubeflow cannot be reached: {reason}; check --host and --ca-file") from error
 
 
-def _named(name: str) -> str:
-    """Return Kubeflow's filter for objects of this display name."""
-    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
+def _named(operation: str, name: str) -> str:
+    """Return Kubeflow's filter for objects whose display name compares so with `name`."""
+    return json.dumps({"predicates": [{"operation": operation, "key": "display_name", "stringValue": name}]})
 
 
 def _content_of(path: Path) -> str:

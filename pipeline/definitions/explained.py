@@ -15,7 +15,7 @@ def explain(pipeline: Any, choices: Mapping[str, Iterable[str]]) -> Any:
     fields = pipeline.component_spec.inputs
     rows = [f"- **{name}**: {' '.join(fields[name].description.split())}" for name in sorted(fields)]
     description = f"{pipeline.description}\n\n**The form**\n\n" + "\n".join(rows)
-    pipeline.component_spec.description = pipeline.pipeline_spec.pipeline_info.description = description
+    pipeline.description = pipeline.pipeline_spec.pipeline_info.description = description
     declared = pipeline.pipeline_spec.root.input_definitions.parameters
     for name, values in choices.items():
         for value in values:

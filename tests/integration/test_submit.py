@@ -1,15 +1,17 @@
 """Submitting by the command line, with Kubeflow's own client, to a server that speaks its API."""
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fabgan.components.core.errors import UserError
 from fabgan.pipeline.commands import submit
-from tests.conftest import ROOT
+from tests.conftest import ROOT, VERSION
 from tests.servers.kubeflow import KubeflowServer, State
 from tests.servers.mlflow_server import free_port
 
@@ -48,6 +50,57 @@ def test_a_version_is_uploaded_once_and_every_run_is_of_it(namespace: str, token
     assert first.stdout.endswith(f"{server.url}/#/runs/details/{runs[0]['run_id']}\n")
 
 
+def test_the_lists_show_names_that_people_read(token: Path) -> None:
+    with KubeflowServer(State(token="let-me-in")) as server:
+        where = ("--host", server.url, "--token-file", str(token))
+        done = fabgan("training", "--image", IMAGE, *where, "--set", "seed=5", "--set", "data_version=2026-10")
+        assert done.returncode == 0, done.stderr
+    (pipeline,), (run,) = server.state.pipelines, server.state.runs
+    assert (pipeline["name"], pipeline["display_name"]) == ("fabgan-training", "fabgan: train a generator")
+    assert pipeline["description"].startswith("Train a generator of package images")
+    version = server.state.versions[-1]
+    assert re.fullmatch(rf"{re.escape(VERSION)}\+20\d\d-\d\d-\d\d\.[0-9a-f]{{8}}", version["display_name"])
+    assert "- **pod_size**: " in version["description"]
+    assert run["display_name"] == "rendered 2026-10, 128 px, seamless, seed 5"
+
+
+@pytest.mark.parametrize("pod", ["wf-system-container-impl-7", "wf-retry-system-container-impl-7", "wf-7"])
+def test_a_failed_run_is_told_by_its_step_and_last_line_of_error(
+    pod: str, monkeypatch: pytest.MonkeyPatch, token: Path
+) -> None:
+    monkeypatch.setattr(submit, "POLL_S", 0.01)
+    log = "train: 10 of 100\nfabgan: error: train.batch_size: 1000 is too much\nI1127 main.go: exit status 1\n"
+    tasks: list[dict[str, Any]] = [
+        {"display_name": "root", "state": "FAILED", "pod_name": "wf-1", "child_tasks": [{"pod_name": "wf-5"}]},
+        {"display_name": "train", "state": "FAILED", "pod_name": "wf-5", "child_tasks": [{"pod_name": "wf-7"}]},
+        {"display_name": "executor(0)", "state": "FAILED", "pod_name": "wf-7"},
+        {"display_name": "ingest", "state": "SUCCEEDED", "pod_name": "wf-3"},
+    ]
+    state = State(token="let-me-in", run_states=["FAILED"], run_error="", tasks=tasks, logs={pod: log})
+    with KubeflowServer(state) as server:
+        kubeflow = submit.Kubeflow(server.url, "", token, None)
+        words = r"^url: the run ended as FAILED: train: fabgan: error: train\.batch_size: 1000 is too much$"
+        with pytest.raises(UserError, match=words):
+            kubeflow.follow(submit.Run("one", "url"))
+
+
+def test_without_a_log_kubeflows_own_words_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit, "POLL_S", 0.01)
+    tasks = [{"display_name": "train-driver", "state": "FAILED", "error": {"code": 2, "message": "type mismatch"}}]
+    with KubeflowServer(State(run_states=["FAILED"], run_error="workflow failed", tasks=tasks)) as server:
+        kubeflow = submit.Kubeflow(server.url, "", None, None)
+        with pytest.raises(UserError, match=r"FAILED: train-driver: type mismatch$"):
+            kubeflow.follow(submit.Run("one", "url"))
+
+
+def test_a_pipeline_that_is_there_by_its_other_name_gets_the_version() -> None:
+    there = {"name": "fabgan-training", "display_name": "fabgan-training", "namespace": "", "pipeline_id": "old"}
+    with KubeflowServer(State(pipelines=[there])) as server:
+        submit.Kubeflow(server.url, "", None, None).submit("training", IMAGE, ROOT / "params.yaml", {}, "fabgan")
+    assert [pipeline["pipeline_id"] for pipeline in server.state.pipelines] == ["old"]
+    assert [version["pipeline_id"] for version in server.state.versions] == ["old"]
+
+
 @pytest.mark.parametrize(("last", "status"), [("SUCCEEDED", 0), ("FAILED", 1), ("CANCELED", 1)])
 def test_waiting_ends_with_the_status_of_the_run(last: str, status: int, tmp_path: Path) -> None:
     with KubeflowServer(State(run_states=[last], run_error="train: out of memory")) as server:
@@ -55,6 +108,7 @@ def test_waiting_ends_with_the_status_of_the_run(last: str, status: int, tmp_pat
     assert done.returncode == status, done.stderr
     assert f": {last}\n" in done.stderr
     assert ("train: out of memory" in done.stderr) == (last == "FAILED")
+    assert ("the report is the artifact `page` of the step evaluate" in done.stderr) == (last == "SUCCEEDED")
 
 
 def test_following_tells_every_state_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

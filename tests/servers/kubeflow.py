@@ -27,6 +27,10 @@ class State:
     token: str = ""
     run_states: list[str] = field(default_factory=lambda: ["PENDING", "RUNNING", "SUCCEEDED"])
     run_error: str = ""
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    """What it says of the tasks of a run."""
+    logs: dict[str, str] = field(default_factory=dict)
+    """Logs by the name of their pod, which Kubeflow's UI serves beside the API."""
     failing_polls: int = 0
     """How many questions for a run are answered by status 503."""
     pipelines: list[dict[str, str]] = field(default_factory=list)
@@ -45,7 +49,7 @@ class State:
             found = [p for p in self.pipelines if p["display_name"] in wanted and p["namespace"] == namespace]
             return 200, {"pipelines": found} if found else {}
         if path.endswith("/versions"):
-            found = [version for version in self.versions if version["display_name"] in wanted]
+            found = [version for version in self.versions if any(one in version["display_name"] for one in wanted)]
             return 200, {"pipeline_versions": found} if found else {}
         if path == "/experiments":
             found = [experiment for experiment in self.experiments if experiment["display_name"] in wanted]
@@ -56,20 +60,22 @@ class State:
         self.asked += 1
         state = self.run_states[min(self.asked, len(self.run_states)) - 1]
         error = {"error": {"code": 2, "message": self.run_error}} if state == "FAILED" else {}
-        return 200, {"run_id": path.rsplit("/", 1)[1], "state": state, **error}
+        details = {"run_details": {"task_details": self.tasks}}
+        return 200, {"run_id": path.rsplit("/", 1)[1], "state": state, **details, **error}
 
     def upload(self, path: str, query: dict[str, list[str]], content: bytes) -> Reply:
         specification = next(yaml.safe_load_all(content))
         if "pipelineInfo" not in specification:
             return 400, {"message": "not a pipeline"}
         name = query["name"][0]
+        shown = {"display_name": query.get("display_name", [name])[0], "description": query.get("description", [""])[0]}
         pipeline_id = query["pipelineid"][0] if path.endswith("upload_version") else str(uuid.uuid4())
         if path.endswith("upload"):
-            made = {"display_name": name, "namespace": _namespace(query)}
+            made = {"name": name, "namespace": _namespace(query)}
             if any(made.items() <= pipeline.items() for pipeline in self.pipelines):
                 return 409, {"message": f"the pipeline {name} is there already"}
-            self.pipelines.append(made | {"pipeline_id": pipeline_id})
-        version = {"pipeline_id": pipeline_id, "pipeline_version_id": str(uuid.uuid4()), "display_name": name}
+            self.pipelines.append(made | shown | {"pipeline_id": pipeline_id})
+        version = {"pipeline_id": pipeline_id, "pipeline_version_id": str(uuid.uuid4()), **shown}
         self.versions.append(version)
         self.specifications[version["pipeline_version_id"]] = specification
         return 200, version
@@ -131,6 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         address = urlparse(self.path)
+        if address.path == "/k8s/pod/logs":
+            log = self.server.state.logs.get(parse_qs(address.query)["podname"][0])
+            self._send(*((200, log) if log is not None else (404, "pod not found")))
+            return
         self._answer(lambda: self.server.state.get(address.path.removeprefix(PREFIX), parse_qs(address.query)))
 
     def do_POST(self) -> None:
@@ -147,9 +157,12 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.server.state.token
         allowed = not token or self.headers.get("authorization") == f"Bearer {token}"
         status, body = reply() if allowed else (401, {"message": "no valid token"})
-        content = json.dumps(body).encode()
+        self._send(status, json.dumps(body))
+
+    def _send(self, status: int, text: str) -> None:
+        content = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "application/json" if text.startswith("{") else "text/plain")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
