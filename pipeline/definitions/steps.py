@@ -59,9 +59,10 @@ def settings(
 
 def ingest(params: dict, frames: Output[Dataset], metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
     """Fetch photographs, or render frames; verify them and list them in a manifest."""
-    from fabgan.pipeline.pod import run
+    from fabgan.pipeline.pod import describing, run
 
     run.step("ingest", params, metrics, output=frames.path)
+    frames.metadata.update(describing.frames(frames.path))
 
 
 def crop_resize(
@@ -71,9 +72,10 @@ def crop_resize(
     metrics: Output[Metrics],
 ) -> None:
     """Find, straighten and cut out every package, and resize it."""
-    from fabgan.pipeline.pod import run
+    from fabgan.pipeline.pod import describing, run
 
     run.step("crop_resize", params, metrics, frames=frames.path, output=packages.path)
+    packages.metadata.update(describing.packages(packages.path))
 
 
 def train(
@@ -85,10 +87,11 @@ def train(
     metrics: Output[Metrics],
 ) -> None:
     """Train a generator. After an eviction, training resumes from the last checkpoint if a volume keeps checkpoints."""
-    from fabgan.pipeline.pod import run
+    from fabgan.pipeline.pod import describing, run
 
     paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
     run.train(params, metrics, gpus, **paths)
+    generator.metadata.update(describing.generator(generator.path))
 
 
 def evaluate(
@@ -99,13 +102,17 @@ def evaluate(
     evaluation: Output[Artifact],
     page: Output[HTML],
     metrics: Output[Metrics],
-) -> None:
+) -> NamedTuple("Outcome", verdict=str):  # type: ignore
     """Measure the generator against held-out images, give a verdict, and write the report page."""
-    from fabgan.pipeline.pod import run
+    from collections import namedtuple
+
+    from fabgan.pipeline.pod import describing, run
 
     paths = {"packages": packages.path, "generator": generator.path, "training": training.path}
     run.step("evaluate", params, metrics, report=evaluation.path, **paths)
     run.show_report(evaluation.path, page.path)
+    evaluation.metadata.update(describing.evaluation(evaluation.path))
+    return namedtuple("Outcome", ["verdict"])(describing.verdict(evaluation.path))
 
 
 def publish(
@@ -117,13 +124,17 @@ def publish(
     receipt: Output[Artifact],
     page: Output[HTML],
     metrics: Output[Metrics],
-) -> None:
+) -> NamedTuple("Publication", registered=str):  # type: ignore
     """Measure the generator again and register it in MLflow, as candidate and perhaps as champion."""
-    from fabgan.pipeline.pod import run
+    from collections import namedtuple
+
+    from fabgan.pipeline.pod import describing, run
 
     paths = {"packages": packages.path, "generator": generator.path, "evaluation": evaluation.path}
     run.step("publish", params, metrics, measured_with, receipt=receipt.path, page=page.path, **paths)
     run.record("the generator is registered")
+    receipt.metadata.update(describing.receipt(receipt.path))
+    return namedtuple("Publication", ["registered"])(describing.registered(receipt.path))
 
 
 def plan_sweep(

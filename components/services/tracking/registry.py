@@ -137,8 +137,12 @@ class Registry:
             raise UserError(f"{uri}: no such model in the registry at {self.uri} (known models: {known})")
         found = self.with_alias(name, alias) if alias else _with_number(versions, number)
         if found is None:
-            numbers = ", ".join(sorted((str(version.version) for version in versions), key=int))
-            raise UserError(f"{uri}: no such version or alias in the registry at {self.uri} (versions: {numbers})")
+            numbers = sorted((str(version.version) for version in versions), key=int)
+            raise UserError(
+                f"{uri}: no such version or alias in the registry at {self.uri} (versions: {', '.join(numbers)}); name "
+                f"a version, such as models:/{name}/{numbers[-1]}, or give one the alias. `publish` makes the first "
+                "generator champion that is not refused"
+            )
         return found
 
     def pull(self, version: Version, folder: Path) -> None:
