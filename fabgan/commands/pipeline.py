@@ -32,6 +32,8 @@ def add(above: "Subcommands") -> None:
     _add_train_job(add_command(commands, "train-job", "print the manifest of a TrainJob that trains across nodes"))
     images = add_command(commands, "images", "list every container image that a run or an installation pulls")
     _add_source(images)
+    kubeflow = "manifests of your Kubeflow, whose images are compared with the list; exit with 1 if runs lack one"
+    images.add_argument("--kubeflow", type=Path, metavar="FILE", help=kubeflow)
 
 
 def _add_source(command: argparse.ArgumentParser) -> None:
@@ -111,9 +113,7 @@ def _run(options: argparse.Namespace) -> None:
         for path in compile_pipelines(image, options.params, options.output):
             sys.stdout.write(f"{path}\n")
     elif options.pipeline_command == "images":
-        from fabgan.pipeline.commands.images import every_image
-
-        sys.stdout.writelines(f"{name}\n" for name in every_image(image, options.params))
+        _images(options, image)
     elif options.pipeline_command == "check":
         _check(options, image)
     elif options.pipeline_command == "train-job":
@@ -136,6 +136,19 @@ def _run(options: argparse.Namespace) -> None:
         sys.stdout.write(f"{run.url}\n")
         if options.wait:
             kubeflow.follow(run)
+
+
+def _images(options: argparse.Namespace, image: str) -> None:
+    """Print the images. Raises UserError if the given Kubeflow asks for one that is not in the list."""
+    from fabgan.pipeline.commands.images import compare_with, every_image
+
+    if options.kubeflow is None:
+        sys.stdout.writelines(f"{name}\n" for name in every_image(image, options.params))
+        return
+    lines, lacking = compare_with(options.kubeflow)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    if lacking:
+        raise UserError(f"{', '.join(lacking)}: not in deploy/images.yaml; write them there, and make the bundle anew")
 
 
 def _check(options: argparse.Namespace, image: str) -> None:

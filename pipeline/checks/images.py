@@ -23,10 +23,30 @@ def kubeflow_images(deployments: Iterable[Object]) -> Iterator[tuple[str, str]]:
                     yield words[place + 1], f"{ARGUMENT} of {name}"
 
 
+def service_images(objects: Iterable[Object]) -> Iterator[tuple[str, str]]:
+    """Yield the images of everything that starts pods, and its name."""
+    for one in objects:
+        spec = one.get("spec", {}).get("template", {}).get("spec", {})
+        for container in (*spec.get("initContainers", []), *spec.get("containers", [])):
+            yield container["image"], f"{one['kind'].lower()} {one['metadata']['name']}"
+
+
 def registry_of(image: str) -> str:
     """Return the host that an image is pulled from; empty for a name without one."""
     host, slash, _ = image.partition("/")
     return host if slash and (set(".:") & set(host) or host == "localhost") else ""
+
+
+def is_listed(image: str, listed: Iterable[str]) -> bool:
+    """Say whether a list has an image, from whichever registry. Without a tag, its name is enough."""
+    name = _without_registry(image)
+    others = [_without_registry(one) for one in listed]
+    tagged = set(":@") & set(name.rpartition("/")[2])
+    return name in (others if tagged else [one.partition("@")[0].partition(":")[0] for one in others])
+
+
+def _without_registry(image: str) -> str:
+    return image.removeprefix(f"{registry_of(image)}/")
 
 
 def waiting_for_images(pod: Object) -> Iterator[str]:
