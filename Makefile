@@ -13,7 +13,7 @@ export SOURCE_DATE_EPOCH := 1600000000
 # On shared cores, threads that spin while they wait slow each other down.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: install run test docs lint scan format lock lock-scan wheelhouse wheel base image bundle
+.PHONY: install run test cluster-check docs lint scan format lock lock-scan wheelhouse wheel base image bundle
 
 install: .venv/installed  ## Make .venv with the versions of the lock file
 
@@ -38,6 +38,9 @@ lint: install  ## Check style, formatting, types and import rules
 test: lint .venv-s3/installed .venv-scan/installed  ## Everything that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term
+
+cluster-check: install  ## Run the pipelines on a real cluster: make cluster-check KUBECONFIG=FILE [CHECK="--namespace ..."]
+	PYTHONPATH=. $(BIN)/python -m tests.cluster --kubeconfig "$(KUBECONFIG)" $(CHECK)
 
 scan: .venv-scan/installed  ## Check the manifests of deploy/ against the Kubernetes API and a security scanner
 	deploy/scan.sh .venv-scan/bin

@@ -4,7 +4,10 @@ It has deploy/overlays/example and its Secrets, rendered by kubectl, Kubeflow's 
 deploy/kubeflow, and a node.
 """
 
+import os
 import shutil
+import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +69,12 @@ def write(path: Path, objects: list[Manifest]) -> None:
     lists = [one for one in objects if "kind" in one]
     others = [one for one in objects if "kind" not in one]
     path.write_text(yaml.safe_dump_all([{"kind": "List", "items": lists}, *others]))
+
+
+def a_kubectl(folder: Path, script: str) -> str:
+    """Write a program called kubectl, and return the PATH that begins with it."""
+    folder.mkdir()
+    program = folder / "kubectl"
+    program.write_text(f"#!{sys.executable}\nimport json, sys\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f"{folder}:{os.environ['PATH']}"

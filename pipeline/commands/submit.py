@@ -128,11 +128,11 @@ class Kubeflow:
                 state = found.state
                 logger(run.identifier).info(state)
         if state != "SUCCEEDED":
-            raise UserError(f"{run.url}: the run ended as {state}: {self._reason(found)}")
+            raise UserError(f"{run.url}: the run ended as {state}: {self.reason(found)}")
         if run.result:
             logger(run.identifier).info("%s: %s", run.url, run.result)
 
-    def _reason(self, found: Any) -> str:
+    def reason(self, found: Any) -> str:
         """Return the step of a failed run that failed, with its last line of error."""
         tasks = (found.run_details.task_details if found.run_details else None) or []
         task, general = failed_task(tasks), found.error.message if found.error else ""

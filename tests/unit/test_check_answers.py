@@ -1,9 +1,6 @@
 """How `fabgan pipeline check` learns of a cluster: from kubectl, or from a file of its answers."""
 
 import json
-import os
-import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ from fabgan.cli import main
 from fabgan.components.core.errors import UserError
 from fabgan.pipeline.checks.cluster import ask, read
 from tests.conftest import ROOT
-from tests.fab_cluster import RUNS, faultless, object_of
+from tests.fab_cluster import RUNS, a_kubectl, faultless, object_of
 from tests.manifests import Manifest
 
 
@@ -34,15 +31,6 @@ def test_a_file_that_is_no_dump_is_refused(content: str, tmp_path: Path) -> None
         read(tmp_path / "dump.yaml")
     with pytest.raises(UserError, match=r"none\.yaml: cannot be read"):
         read(tmp_path / "none.yaml")
-
-
-def a_kubectl(folder: Path, script: str) -> str:
-    """Write a program called kubectl, and return the PATH that begins with it."""
-    folder.mkdir()
-    program = folder / "kubectl"
-    program.write_text(f"#!{sys.executable}\nimport json, sys\n{script}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return f"{folder}:{os.environ['PATH']}"
 
 
 def test_kubectl_is_asked_for_everything(
