@@ -272,6 +272,15 @@ def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
         chosen(pipelines(IMAGE, PARAMS, place_locally)["augmentation"], {})
 
 
+def test_the_documentation_shows_the_names_and_sizes_as_they_are() -> None:
+    text = (ROOT / "docs" / "kubeflow.md").read_text()
+    for name, pipeline in pipelines(IMAGE, PARAMS, place_locally).items():
+        assert f"| {pipeline.pipeline_spec.pipeline_info.display_name} | `{name}`: " in text
+    for name, size in yaml.safe_load(PARAMS.read_text())["kubeflow"]["sizes"].items():
+        cells = [f"{size['cpu']}, {size['memory']}", f"{size['cpu_limit']}, {size['memory_limit']}"]
+        assert f"| `{name}` | {cells[0]} | {cells[1]} |" in text
+
+
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_documentation_shows_the_form_as_it_is(name: str) -> None:
     text = (ROOT / "docs" / "kubeflow.md").read_text()
