@@ -17,11 +17,9 @@ from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.log import logger
 from fabgan.components.steps import load_content
 
-from ..definitions.training import steps_of
-from ..pod.run import checked_sections
 from .compile import compile_pipelines, pipelines
 from .failure import failed_task, last_error, message_of, pod_names, step_of
-from .form import chosen
+from .form import check_form, chosen
 from .naming import run_name, version_key, version_name
 
 POLL_S = 10.0
@@ -98,8 +96,7 @@ class Kubeflow:
         """Upload the pipeline `name`, unless the server has this version, and start a run of it."""
         pipeline = pipelines(image, params)[name]
         values = chosen(pipeline, asked)
-        if name == "training":
-            checked_sections(steps_of(load_content(params)), values, values["pod_gpus"])
+        check_form(name, load_content(params), values)
         with tempfile.TemporaryDirectory() as folder, self._errors():
             compile_pipelines(image, params, Path(folder) / "pipelines")
             version = self._version(pipeline, Path(folder) / "pipelines" / f"{name}.yaml")

@@ -169,9 +169,34 @@ def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Pat
     assert known.returncode == 0, known.stderr
 
 
-def test_a_form_that_no_run_could_start_with_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "form", "words"),
+    [
+        ("training", {"image_size_px": "48"}, "image_size_px: expected a power of two from 64 to 4096, got 48"),
+        ("training", {"lot_pattern": "(["}, r"lot_pattern: '\(\[' is not a regular expression"),
+        ("training", {"pod_gpus": "-1"}, "pod_gpus: expected 0 or more, got -1"),
+        ("training", {"variant": "stylegan"}, "variant: expected one of paper, seamless, got stylegan"),
+        ("sweep", {"image_sizes_px": "[128, 48]"}, "image_size_px: expected a power of two from 64 to 4096, got 48"),
+        ("sweep", {"variants": "[]"}, "variants: expected at least one value"),
+        ("sweep", {"pod_gpus": "2"}, "train.variant: paper trains in one process"),
+        ("augmentation", {"destination": "/tmp"}, "/tmp: expected s3://bucket/prefix"),
+        ("augmentation", {"destination": "s3://a/b", "count": "0"}, "count: expected a positive int, got 0"),
+        ("augmentation", {"destination": "s3://a/b", "shards": "0"}, "shards: expected a positive int, got 0"),
+    ],
+)
+def test_a_form_that_no_run_could_start_with_is_refused_before_anything_is_sent(
+    name: str, form: dict[str, str], words: str
+) -> None:
     with KubeflowServer(State()) as server:
         kubeflow = submit.Kubeflow(server.url, "", None, None)
-        with pytest.raises(UserError, match=r"image_size_px: expected a power of two from 64 to 4096, got 48"):
-            kubeflow.submit("training", IMAGE, ROOT / "params.yaml", {"image_size_px": "48"}, "fabgan")
+        with pytest.raises(UserError, match=words):
+            kubeflow.submit(name, IMAGE, ROOT / "params.yaml", form, "fabgan")
         assert server.state.pipelines == []
+
+
+@pytest.mark.parametrize("name", ["sweep", "augmentation"])
+def test_the_other_pipelines_are_submitted_too(name: str) -> None:
+    form = {"destination": "s3://a/b"} if name == "augmentation" else {}
+    with KubeflowServer(State()) as server:
+        submit.Kubeflow(server.url, "", None, None).submit(name, IMAGE, ROOT / "params.yaml", form, "fabgan")
+    assert [pipeline["name"] for pipeline in server.state.pipelines] == [f"fabgan-{name}"]

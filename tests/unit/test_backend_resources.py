@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from kfp import dsl
+from kfp.compiler import Compiler
 
 from fabgan.components.core.errors import UserError
 from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines
@@ -70,6 +72,22 @@ def test_resources_are_given_as_text_because_the_driver_makes_nothing_of_numbers
             assert {type_of(spec, given[one], inputs, tasks) for one in named} <= {"STRING"}, named
             sized += bool(named)
     assert sized == pods
+
+
+def test_the_rule_of_text_sees_a_number(tmp_path: Path) -> None:
+    @dsl.component(base_image="image:1")  # type: ignore[untyped-decorator]
+    def works() -> None:
+        pass
+
+    @dsl.pipeline(name="sized")  # type: ignore[untyped-decorator]
+    def sized(gpus: int) -> None:
+        works().set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(gpus)
+
+    Compiler().compile(sized, str(tmp_path / "sized.yaml"))
+    spec = yaml.safe_load((tmp_path / "sized.yaml").read_text())
+    ((tasks, inputs),) = groups(spec)
+    (named,) = PLACEHOLDER.findall("".join(resource_texts(spec, tasks["works"])))
+    assert type_of(spec, tasks["works"]["inputs"]["parameters"][named], inputs, tasks) == "NUMBER_INTEGER"
 
 
 @pytest.mark.parametrize("name", PIPELINES)
