@@ -31,14 +31,14 @@ def object_of(kind: str, name: str, namespace: str = "", **more: Any) -> Manifes
     return {"kind": kind, "metadata": {"name": name} | ({"namespace": namespace} if namespace else {}), **more}
 
 
-def faultless(folder: Path) -> list[Manifest]:
+def faultless(folder: Path, overlay: str = "example") -> list[Manifest]:
     """Return every object of the cluster; `folder` is for what is rendered."""
     secrets, kubeflow = folder / "secrets", folder / "kubeflow"
     assert make_secrets(secrets).returncode == 0
     shutil.copytree(DEPLOY / "kubeflow", kubeflow / "fabgan")
     (kubeflow / "kubeflow.yaml").write_text(KUBEFLOW)
     (kubeflow / "kustomization.yaml").write_text("resources: [kubeflow.yaml]\ncomponents: [fabgan]\n")
-    ours = render(DEPLOY / "overlays/example")
+    ours = render(DEPLOY / "overlays" / overlay)
     for one in of_kind(ours, "Deployment", "StatefulSet"):
         one["status"] = {"readyReplicas": 1}
     for one in of_kind(ours, "NetworkPolicy", "ConfigMap"):

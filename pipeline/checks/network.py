@@ -56,13 +56,18 @@ def _types(spec: Mapping[str, Any]) -> list[str]:
 
 
 def _ports_match(ports: Iterable[Mapping[str, Any]] | None, wanted: set[int]) -> bool:
-    return ports is None or any("port" not in one or one["port"] in wanted for one in ports)
+    """Say whether a rule opens one of the ports. What it opens by a name is not known here, so it counts as open."""
+    return ports is None or any(
+        isinstance(one.get("port", ""), str) or set(range(one["port"], one.get("endPort", one["port"]) + 1)) & wanted
+        for one in ports
+    )
 
 
 def _matches(cluster: Cluster, peer: Mapping[str, Any], other: Peer, own_namespace: str) -> bool:
     """Say whether an entry of a rule means the other side."""
     if "ipBlock" in peer:
-        return bool(other.address) and ip_address(other.address) in ip_network(peer["ipBlock"]["cidr"])
+        block = peer["ipBlock"]
+        return _lies_in(other.address, [block["cidr"]]) and not _lies_in(other.address, block.get("except", []))
     if other.address:
         return False
     if "namespaceSelector" in peer:
@@ -72,6 +77,10 @@ def _matches(cluster: Cluster, peer: Mapping[str, Any], other: Peer, own_namespa
     else:
         near = other.namespace == own_namespace
     return near and _selects(peer.get("podSelector", {}), other.labels)
+
+
+def _lies_in(address: str, blocks: Iterable[str]) -> bool:
+    return bool(address) and any(ip_address(address) in ip_network(block) for block in blocks)
 
 
 def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

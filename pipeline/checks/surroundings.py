@@ -48,7 +48,8 @@ def _targets(cluster: Cluster, wanted: Wanted) -> Iterator[tuple[str, list[Peer]
     yield "Kubeflow's object store", [Peer(KUBEFLOW, {"app": app}) for app in ("seaweedfs", "minio")], [8333, 9000]
     api = cluster.find("Endpoints", "kubernetes", "default") or {}
     for subset in api.get("subsets", []):
-        addresses, ports = [one["ip"] for one in subset["addresses"]], [one["port"] for one in subset["ports"]]
+        addresses = [one["ip"] for one in subset.get("addresses", [])]
+        ports = [one["port"] for one in subset.get("ports", [])]
         for address in addresses:
             yield f"the Kubernetes API at {address}", [Peer(address=address)], ports
     endpoints = cluster.find("ConfigMap", wanted.settings.endpoints, wanted.namespace) or {}

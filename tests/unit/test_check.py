@@ -9,8 +9,6 @@ import pytest
 import yaml
 
 from fabgan.cli import main
-from fabgan.pipeline.checks.cluster import read
-from fabgan.pipeline.checks.network import Peer, allowed
 from tests.conftest import ROOT
 from tests.fab_cluster import RUNS, faultless, object_of, write
 from tests.manifests import Manifest
@@ -175,6 +173,12 @@ def test_a_sound_namespace_passes(sound: list[Manifest], tmp_path: Path, capsys:
     assert capsys.readouterr().out == f"nothing stands in the way of a run in the namespace {RUNS}\n"
 
 
+def test_a_sound_namespace_with_the_services_of_the_fab_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert checked(tmp_path, faultless(tmp_path, "existing-services")) == 0, capsys.readouterr().out
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named_alone_with_what_to_do(
     fault: str, sound: list[Manifest], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -224,22 +228,3 @@ def test_the_claim_for_checkpoints_is_looked_for(
     claim = object_of("PersistentVolumeClaim", "checkpoints", RUNS, status={"phase": "Lost"})
     assert checked(tmp_path, [claim, *sound], params=tmp_path / "params.yaml") == 1
     assert "its volume is lost" in capsys.readouterr().out
-
-
-def test_policies_are_read_as_kubernetes_reads_them(tmp_path: Path) -> None:
-    rule = {
-        "to": [
-            {
-                "namespaceSelector": {},
-                "podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["a"]}]},
-            }
-        ]
-    }
-    policy = object_of("NetworkPolicy", "one", "runs", spec={"podSelector": {}, "egress": [rule]})
-    write(tmp_path / "dump.yaml", [policy])
-    cluster, pod = read(tmp_path / "dump.yaml"), Peer("runs", {"x": "y"})
-    assert allowed(cluster, pod, "egress", Peer("other", {"app": "b"}), [1])
-    assert not allowed(cluster, pod, "egress", Peer("other", {"app": "a"}), [1])
-    assert not allowed(cluster, pod, "egress", Peer(address="10.0.0.1"), [1])
-    assert not allowed(cluster, pod, "ingress", Peer("other"), [1]), "without policyTypes, a policy is one of ingress"
-    assert allowed(cluster, Peer("elsewhere"), "ingress", Peer("other"), [1])
