@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class OtherVersionError(UserError):
     """A file is intact, but of another version of fabgan, which builds other networks."""
+
+
+class WorkerKilledError(UserError):
+    """A worker process was killed, perhaps because memory ran out. The same work may well succeed when tried again."""

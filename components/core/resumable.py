@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .cores import usable_cores
-from .errors import UserError
+from .errors import UserError, WorkerKilledError
 from .files import check_replaceable, read_json, replace_folder, sha256_of_file, write_json
 from .progress import Progress
 
@@ -116,7 +116,7 @@ def map_resumably(
                 finished.result()
                 progress.advance(1)
         except BrokenProcessPool as error:
-            raise UserError(
+            raise WorkerKilledError(
                 f"{what}: a worker process was killed (out of memory?); run the same command again to resume"
             ) from error
         except BaseException:

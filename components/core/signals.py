@@ -1,8 +1,10 @@
 """How a step ends when it gets SIGTERM."""
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +12,7 @@ from typing import Any
 
 GRACE_S = 30.0
 """How long a child process may take to stop: it ends its run in MLflow."""
+PR_SET_PDEATHSIG = 1
 
 
 class Terminated(KeyboardInterrupt):
@@ -19,16 +22,23 @@ class Terminated(KeyboardInterrupt):
 def stop_on_sigterm() -> None:
     """Make SIGTERM end this process as Ctrl-C does: runs in MLflow are ended, and files are whole or absent.
 
-    Worker processes that are forked later end at once.
+    Worker processes that are forked later end at once. A second SIGTERM does not disturb the end.
     """
     owner = os.getpid()
 
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:
             os._exit(128 + number)
+        signal.signal(number, signal.SIG_IGN)
         raise Terminated
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Let Linux send this signal to this process when the process that started it has died."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 @contextmanager

@@ -4,13 +4,10 @@ torchrun starts the processes and sets their numbers in environment variables. T
 and by gloo on CPUs.
 """
 
-import ctypes
 import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
@@ -23,15 +20,13 @@ from torch.distributed.rendezvous import rendezvous
 
 from fabgan.model.processes import Processes
 
-from ..core.cores import usable_cores
 from ..core.errors import UserError
-from ..core.signals import stopped_with_us
+from ..core.signals import end_with_parent
 from .devices import training_device
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for another one, which may be writing a checkpoint, before it fails."""
 LOOPBACK = "lo"
-PR_SET_PDEATHSIG = 1
 
 
 def launched() -> Processes:
@@ -47,8 +42,7 @@ def end_with_torchrun() -> None:
     would continue beside the process that replaces it.
     """
     signal.signal(signal.SIGTERM, _stopped)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:
@@ -78,20 +72,6 @@ def joined(processes: Processes) -> Iterator[None]:
     yield
     processes.wait()
     distributed.destroy_process_group()
-
-
-def launch(processes: int, arguments: Sequence[str]) -> None:
-    """Run `python -m` with these arguments in several processes of this computer, which share its cores.
-
-    Their output goes to the output of this process. Raises UserError if one of them fails.
-    """
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
-    threads = max(min(usable_cores() // processes, int(os.environ.get("OMP_NUM_THREADS", usable_cores()))), 1)
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    with subprocess.Popen([*torchrun, *arguments], env=environment) as process, stopped_with_us(process):  # noqa: S603
-        status = process.wait()
-    if status != 0:
-        raise UserError(f"{' '.join(arguments[:2])}: one of {processes} processes failed; see its message above")
 
 
 def _on_one_computer(processes: Processes) -> bool:

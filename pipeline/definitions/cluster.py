@@ -81,7 +81,7 @@ class StepPlace:
 
     hours: PositiveFloat
     retries: NonNegativeInt
-    """How often an evicted or deleted pod is started again, with growing pauses."""
+    """How often an evicted or deleted pod is started again, with growing pauses. Killed processes are not counted."""
 
 
 PLANNING = Resources(cpu="100m", memory="512Mi", cpu_limit="1", memory_limit="2Gi")
@@ -103,7 +103,7 @@ class KubeflowParameters:
     endpoints: str
     """ConfigMap with the addresses of the object store and of MLflow."""
     checkpoint_claim: str
-    """PersistentVolumeClaim for checkpoints, from which an evicted training resumes; empty for none."""
+    """PersistentVolumeClaim for checkpoints, from which a new pod resumes; empty for none."""
     gpu_resource: str
     gpu_node_selector: dict[str, str]
     gpu_tolerations: list[Toleration]

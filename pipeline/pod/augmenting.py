@@ -11,6 +11,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import parse
 
 from . import run
+from .supervisor import supervised
 
 
 @run.report_user_errors
@@ -38,12 +39,9 @@ def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[str]:
 @run.report_user_errors
 def make(item: str, metrics: Any) -> None:
     """Make the images of a shard that the bucket lacks."""
-    from fabgan.components.augment import step as augment
-
     asked = json.loads(item)
     destination = asked.pop("destination")
-    found = augment.run(parse(AugmentParameters, asked, run.FORM), destination)
-    run.log_metrics(metrics, found)
+    run.log_metrics(metrics, supervised("augment", {"section": asked, "destination": destination}))
 
 
 @run.report_user_errors

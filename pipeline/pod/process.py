@@ -1,28 +1,54 @@
-"""`python -m fabgan.pipeline.pod.process REQUEST`: one of the training processes that torchrun starts in a pod.
+"""`python -m fabgan.pipeline.pod.process REQUEST`: the process in which a pod does the work of a step.
 
-REQUEST is a JSON file with the `train` section, the paths, and the path of the metrics file. The leading process writes
-the metrics.
+REQUEST is a JSON file of the supervisor, with the step, its arguments, and the path of the metrics file. Several
+processes that train together have one request. The leading process writes the metrics.
 """
 
+import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fabgan.components.augment.parameters import AugmentParameters
+from fabgan.components.core.errors import WorkerKilledError
 from fabgan.components.core.files import read_json, write_json
+from fabgan.components.core.log import LOG
 from fabgan.components.core.parameters import parse
-from fabgan.components.steps import parameter_type, run_step
+from fabgan.components.core.signals import end_with_parent
+from fabgan.components.steps import STEPS, parameter_type, run_step
 
 from . import run
+
+WORKER_KILLED = 128 + signal.SIGKILL
+"""Exit status after the end of a worker, by which the supervisor sees that something was killed."""
 
 
 @run.report_user_errors
 def main(request: Path) -> None:
-    """Run the train step together with the other processes."""
+    """Do the work of a request."""
+    end_with_parent(signal.SIGTERM)
     asked = read_json(request)
-    parameters: Any = parse(parameter_type("train"), asked["section"], run.FORM, "train")
-    metrics = run_step("train", {"train": parameters}, {name: Path(path) for name, path in asked["paths"].items()})
+    step, arguments = asked["step"], asked["arguments"]
+    try:
+        metrics = _augment(**arguments) if step == "augment" else _step(step, **arguments)
+    except WorkerKilledError as error:
+        LOG.warning(error)
+        sys.exit(WORKER_KILLED)
     if metrics:
         write_json(Path(asked["metrics"]), metrics)
+
+
+def _step(name: str, sections: Sequence[Mapping[str, Any]], paths: Mapping[str, str]) -> dict[str, float]:
+    read = dict(zip((name, *STEPS[name].reads), sections, strict=True))
+    parsed: Any = {one: parse(parameter_type(one), section, run.FORM, one) for one, section in read.items()}
+    return run_step(name, parsed, {path: Path(value) for path, value in paths.items()})
+
+
+def _augment(section: Mapping[str, Any], destination: str) -> dict[str, float]:
+    from fabgan.components.augment import step as augment
+
+    return augment.run(parse(AugmentParameters, section, run.FORM), destination)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import wraps
@@ -16,18 +15,22 @@ from typing import Any, ParamSpec, TypeVar
 
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_file, read_json, write_json
+from fabgan.components.core.files import atomic_file, write_json
 from fabgan.components.core.log import LOG, start_logging
 from fabgan.components.core.parameters import parse
 from fabgan.components.core.signals import stop_on_sigterm
-from fabgan.components.steps import STEPS, parameter_type, parse_sections, run_step
+from fabgan.components.steps import parameter_type, parse_sections
 from fabgan.components.train.parameters import check_processes
+
+from .supervisor import supervised
 
 P = ParamSpec("P")
 R = TypeVar("R")
 FORM = "the pipeline's form"
 UMASK = 0o022
 """Kubeflow's launcher starts processes with umask 0, so that everyone could write to a claim's checkpoints."""
+TERMINATED = 143
+"""Exit status after SIGTERM, as in a shell."""
 FAILED_STATES = ("FAILED", "ERROR", "CANCELED", "CANCELLED", "SYSTEM_ERROR")
 FIELDS = {
     "data_source": "ingest.source",
@@ -48,7 +51,7 @@ AXES = ("variant", "image_size_px", "seed")
 
 
 def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Report a UserError in one line of the pod's log, and exit with status 1."""
+    """Report a UserError in one line of the pod's log, and exit with status 1. After SIGTERM, exit with status 143."""
 
     @wraps(function)
     def reporting(*arguments: P.args, **named: P.kwargs) -> R:
@@ -61,6 +64,9 @@ def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
         except UserError as error:
             LOG.error(error)
             sys.exit(1)
+        except KeyboardInterrupt:
+            LOG.warning("terminated")
+            sys.exit(TERMINATED)
 
     return reporting
 
@@ -103,11 +109,9 @@ def step(
 ) -> dict[str, float]:
     """Run a step as the command line does, log its metrics to Kubeflow, and return them.
 
-    `others` are the sections that the step reads beside its own.
+    `others` are the sections that the step reads beside its own. A step whose process is killed is started again.
     """
-    read = dict(zip((name, *STEPS[name].reads), (section, *others), strict=True))
-    sections: Any = {one: parse(parameter_type(one), content, FORM, one) for one, content in read.items()}
-    found = run_step(name, sections, {path: Path(value) for path, value in paths.items()})
+    found = supervised(name, {"sections": [section, *others], "paths": paths})
     log_metrics(metrics, found)
     return found
 
@@ -135,17 +139,8 @@ def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> 
     FABGAN_CHECKPOINTS is the mount path of a volume that outlives the pod. Training with the same data and parameters
     resumes from the checkpoints there. Without a volume, checkpoints are in the pod's own /tmp.
     """
-    from fabgan.components.train.processes import launch
-
     paths["checkpoints"] = os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints"  # noqa: S108
-    if gpus < 2:
-        step("train", section, metrics, **paths)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        request, found = Path(folder) / "request.json", Path(folder) / "metrics.json"
-        write_json(request, {"section": dict(section), "paths": paths, "metrics": str(found)})
-        launch(gpus, ["fabgan.pipeline.pod.process", str(request)])
-        log_metrics(metrics, read_json(found))
+    log_metrics(metrics, supervised("train", {"sections": [section], "paths": paths}, max(gpus, 1)))
 
 
 def as_items(parameters: Iterable[Mapping[str, Any]]) -> list[str]:

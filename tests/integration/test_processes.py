@@ -17,14 +17,14 @@ from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.parameters import parse
 from fabgan.components.train import step as train
 from fabgan.components.train.parameters import TrainParameters
-from fabgan.components.train.processes import launch
+from fabgan.components.train.torchrun import torchrun
 from tests.conftest import PARAMETERS, ROOT, section, write_params
 
 pytestmark = pytest.mark.integration
 WEIGHTS = Path("generator/generator.safetensors")
 RESULTS = (WEIGHTS, Path("report/losses.csv"), Path("report/samples/000000400.png"))
 END_S = 240
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+TORCHRUN = [sys.executable, *torchrun(2)]
 CALM = {"learning_rate": 2e-4, "discriminator_learning_rate": 1e-4}
 """Rates at which a difference of rounding does not grow into another training within 50 steps."""
 FIFTY_STEPS = {
@@ -75,9 +75,8 @@ def two_processes(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("processes") / "two"
     command = arguments(packages, folder, **FIFTY_STEPS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        launch(2, command)
+        subprocess.run([*TORCHRUN, "-m", *command], cwd=folder, check=True)
     return folder
 
 
@@ -164,13 +163,3 @@ def test_what_several_processes_cannot_do_is_refused(
     paths = (tmp_path / "checkpoints", tmp_path / "generator", tmp_path / "report")
     with pytest.raises(UserError, match=message):
         train.run(params, packages, *paths, log=lambda losses, images: None)
-
-
-def test_a_training_that_one_process_refuses_ends_with_a_status(
-    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    command = arguments(packages, tmp_path / "paper", variant="paper")
-    monkeypatch.chdir(tmp_path / "paper")
-    with pytest.raises(UserError, match="fabgan train: one of 2 processes failed"):
-        launch(2, command)
-    assert "fabgan: error: train.variant: paper" in capfd.readouterr().err

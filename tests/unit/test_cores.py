@@ -10,7 +10,7 @@ import pytest
 from fabgan import cli
 from fabgan.commands import preset
 from fabgan.components.core import cores
-from fabgan.components.train import processes
+from fabgan.components.train import torchrun
 from fabgan.pipeline.pod import run as pod
 from tests.conftest import ROOT
 
@@ -88,14 +88,7 @@ def test_steps_keep_to_their_cores_before_they_import_torch(tmp_path: Path, monk
 def test_processes_that_train_together_share_the_cores(
     monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], expected: str
 ) -> None:
-    def started(command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
-        found.append(env["OMP_NUM_THREADS"])
-        return real([sys.executable, "-c", ""])
-
-    found = list[str]()
     os.environ.update(asked)
-    monkeypatch.setattr(processes, "usable_cores", lambda: 6)
-    real = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", started)
-    processes.launch(2, ["fabgan.pipeline.pod.process"])
-    assert found == [expected]
+    monkeypatch.setattr(torchrun, "usable_cores", lambda: 6)
+    assert torchrun.environment(2)["OMP_NUM_THREADS"] == expected
+    assert torchrun.environment(1) == os.environ
