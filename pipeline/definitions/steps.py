@@ -132,7 +132,7 @@ def publish(
 
     paths = {"packages": packages.path, "generator": generator.path, "evaluation": evaluation.path}
     run.step("publish", params, metrics, measured_with, receipt=receipt.path, page=page.path, **paths)
-    run.record("the generator is registered")
+    run.record_published(receipt.path)
     receipt.metadata.update(describing.receipt(receipt.path))
     return namedtuple("Publication", ["registered"])(describing.registered(receipt.path))
 

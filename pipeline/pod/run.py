@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_file, write_json
+from fabgan.components.core.files import atomic_file, read_json, write_json
 from fabgan.components.core.log import LOG, start_logging
 from fabgan.components.core.parameters import parse
 from fabgan.components.core.signals import stop_on_sigterm
@@ -31,7 +31,8 @@ UMASK = 0o022
 """Kubeflow's launcher starts processes with umask 0, so that everyone could write to a claim's checkpoints."""
 TERMINATED = 143
 """Exit status after SIGTERM, as in a shell."""
-FAILED_STATES = ("FAILED", "ERROR", "CANCELED", "CANCELLED", "SYSTEM_ERROR")
+FAILED_STATES = ("FAILED", "ERROR", "SYSTEM_ERROR")
+TERMINATED_STATES = ("CANCELING", "CANCELED", "CANCELLED")
 FIELDS = {
     "data_source": "ingest.source",
     "data_version": "ingest.revision",
@@ -95,7 +96,7 @@ def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0)
     The pipeline's run is opened in MLflow with all sections. Refuses data that is not there.
     """
     from fabgan.components.ingest.sources import resolve
-    from fabgan.components.services.tracking.runs import record_pipeline
+    from fabgan.components.services.tracking.pipelines import record_pipeline
 
     checked = {name: asdict(section) for name, section in checked_sections(content, form, gpus).items()}
     checked["ingest"]["revision"] = resolve(checked["ingest"]["source"], checked["ingest"]["revision"])
@@ -156,22 +157,30 @@ def log_metrics(metrics: Any, found: Mapping[str, float]) -> None:
 
 
 @report_user_errors
+def record_published(receipt: str) -> None:
+    """Record, for `finish`, which version was registered with which verdict."""
+    said = read_json(Path(receipt))
+    record(" ".join([said["model"], said["verdict"], *(f"@{alias}" for alias in said["aliases"])]))
+
+
+@report_user_errors
 def record(outcome: str) -> None:
     """Record what the pipeline came to, for `finish`."""
-    from fabgan.components.services.tracking.runs import record_outcome
+    from fabgan.components.services.tracking.pipelines import record_outcome
 
     record_outcome(outcome)
 
 
 @report_user_errors
 def finish(status: Any) -> None:
-    """End the run in MLflow; record the failed task and its message, if any.
+    """End the run in MLflow as finished, killed or failed, with the reason.
 
     Kubeflow's state does not tell everything (kubeflow/pipelines issues 11826, 13321). Of the group of steps it says
     COMPLETE (its local runners: SUCCEEDED) or FAILED, but may say RUNNING after a driver that failed. So a run ends
     well only if its last component recorded an outcome.
     """
-    from fabgan.components.services.tracking.runs import end_pipeline
+    from fabgan.components.services.tracking.pipelines import end_pipeline
 
     failed = status.state in FAILED_STATES or bool(status.error_message)
-    end_pipeline(f"{status.pipeline_task_name}: {status.error_message or status.state}" if failed else "")
+    failure = f"{status.pipeline_task_name}: {status.error_message or status.state}" if failed else ""
+    end_pipeline(failure, terminated=status.state in TERMINATED_STATES)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from fabgan.components.services.tracking.runs import FAILURE_TAG, PIPELINE_TAG
+from fabgan.components.services.tracking.pipelines import FAILURE_TAG, PIPELINE_TAG
 from fabgan.pipeline.commands.check import check
 
 from .site import Site, function_of, steps_of

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from fabgan.components.services.tracking import runs
+from fabgan.components.services.tracking import pipelines
 from fabgan.pipeline.commands.compile import compile_pipelines
 from fabgan.pipeline.commands.submit import Kubeflow
 from tests.cluster import site as sites
@@ -178,9 +178,9 @@ def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
 def recorded(site: Site, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
     """Record the run of the training in MLflow, as the pods of a run do."""
     monkeypatch.setenv("FABGAN_RUN", site.run_of("training").identifier)
-    runs.record_pipeline({"train": {"seed": 1}})
-    runs.record_outcome("the generator is registered")
-    runs.end_pipeline(failure)
+    pipelines.record_pipeline({"train": {"seed": 1}})
+    pipelines.record_outcome("the generator is registered")
+    pipelines.end_pipeline(failure)
 
 
 @pytest.mark.parametrize(("failure", "passed"), [("", True), ("train: out of memory", False)])

@@ -14,8 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.processes import this_process
-from fabgan.components.services.tracking import runs
-from fabgan.components.services.tracking.runs import StepRun, end_pipeline, record_pipeline, step_run
+from fabgan.components.services.tracking import pipelines, runs
+from fabgan.components.services.tracking.pipelines import end_pipeline, record_pipeline
+from fabgan.components.services.tracking.runs import StepRun, step_run
 from fabgan.components.services.tracking.store import connect
 from fabgan.pipeline.pod import run as pod
 from tests.conftest import PARAMETERS
@@ -66,7 +67,7 @@ def pipeline_named(name: str) -> Run:
     client = MlflowClient()
     experiment = client.get_experiment_by_name("fabgan")
     assert experiment is not None
-    return client.search_runs([experiment.experiment_id], f"tags.`{runs.PIPELINE_TAG}` = '{name}'")[0]
+    return client.search_runs([experiment.experiment_id], f"tags.`{pipelines.PIPELINE_TAG}` = '{name}'")[0]
 
 
 def steps_of(pipeline: Run) -> dict[str, Run]:
@@ -85,7 +86,7 @@ def test_a_launched_pipeline_stays_open_until_its_launcher_ends_it(monkeypatch: 
     assert pipeline_named("one").info.status == "RUNNING"
     end_pipeline("train: it divided by zero")
     assert pipeline_named("one").info.status == "FAILED"
-    assert pipeline_named("one").data.tags[runs.FAILURE_TAG] == "train: it divided by zero"
+    assert pipeline_named("one").data.tags[pipelines.FAILURE_TAG] == "train: it divided by zero"
 
 
 def failed(section: Mapping[str, object], data: str) -> str:
@@ -107,7 +108,7 @@ def test_a_run_that_a_living_process_works_in_is_left_alone(name: Callable[[], s
     section, client = {"seed": continued}, MlflowClient()
     first = failed(section, "a")
     client.update_run(first, status="RUNNING")
-    client.set_tag(first, runs.PROCESS_TAG, name())
+    client.set_tag(first, pipelines.PROCESS_TAG, name())
     assert (failed(section, "a") == first) == continued
 
 
@@ -119,7 +120,7 @@ def test_trainings_of_a_sweep_are_told_apart_and_leave_the_sweep_alone(monkeypat
         pod.name_run(section)
         with step_run("train", {"train": section}, {}) as run:
             run.finish({"loss_G": seed}, [], [])
-    runs.record_outcome("compared")
+    pipelines.record_outcome("compared")
     end_pipeline()
     parent = pipeline_named("sweep")
     assert (parent.info.status, parent.data.metrics) == ("FINISHED", {})

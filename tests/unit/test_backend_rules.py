@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import yaml
 from kfp import dsl
 from kfp.compiler import Compiler
 
-from fabgan.components.services.tracking import runs
 from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines
 from fabgan.pipeline.pod import run
 from tests.conftest import ROOT
@@ -61,67 +59,6 @@ def test_the_rule_of_loops_refuses_a_mapping(tmp_path: Path) -> None:
     Compiler().compile(looping, str(tmp_path / "looping.yaml"))
     spec = yaml.safe_load((tmp_path / "looping.yaml").read_text())
     assert [declared for _, declared in loop_inputs(spec)] == ["STRUCT"]
-
-
-@dataclass
-class Status:
-    """What the backend tells the exit handler (dsl.PipelineTaskFinalStatus)."""
-
-    state: str
-    error_message: str = ""
-    pipeline_task_name: str = "steps"
-
-
-@pytest.mark.parametrize(
-    ("status", "outcome", "ended"),
-    [
-        (Status("COMPLETE"), "the generator is registered", "FINISHED"),
-        (Status("SUCCEEDED"), "the generator is registered", "FINISHED"),
-        (Status("RUNNING"), "the generator is registered", "FINISHED"),
-        (Status("RUNNING"), "", "FAILED"),
-        (Status("FAILED", "train: out of memory"), "", "FAILED"),
-        (Status("FAILED"), "the generator is registered", "FAILED"),
-        (Status("CANCELED"), "", "FAILED"),
-    ],
-    ids=["success", "local success", "last step done", "failed driver", "failed step", "late failure", "terminated"],
-)
-def test_a_run_in_mlflow_ends_as_its_steps_did(
-    status: Status, outcome: str, ended: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The states are those that Kubeflow Pipelines 2.17 gave on a real cluster."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setenv("FABGAN_RUN", "one")
-    runs.record_pipeline({"train": {"seed": 1}})
-    if outcome:
-        run.record(outcome)
-    run.finish(status)
-    from mlflow import MlflowClient
-
-    client = MlflowClient()
-    (found,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
-    assert found.info.status == ended
-    assert (runs.FAILURE_TAG in found.data.tags) == (ended == "FAILED")
-
-
-def test_the_outcome_goes_to_the_run_that_the_launcher_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kubeflow's own MLflow integration sets MLFLOW_RUN_ID; a pod opens its step's run first, and then records."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setenv("FABGAN_RUN", "one")
-    runs.record_pipeline({"train": {"seed": 1}})
-    from mlflow import MlflowClient
-
-    client = MlflowClient()
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    (launched,) = client.search_runs(experiments)
-    monkeypatch.delenv("FABGAN_RUN")
-    monkeypatch.setenv("MLFLOW_RUN_ID", launched.info.run_id)
-    with runs.step_run("train", {"train": {"seed": 1}}, {}):
-        pass
-    run.record("the generator is registered")
-    assert client.get_run(launched.info.run_id).data.tags[runs.OUTCOME_TAG] == "the generator is registered"
-    assert len(client.search_runs(experiments)) == 2
 
 
 def test_files_of_a_pod_are_not_for_everyone_to_write(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ mlflow reads some of these settings while it is imported, so they are set first.
 """
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from filelock import FileLock
 
 from ...core.errors import UserError
+from ...core.log import logger
 from ...core.network import holds_secret, through_proxy
 from .local import database_of, default_uri, follow
 
@@ -19,6 +22,7 @@ QUIET = {
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",  # else by addresses of a store that this machine may not reach
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -72,3 +76,30 @@ def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, or the name of its type if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def mlflow_errors(what: str) -> Iterator[Any]:
+    """Connect mlflow and yield it; turn its exceptions in the block into a UserError."""
+    uri = connect()
+    import mlflow
+
+    try:
+        yield mlflow
+    except mlflow.MlflowException as error:
+        raise UserError(f"{what}: MLflow at {uri} failed: {error}; fix this and run the same command again") from error
+
+
+def warn(what: str, error: Exception, consequence: str) -> None:
+    """Log a failure of MLflow that does not end the step."""
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    logger(what).warning("MLflow at %s failed: %s; %s", uri, first_line(error), consequence)
+
+
+@contextmanager
+def warn_on_failure(what: str, consequence: str) -> Iterator[None]:
+    """Warn if recording fails, instead of raising: an exception would lose the step's finished work."""
+    try:
+        yield
+    except Exception as error:  # of MLflow, or of the client that uploads its files to a bucket
+        warn(what, error, consequence)

@@ -1,0 +1,169 @@
+"""The MLflow run of a pipeline, in which the runs of its steps are nested, and how it ends.
+
+Each step is a process of its own. A tag of the pipeline's run joins the steps. Its value is FABGAN_RUN, the name that a
+launcher gives the run, or else the digest of all parameters and the commit of the code. A launcher that has created the
+run passes MLFLOW_RUN_ID. A step never ends the run of a launcher, because other steps may use it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ...core.parameters import digest
+from ...core.processes import is_gone
+from ...core.provenance import git_commit
+from .local import open_experiment
+from .store import first_line, mlflow_errors, warn_on_failure
+
+EXPERIMENT = "fabgan"
+PIPELINE_TAG = "fabgan.pipeline"
+PROCESS_TAG = "fabgan.process"
+OUTCOME_TAG = "fabgan.outcome"
+FAILURE_TAG = "fabgan.failure"
+FAILURE_LENGTH = 1000
+LEFT = "it did not tell how it ended: its process or its pod was killed, or MLflow did not answer"
+UNFINISHED = "the pipeline ended before its last step; see the tasks of the run in Kubeflow"
+
+
+def record_pipeline(parameters: Mapping[str, Any]) -> None:
+    """Create the run of a pipeline with the parameters of all its steps, before they run one by one."""
+    with mlflow_errors("pipeline"), parent_run(parameters):
+        pass
+
+
+def record_outcome(outcome: str) -> None:
+    """Record what a pipeline came to. Its last component does this: without an outcome, it did not reach its end."""
+    with mlflow_errors("pipeline") as mlflow, parent_run({}) as parent:
+        mlflow.MlflowClient().set_tag(parent.info.run_id, OUTCOME_TAG, outcome)
+
+
+def end_pipeline(failure: str = "", terminated: bool = False) -> None:
+    """End the run of a pipeline whose launcher named it; `failure` and `terminated` are what the launcher says of it.
+
+    It ends as finished if its last component recorded an outcome and there is no failure. It ends as killed if a person
+    terminated it, or if a step was stopped and the launcher calls nothing a failure. Otherwise it has failed. The
+    reason names the steps that did not end well. The runs of steps that still seem to be running are ended as killed,
+    because nobody is at work any more.
+    """
+    with mlflow_errors("pipeline") as mlflow, parent_run({}) as parent:
+        client, run_id = mlflow.MlflowClient(), parent.info.run_id
+        words, stopped = _what_went_wrong(client, parent)
+        if not failure and not terminated and OUTCOME_TAG in client.get_run(run_id).data.tags:
+            client.set_terminated(run_id, "FINISHED")
+            return
+        reasons = [*([failure] if failure else []), *words] or ["terminated" if terminated else UNFINISHED]
+        client.set_tag(run_id, FAILURE_TAG, "; ".join(reasons)[:FAILURE_LENGTH])
+        client.set_terminated(run_id, "KILLED" if terminated or (stopped and not failure) else "FAILED")
+
+
+def _what_went_wrong(client: Any, parent: Any) -> tuple[list[str], bool]:
+    """Return what is to be said of the steps that did not end well, and whether a step was stopped, and none failed."""
+    of_steps = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.status != 'FINISHED'"
+    words, ends = [], set[str]()
+    for run in client.search_runs([parent.info.experiment_id], of_steps):
+        left = run.info.status == "RUNNING"
+        if left:
+            _end_as_killed(client, run)
+        reason = LEFT if left else run.data.tags.get(FAILURE_TAG, run.info.status.lower())
+        words.append(f"{run.info.run_name}: {reason}")
+        ends.add("KILLED" if left else run.info.status)
+    return words, ends == {"KILLED"}
+
+
+def _end_as_killed(client: Any, run: Any) -> None:
+    client.set_tag(run.info.run_id, FAILURE_TAG, LEFT)
+    client.set_terminated(run.info.run_id, "KILLED")
+
+
+def end_what_is_left(client: Any, experiment_id: str) -> None:
+    """End, as killed, the runs of steps whose process on this computer is gone, and pipelines in which none is left.
+
+    A process that is killed cannot end its run in MLflow, so the next one does.
+    """
+    running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
+    gone = [run for run in running if is_gone(run.data.tags.get(PROCESS_TAG, ""))]
+    abandoned = {_parent_of(run) for run in gone} - {_parent_of(run) for run in running if run not in gone}
+    for run in running:
+        if run in gone or run.info.run_id in abandoned:
+            _end_as_killed(client, run)
+
+
+def _parent_of(run: Any) -> str:
+    parent: str = run.data.tags.get("mlflow.parentRunId", "")
+    return parent
+
+
+@contextmanager
+def ended(end: Callable[[str, str], None]) -> Iterator[None]:
+    """Call `end` after the block with the status of the run and the reason if it failed.
+
+    The status is FINISHED, KILLED after a signal, or FAILED after another exception.
+    """
+    status, failure = "FAILED", ""
+    try:
+        yield
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    except Exception as error:
+        failure = first_line(error)[:FAILURE_LENGTH]
+        raise
+    finally:
+        end(status, failure)
+
+
+@contextmanager
+def parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the pipeline's run. A launcher ends its own run; without a launcher, the run ends with the block."""
+    import mlflow
+
+    client = mlflow.MlflowClient()
+    launched = os.environ.pop("MLFLOW_RUN_ID", None)
+    if launched is not None:
+        try:
+            yield client.get_run(launched)
+        finally:
+            os.environ["MLFLOW_RUN_ID"] = launched  # mlflow must not see it in between, and later calls need it
+        return
+    open_experiment(client, EXPERIMENT)
+    run = _pipeline_run(client, parameters)
+    if os.environ.get("FABGAN_RUN"):
+        yield run
+        return
+
+    def end(status: str, failure: str) -> None:
+        with warn_on_failure("pipeline", "MLflow still shows its run as running"):
+            client.set_terminated(run.info.run_id, status)
+
+    with ended(end):
+        yield run
+
+
+def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:
+    """Return the run with the pipeline's tag; create it with these parameters if there is none."""
+    commit = git_commit()
+    identity = os.environ.get("FABGAN_RUN") or digest([parameters, commit])
+    experiment_id = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    end_what_is_left(client, experiment_id)
+    found = client.search_runs([experiment_id], f"tags.`{PIPELINE_TAG}` = '{identity}'", max_results=1)
+    if found:
+        client.update_run(found[0].info.run_id, status="RUNNING")
+        return found[0]
+    name = os.environ.get("DVC_EXP_NAME") or f"pipeline-{identity[:8]}"
+    run = client.create_run(experiment_id, run_name=name, tags={PIPELINE_TAG: identity, "git_commit": commit})
+    for key, value in flat(parameters).items():
+        client.log_param(run.info.run_id, key, value)
+    return run
+
+
+def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a section without nesting: the keys of inner sections begin with the name of theirs."""
+    values: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            values |= flat(value, f"{prefix}{key}.")
+        else:
+            values[f"{prefix}{key}"] = value
+    return values
