@@ -55,7 +55,7 @@ class Server:
         """Return what the manifest says with this test's port and folders."""
         for there, ours in (("5000", str(self.port)), ("/etc/mlflow", str(self.secrets))):
             text = text.replace(there, ours)
-        return text.replace("s3://fabgan-mlflow", str(self.artifacts))
+        return text.replace("proxied-s3://fabgan-mlflow", str(self.artifacts))
 
     def command(self, container: Manifest) -> tuple[list[str], dict[str, str]]:
         """Return a container's command and environment, as Kubernetes would make them of the manifest."""

@@ -5,10 +5,13 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.conftest import ROOT
 
 START_TIMEOUT_S = 240
 
@@ -20,14 +23,27 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def with_plugins(folder: Path) -> Path:
+    """Return a folder that tells Python of this checkout's entry points, whichever version of it is installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    installed = folder / "plugins" / "fabgan_of_tests-0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: fabgan-of-tests\nVersion: 0\n")
+    with (installed / "entry_points.txt").open("w") as file:
+        for group, points in project["entry-points"].items():
+            file.writelines([f"[{group}]\n", *(f"{name} = {target}\n" for name, target in points.items())])
+    return installed.parent
+
+
 @contextmanager
 def running_mlflow(folder: Path, artifacts: str) -> Iterator[str]:
-    """Yield the address of a server whose database lies in `folder`, and its files at `artifacts`, a folder or s3://."""
+    """Yield the address of a server: its database lies in `folder`, its files at `artifacts`, a folder or a bucket."""
     folder.mkdir()
     uri = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "mlflow", "server", f"--port={uri.rsplit(':')[-1]}", "--workers=1"]
     stores = [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={artifacts}"]
-    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    paths = f"{with_plugins(folder)}:{ROOT}"
+    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": paths}
     with (
         (folder / "log.txt").open("w") as log,
         subprocess.Popen([*command, *stores], cwd=folder, env=quiet, stdout=log, stderr=subprocess.STDOUT) as process,

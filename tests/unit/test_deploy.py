@@ -196,8 +196,8 @@ def test_nothing_reports_to_its_makers(example: list[Manifest]) -> None:
 def test_bucket_of_mlflow_is_made(example: list[Manifest]) -> None:
     (server,) = named(example, "Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
     (job,) = named(example, "Job", "make-buckets")["spec"]["template"]["spec"]["containers"]
-    (destination,) = [word for word in server["command"] if word.startswith("--artifacts-destination=s3://")]
-    assert destination.removeprefix("--artifacts-destination=s3://") in job["command"]
+    (destination,) = [word for word in server["command"] if word.startswith("--artifacts-destination=proxied-s3://")]
+    assert destination.removeprefix("--artifacts-destination=proxied-s3://") in job["command"]
 
 
 def test_the_first_volumes_of_the_object_store_fit_into_the_disk_that_is_asked_for(example: list[Manifest]) -> None:
