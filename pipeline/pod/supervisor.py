@@ -52,7 +52,7 @@ def run_to_its_end(step: str, command: Sequence[str], variables: Mapping[str, st
     """
     for start in range(RESTARTS + 1):
         status = _run(command, variables)
-        if status < 128 or status - 128 in ON_PURPOSE:
+        if status - 128 in ON_PURPOSE or status - 128 not in {*signal.Signals}:
             return status
         killer = signal.Signals(status - 128).name
         if start < RESTARTS:

@@ -84,9 +84,9 @@ def test_a_launched_pipeline_stays_open_until_its_launcher_ends_it(monkeypatch: 
     with pytest.raises(ZeroDivisionError), step_run("train", TRAIN, {}):
         raise ZeroDivisionError
     assert pipeline_named("one").info.status == "RUNNING"
-    end_pipeline("train: it divided by zero")
+    end_pipeline("it divided by zero")
     assert pipeline_named("one").info.status == "FAILED"
-    assert pipeline_named("one").data.tags[pipelines.FAILURE_TAG] == "train: it divided by zero"
+    assert pipeline_named("one").data.tags[pipelines.FAILURE_TAG] == "it divided by zero; train: ZeroDivisionError"
 
 
 def failed(section: Mapping[str, object], data: str) -> str:

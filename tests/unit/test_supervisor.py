@@ -32,7 +32,8 @@ def test_a_killed_process_is_started_again(name: str, tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize(
-    ("script", "status"), [("exit 0", 0), ("exit 1", 1), ("kill -TERM $$", 143), ("kill -INT $$", 130)]
+    ("script", "status"),
+    [("exit 0", 0), ("exit 1", 1), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -INT $$", 130)],
 )
 def test_what_ends_by_itself_or_on_purpose_is_not_started_again(script: str, status: int, tmp_path: Path) -> None:
     assert starts(tmp_path, script) == (status, 1)
