@@ -24,6 +24,7 @@ class Pod:
         self.folder, self.component = folder, component
         compile_pipelines("fabgan:1", ROOT / "params.yaml", folder / "pipelines")
         compiled = next(yaml.safe_load_all((folder / "pipelines" / "training.yaml").read_text()))
+        self.compiled = compiled
         self.container = compiled["deploymentSpec"]["executors"][f"exec-{component.replace('_', '-')}"]["container"]
         checkpoints, uri = str(folder / "checkpoints"), f"sqlite:///{folder}/mlflow.db"
         self.environment = os.environ | {
@@ -32,6 +33,19 @@ class Pod:
             "MLFLOW_TRACKING_URI": uri,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
+        }
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The parameters of the component, if they are constants or fields of the form: the defaults."""
+        groups = [one.get("dag", {}).get("tasks", {}) for one in self.compiled["components"].values()]
+        (task,) = (tasks[self.component] for tasks in groups if self.component in tasks)
+        fields = self.compiled["root"]["inputDefinitions"]["parameters"]
+        return {
+            name: given["runtimeValue"]["constant"]
+            if "runtimeValue" in given
+            else fields[given["componentInputParameter"].removeprefix("pipelinechannel--")]["defaultValue"]
+            for name, given in task["inputs"]["parameters"].items()
         }
 
     @contextmanager

@@ -17,7 +17,7 @@ from fabgan.components.train import step as train
 from fabgan.components.train.parameters import TrainParameters
 from fabgan.components.train.torchrun import torchrun
 from fabgan.pipeline.pod.supervisor import PROCESS
-from tests.conftest import section
+from tests.conftest import ROOT, section
 from tests.integration.test_train import statuses
 from tests.pods import Pod
 
@@ -109,3 +109,27 @@ def test_a_pod_that_is_stopped_ends_its_training_in_good_order(packages: Path, t
     assert "started again" not in told
     assert "Traceback" not in told
     assert statuses(tmp_path) == {"pipeline": "RUNNING", "train": "KILLED"}
+
+
+RENDERED_YAML = str(ROOT / "data" / "rendered.yaml")
+HEAVY = {"torch", "cv2", "sklearn", "dvc", "efficientnet_lite_pytorch", "kubernetes", "docker"}
+
+
+def imported(told: str) -> set[str]:
+    """Return the packages in what Python tells of its imports."""
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in told.splitlines() if "import time:" in line}
+
+
+def test_settings_and_finish_load_no_library_of_a_step(tmp_path: Path) -> None:
+    """They have the work of a second, and each library would add seconds to it."""
+    status = {"state": "COMPLETE", "pipelineTaskName": "steps", "pipelineJobResourceName": "one"}
+    for component in ("settings", "finish"):
+        pod = Pod(tmp_path / component, component)
+        given = {"status": status} if component == "finish" else pod.form | {"data_source": RENDERED_YAML}
+        pod.environment |= {"PYTHONPROFILEIMPORTTIME": "1", "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+        with pod.started(given, {}, []) as process:
+            _, told = process.communicate(timeout=END_S)
+        assert process.returncode == 0, told
+        assert "mlflow" in imported(told)
+        assert not HEAVY & imported(told)
+    assert statuses(tmp_path) == {"pipeline": "FAILED"}  # no step has recorded an outcome
