@@ -99,6 +99,9 @@ def evaluate(
     packages: Input[Dataset],
     generator: Input[Model],
     training: Input[Artifact],
+    ingested: Input[Metrics],
+    cropped: Input[Metrics],
+    trained: Input[Metrics],
     evaluation: Output[Artifact],
     page: Output[HTML],
     metrics: Output[Metrics],
@@ -109,7 +112,8 @@ def evaluate(
     from fabgan.pipeline.pod import describing, run
 
     paths = {"packages": packages.path, "generator": generator.path, "training": training.path}
-    run.step("evaluate", params, metrics, report=evaluation.path, **paths)
+    before = {"ingest": ingested.path, "crop_resize": cropped.path, "train": trained.path}
+    run.step("evaluate", params, metrics, report=evaluation.path, before=before, **paths)
     run.show_report(evaluation.path, page.path)
     evaluation.metadata.update(describing.evaluation(evaluation.path))
     return namedtuple("Outcome", ["verdict"])(describing.verdict(evaluation.path))
@@ -132,7 +136,6 @@ def publish(
 
     paths = {"packages": packages.path, "generator": generator.path, "evaluation": evaluation.path}
     run.step("publish", params, metrics, measured_with, receipt=receipt.path, page=page.path, **paths)
-    run.record_published(receipt.path)
     receipt.metadata.update(describing.receipt(receipt.path))
     return namedtuple("Publication", ["registered"])(describing.registered(receipt.path))
 

@@ -76,7 +76,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
             axes = {"variants": variants, "sizes_px": image_sizes_px, "seeds": seeds, "training_gpus": pod_gpus}
             trainings = tasks.add(steps.trainings, "settings", params=plan.outputs["train"], **axes)
             sized = tasks.after(plan)
-            packages = sized.add_packages()
+            packages = sized.add_packages()[1].outputs["packages"]
             with dsl.ParallelFor(trainings.output, name="trainings", parallelism=MAX_PARALLEL_TRAININGS) as training:
                 train = sized.add(steps.train_one, "train", training=training, gpus=pod_gpus, packages=packages)
                 measured = sized.add(

@@ -28,8 +28,8 @@ class Tasks:
         """Return tasks that get the resources that the task `plan` chose."""
         return replace(self, chosen=plan.outputs)
 
-    def add_packages(self) -> Any:
-        """Add the tasks ingest and crop_resize, and return the packages that crop_resize outputs."""
+    def add_packages(self) -> tuple[Any, Any]:
+        """Add the tasks ingest and crop_resize, and return them. The packages are an output of crop_resize."""
         ingest = self.add(steps.ingest, "ingest", params=self.chosen["ingest"])
         frames, params = ingest.outputs["frames"], self.chosen["crop_resize"]
-        return self.add(steps.crop_resize, "crop_resize", params=params, frames=frames).outputs["packages"]
+        return ingest, self.add(steps.crop_resize, "crop_resize", params=params, frames=frames)

@@ -95,11 +95,14 @@ def training_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPa
 
 def _add_steps(tasks: Tasks, gpus: Any) -> None:
     """Add the tasks of all steps, with the sections and resources that `settings` chose."""
-    packages, sections = tasks.add_packages(), tasks.chosen
+    (ingest, crop_resize), sections = tasks.add_packages(), tasks.chosen
+    packages = crop_resize.outputs["packages"]
     train = tasks.add(steps.train, "train", params=sections["train"], gpus=gpus, packages=packages)
     made = {"packages": packages, "generator": train.outputs["generator"]}
-    training = train.outputs["report"]
-    evaluate = tasks.add(steps.evaluate, "evaluate", params=sections["evaluate"], training=training, **made)
+    done = {"ingested": ingest, "cropped": crop_resize, "trained": train}
+    metrics = {name: task.outputs["metrics"] for name, task in done.items()}
+    training, params = train.outputs["report"], sections["evaluate"]
+    evaluate = tasks.add(steps.evaluate, "evaluate", params=params, training=training, **made, **metrics)
     evaluate.set_caching_options(False)  # what it records belongs to every run
     read = {"params": sections["publish"], "measured_with": sections["evaluate"]}
     publish = tasks.add(steps.publish, "publish", evaluation=evaluate.outputs["evaluation"], **read, **made)

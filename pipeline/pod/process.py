@@ -39,10 +39,19 @@ def main(request: Path) -> None:
         write_json(Path(asked["metrics"]), metrics)
 
 
-def _step(name: str, sections: Sequence[Mapping[str, Any]], paths: Mapping[str, str]) -> dict[str, float]:
+def _step(
+    name: str, sections: Sequence[Mapping[str, Any]], paths: Mapping[str, str], before: Mapping[str, str]
+) -> dict[str, float]:
+    from fabgan.components.services.tracking.pipelines import record_cached
+
+    if before:
+        record_cached({step: read_json(Path(figures)) for step, figures in before.items()})
     read = dict(zip((name, *STEPS[name].reads), sections, strict=True))
     parsed: Any = {one: parse(parameter_type(one), section, run.FORM, one) for one, section in read.items()}
-    return run_step(name, parsed, {path: Path(value) for path, value in paths.items()})
+    metrics = run_step(name, parsed, {path: Path(value) for path, value in paths.items()})
+    if name == "publish":
+        run.record_published(paths["receipt"])
+    return metrics
 
 
 def _augment(section: Mapping[str, Any], destination: str) -> dict[str, float]:

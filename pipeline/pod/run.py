@@ -106,13 +106,19 @@ def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0)
 
 @report_user_errors
 def step(
-    name: str, section: Mapping[str, Any], metrics: Any, *others: Mapping[str, Any], **paths: str
+    name: str,
+    section: Mapping[str, Any],
+    metrics: Any,
+    *others: Mapping[str, Any],
+    before: Mapping[str, str] | None = None,
+    **paths: str,
 ) -> dict[str, float]:
     """Run a step as the command line does, log its metrics to Kubeflow, and return them.
 
-    `others` are the sections that the step reads beside its own. A step whose process is killed is started again.
+    `others` are the sections that the step reads beside its own. `before` are the files with the metrics of earlier
+    steps, which are recorded in MLflow if they came from the cache. A step whose process is killed is started again.
     """
-    found = supervised(name, {"sections": [section, *others], "paths": paths})
+    found = supervised(name, {"sections": [section, *others], "paths": paths, "before": before or {}})
     log_metrics(metrics, found)
     return found
 
@@ -141,7 +147,7 @@ def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> 
     resumes from the checkpoints there. Without a volume, checkpoints are in the pod's own /tmp.
     """
     paths["checkpoints"] = os.environ.get("FABGAN_CHECKPOINTS") or "/tmp/checkpoints"  # noqa: S108
-    log_metrics(metrics, supervised("train", {"sections": [section], "paths": paths}, max(gpus, 1)))
+    log_metrics(metrics, supervised("train", {"sections": [section], "paths": paths, "before": {}}, max(gpus, 1)))
 
 
 def as_items(parameters: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -187,6 +187,17 @@ def test_a_pipeline_in_which_a_step_is_at_work_is_left_alone(monkeypatch: pytest
     }
 
 
+def test_a_step_from_the_cache_is_recorded_with_its_figures() -> None:
+    """Once, however often a step that follows is started; and not if the step itself was at work in this run."""
+    step("train")
+    for _ in range(2):
+        pipelines.record_cached({"ingest": {"images": 24.0}, "train": {"images": 800.0}})
+    pipeline, steps = recorded()
+    assert (steps["ingest"].info.status, steps["ingest"].data.metrics) == ("FINISHED", {"images": 24.0})
+    assert [name for name, one in steps.items() if pipelines.CACHED_TAG in one.data.tags] == ["ingest"]
+    assert pipeline.data.metrics == {"ingest.images": 24.0}
+
+
 def test_the_outcome_goes_to_the_run_that_the_launcher_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kubeflow's own MLflow integration sets MLFLOW_RUN_ID; a pod opens its step's run first, and then records."""
     run_settings()

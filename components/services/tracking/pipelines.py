@@ -21,6 +21,7 @@ PIPELINE_TAG = "fabgan.pipeline"
 PROCESS_TAG = "fabgan.process"
 OUTCOME_TAG = "fabgan.outcome"
 FAILURE_TAG = "fabgan.failure"
+CACHED_TAG = "fabgan.cached"
 FAILURE_LENGTH = 1000
 LEFT = "it did not tell how it ended: its process or its pod was killed, or MLflow did not answer"
 UNFINISHED = "the pipeline ended before its last step; see the tasks of the run in Kubeflow"
@@ -30,6 +31,23 @@ def record_pipeline(parameters: Mapping[str, Any]) -> None:
     """Create the run of a pipeline with the parameters of all its steps, before they run one by one."""
     with mlflow_errors("pipeline"), parent_run(parameters):
         pass
+
+
+def record_cached(figures: Mapping[str, Mapping[str, float]]) -> None:
+    """Record steps that a launcher supplied from its cache, with the metrics of the earlier run, by step.
+
+    A step has made them in this run of the pipeline if it has a run of its own there. Such a step is left as it is.
+    """
+    with mlflow_errors("pipeline") as mlflow, parent_run({}) as parent:
+        client, experiment_id = mlflow.MlflowClient(), parent.info.experiment_id
+        tags = {"mlflow.parentRunId": parent.info.run_id, CACHED_TAG: "true"}
+        done = client.search_runs([experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+        for step in figures.keys() - {run.info.run_name for run in done}:
+            run = client.create_run(experiment_id, run_name=step, tags=tags)
+            for name, value in figures[step].items():
+                client.log_metric(run.info.run_id, name, value)
+                client.log_metric(parent.info.run_id, f"{step}.{name}", value)
+            client.set_terminated(run.info.run_id, "FINISHED")
 
 
 def record_outcome(outcome: str) -> None:
