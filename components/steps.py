@@ -135,15 +135,17 @@ def _run_tracked(
 ) -> dict[str, float]:
     from importlib import import_module
 
+    from .artifacts.contact import sheet_written
     from .artifacts.manifest import has_manifest, manifest_digest
     from .services.tracking.runs import step_run
 
     data = {path: manifest_digest(place) for path, place in paths.items() if path != "output" and has_manifest(place)}
     with step_run(name, {section: asdict(values) for section, values in sections.items()}, data) as run:
         recorders: dict[str, dict[str, Any]] = {"train": {"log": run.log}, "evaluate": {"run": run.address}}
-        metrics: dict[str, float] = import_module(f"fabgan.components.{name}.step").run(
-            *(sections[read] for read in (name, *STEPS[name].reads)), **paths, **recorders.get(name, {}), **further
-        )
+        with sheet_written(paths.get("output"), run.show):
+            metrics: dict[str, float] = import_module(f"fabgan.components.{name}.step").run(
+                *(sections[read] for read in (name, *STEPS[name].reads)), **paths, **recorders.get(name, {}), **further
+            )
         run.finish(metrics, [paths["report"]] if "report" in paths else [], list(paths.values()))
     return metrics
 

@@ -233,8 +233,11 @@ def manifest_digest(folder: Path) -> str:
     return sha256_of_file(folder / FILE_NAME)
 
 
-def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_share: float) -> None:
-    """Raise a UserError if more than `max_share` of the images were quarantined, or no image is left."""
+def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_share: float, sheet: Path) -> None:
+    """Raise a UserError if more than `max_share` of the images were quarantined, or no image is left.
+
+    `sheet` is the contact sheet that shows them.
+    """
     total = used + len(quarantined)
     if used and len(quarantined) <= max_share * total:
         return
@@ -242,7 +245,7 @@ def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_s
     more = f"; and {len(quarantined) - 3} more" if len(quarantined) > 3 else ""
     raise UserError(
         f"{step}: {len(quarantined)} of {total} images cannot be used, "
-        f"more than {step}.max_quarantined_share = {max_share} allows: {shown}{more}"
+        f"more than {step}.max_quarantined_share = {max_share} allows: {shown}{more}; look at {sheet}"
     )
 
 

@@ -113,6 +113,16 @@ def read_image(path: Path, sha256: str | None = None, white_level: float = float
         return _as_uint8(_values(image, path), white_level)
 
 
+def read_small(path: Path, side_px: int, white_level: float) -> Pixels:
+    """Return the pixels of an image file as `read_image` does, for a look at it.
+
+    A JPEG is decoded at a fraction of its size that is still `side_px` or more. Raises UnusableImageError.
+    """
+    with _opened(path) as image:
+        image.draft(None, (side_px, side_px))
+        return _as_uint8(_values(image, path), white_level)
+
+
 def _check_jpeg(path: Path) -> None:
     """Refuse a JPEG whose data ends early, or does not end where it should. Pillow fills what lacks with grey."""
     import simplejpeg

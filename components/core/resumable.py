@@ -74,6 +74,11 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def unfinished(path: Path) -> Path:
+    """Return the folder where `path` is made until it is finished."""
+    return path.with_name(f".{path.name}.partial")
+
+
 @contextmanager
 def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path]:
     """Yield the folder to fill. It replaces `path` if the block succeeds, and is kept for resuming on failure.
@@ -81,7 +86,7 @@ def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path
     Raises UserError as `check_replaceable` does.
     """
     check_replaceable(path, marker)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = unfinished(path)
     record = partial / RECORDS / "fingerprint.json"
     if not record.is_file() or read_json(record) != fingerprint:
         shutil.rmtree(partial, ignore_errors=True)

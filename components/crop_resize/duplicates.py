@@ -25,7 +25,7 @@ NOISE = 4.0
 """Contrast, of 255, that counts as noise."""
 HIGHEST = 4.0
 """Largest value that is kept, in contrasts."""
-ALIKE = 0.97
+ALIKE = 0.98
 """Correlation from which two crops are near-duplicates. `python -m benchmarks.duplicates` shows where others lie."""
 BLOCK = 512
 """Images that are compared with all others at once."""

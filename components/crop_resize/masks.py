@@ -18,22 +18,28 @@ LEAST_COVER = 1e-5
 """Covered share of a pixel that is more than rounding."""
 
 
-def mask_record(
-    frame: Frame, frames: Path, kinds: list[str], outline: Outline, params: CropResizeParameters, folder: Path
-) -> Record:
-    """Write the masks of a package in every size; return what the manifest says of them, nothing without annotation.
+def read_mask(frames: Path, frame: Frame) -> Pixels | None:
+    """Return the mask of a frame, H x W uint8, or None without annotation.
 
     Raises UserError for a mask that differs from the manifest of the frames.
     """
     if not frame.mask:
-        return {}
+        return None
     try:
-        mask = read_image(frames / frame.mask, frame.mask_sha256)
+        return read_image(frames / frame.mask, frame.mask_sha256)
     except (UnusableImageError, OSError) as error:
         raise UserError(f"{frames / frame.mask}: {error}; run ingest again") from error
+
+
+def mask_record(
+    mask: Pixels | None, name: str, kinds: list[str], outline: Outline, params: CropResizeParameters, folder: Path
+) -> Record:
+    """Write the masks of a package in every size; return what the manifest says of them, nothing without a mask."""
+    if mask is None:
+        return {}
     whole = params.find == "whole"
     crop = filled_up_mask(mask) if whole else straighten_mask(mask, outline, params.margin_share)
-    files = {str(size_px): f"masks/{size_px}/{frame.name}.png" for size_px in params.sizes_px}
+    files = {str(size_px): f"masks/{size_px}/{name}.png" for size_px in params.sizes_px}
     for size, file in files.items():
         write_png(folder / file, resized_mask(crop, int(size)))
     return {

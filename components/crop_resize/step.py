@@ -3,11 +3,13 @@
 A package that is not found, or that the frame cuts off, is listed in the manifest as quarantined, with a reason.
 """
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..artifacts.contact import SHEET, Shown, thumbnail, write_contact_sheet
 from ..artifacts.manifest import (
     FILE_NAME,
     Frame,
@@ -28,7 +30,7 @@ from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 from .duplicates import joined, look_of, near_duplicates
-from .masks import mask_record
+from .masks import mask_record, read_mask
 from .outline import Outline, OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
 from .parameters import CropResizeParameters
 
@@ -61,14 +63,11 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         records = list(zip(manifest.images, found, strict=True))
         packages = [_package(frame, record) for frame, record in records if "reason" not in record]
         quarantined = [Quarantined(frame.source, record["reason"]) for frame, record in records if "reason" in record]
-        check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share)
         packages, groups = _without_doubles(packages, found, params.join_near_duplicates)
-        check_splits("crop_resize", packages)
         keep_only(folder, {file for record in found for file in _made(record)})
-        channels = 1 if params.grey else 3
         made = PackageManifest(
             list(params.sizes_px),
-            channels,
+            1 if params.grey else 3,
             packages,
             quarantined,
             manifest.source,
@@ -77,6 +76,9 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
             groups,
         )
         write_manifest(folder, made)
+        _write_sheet(folder, made, records)
+        check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share, folder / SHEET)
+        check_splits("crop_resize", packages)
     _warn_of_lost_defects(packages)
     return _metrics(packages, quarantined)
 
@@ -102,7 +104,7 @@ def _package(frame: Frame, record: Record) -> Package:
         lot=frame.lot,
         product=frame.product,
         split=frame.split,
-        **{name: value for name, value in record.items() if name != "look"},
+        **{name: value for name, value in record.items() if name not in ("look", "thumbnail")},
     )
 
 
@@ -117,7 +119,7 @@ def _crop(item: _Item, folder: Path) -> Record:
     try:
         outline, cut = _cut_out(image, params)
     except OutlineNotFoundError as error:
-        return {"reason": str(error)}
+        return {"reason": str(error), "thumbnail": thumbnail(image)}
     crop = _in_channels(cut, params.grey)
     files = {str(size_px): f"{size_px}/{frame.name}.png" for size_px in params.sizes_px}
     for size, file in files.items():
@@ -131,7 +133,9 @@ def _crop(item: _Item, folder: Path) -> Record:
         "sha256": {size: sha256_of_file(folder / file) for size, file in files.items()},
         "look": look_of(crop),
     }
-    return record | mask_record(frame, item.frames, item.kinds, outline, params, folder)
+    mask = read_mask(item.frames, frame)
+    shown = {"thumbnail": thumbnail(image, outline.corners_px, mask)}
+    return record | shown | mask_record(mask, frame.name, item.kinds, outline, params, folder)
 
 
 def _cut_out(image: Pixels, params: CropResizeParameters) -> tuple[Outline, Pixels]:
@@ -146,6 +150,21 @@ def _in_channels(pixels: Pixels, grey: bool) -> Pixels:
     if grey:
         return to_grey(pixels)
     return np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def _write_sheet(folder: Path, made: PackageManifest, records: list[tuple[Frame, Record]]) -> None:
+    pictures = {frame.source: record["thumbnail"] for frame, record in records}
+    accepted = [Shown(package.source, _said(package), pictures[package.source]) for package in made.images]
+    quarantined = [Shown(item.source, item.reason, pictures[item.source]) for item in made.quarantined]
+    sources = {package.name: package.source for package in made.images}
+    groups = [[sources[name] for name in group] for group in made.near_duplicates]
+    write_contact_sheet(folder, "crop_resize", accepted, quarantined, groups)
+
+
+def _said(package: Package) -> str:
+    kinds = Counter(defect.kind for defect in package.defects)
+    defects = [f"{count} {kind}" for kind, count in sorted(kinds.items())]
+    return ", ".join([package.split.replace("_", " "), f"{package.angle_deg:.1f} degrees", *defects])
 
 
 def _without_doubles(

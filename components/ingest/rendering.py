@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ..artifacts.contact import thumbnail
 from ..core.errors import UserError
 from ..core.files import sha256_of_file, write_json
 from ..core.images import WHITE_8_BIT, ImageFacts, write_jpeg
@@ -80,6 +81,7 @@ def _render_one(item: _Rendered, folder: Path) -> Record:
         "label": frame.truth.label,
         "lot": frame.truth.lot,
         "product": frame.truth.product,
+        "thumbnail": thumbnail(frame.image, mask=frame.mask),
         "truth": truth,
         "truth_sha256": sha256_of_file(folder / truth),
     } | file_record(folder, file, facts)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..artifacts.contact import SHEET, THUMBNAIL_PX, Shown, thumbnail, write_contact_sheet
 from ..artifacts.manifest import (
     FILE_NAME,
     Frame,
@@ -26,6 +27,7 @@ from ..core.images import (
     UnusableImageError,
     check_suffix,
     inspect_image,
+    read_small,
 )
 from ..core.log import logger
 from ..core.parameters import digest
@@ -89,12 +91,16 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
             keyed = [(_key(photograph, code), photograph) for photograph in photographs]
             found = map_resumably("ingest", _take_photograph, keyed, folder, reuse)
             records = [one.known | record for one, record in zip(photographs, found, strict=True)]
+        pictures = {record["source"]: record.pop("thumbnail", "") for record in records}
         manifest = _manifest(records, params, listing, skipped, kinds)
-        check_quarantine("ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share)
-        check_splits("ingest", manifest.images)
         truths = {truth_file(image.name) for image in manifest.images}
         keep_only(folder, {file for image in manifest.images for file in (image.file, image.mask)} | truths)
         write_manifest(folder, manifest)
+        _write_sheet(folder, manifest, pictures)
+        check_quarantine(
+            "ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share, folder / SHEET
+        )
+        check_splits("ingest", manifest.images)
     return _metrics(manifest, output)
 
 
@@ -157,7 +163,9 @@ def _take_photograph(item: _Photograph, folder: Path) -> Record:
                 raise UnusableImageError(f"{facts.width_px} x {facts.height_px} px, smaller than min_side_px")
     except UnusableImageError as error:
         return {"reason": str(error)}
-    return file_record(folder, file, facts) | _mask_record(item, folder, facts)
+    white_level = facts.white_level or facts.highest or 1.0
+    shown = {"thumbnail": thumbnail(read_small(folder / file, THUMBNAIL_PX, white_level))}
+    return file_record(folder, file, facts) | shown | _mask_record(item, folder, facts)
 
 
 def _mask_record(item: _Photograph, folder: Path, facts: ImageFacts) -> Record:
@@ -221,6 +229,15 @@ def held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[
             break
         held_out.add(lot)
     return held_out
+
+
+def _write_sheet(folder: Path, manifest: FrameManifest, pictures: dict[str, str]) -> None:
+    accepted = [
+        Shown(image.source, f"{image.split.replace('_', ' ')}, lot {image.lot}", pictures[image.source])
+        for image in manifest.images
+    ]
+    quarantined = [Shown(item.source, item.reason, pictures[item.source]) for item in manifest.quarantined]
+    write_contact_sheet(folder, "ingest", accepted, quarantined)
 
 
 def _metrics(manifest: FrameManifest, output: Path) -> dict[str, float]:

@@ -57,18 +57,25 @@ def settings(
     return namedtuple("Sections", found)(**found)
 
 
-def ingest(params: dict, frames: Output[Dataset], metrics: Output[Metrics]) -> None:  # type: ignore[type-arg]
+def ingest(
+    params: dict,  # type: ignore[type-arg]
+    frames: Output[Dataset],
+    contact_sheet: Output[HTML],
+    metrics: Output[Metrics],
+) -> None:
     """Fetch photographs, or render frames; verify them and list them in a manifest."""
     from fabgan.pipeline.pod import describing, run
 
     run.step("ingest", params, metrics, output=frames.path)
     frames.metadata.update(describing.frames(frames.path))
+    run.show_page(frames.path, run.SHEET, contact_sheet.path)
 
 
 def crop_resize(
     params: dict,  # type: ignore[type-arg]
     frames: Input[Dataset],
     packages: Output[Dataset],
+    contact_sheet: Output[HTML],
     metrics: Output[Metrics],
 ) -> None:
     """Find, straighten and cut out every package, and resize it."""
@@ -76,6 +83,7 @@ def crop_resize(
 
     run.step("crop_resize", params, metrics, frames=frames.path, output=packages.path)
     packages.metadata.update(describing.packages(packages.path))
+    run.show_page(packages.path, run.SHEET, contact_sheet.path)
 
 
 def train(
@@ -114,7 +122,7 @@ def evaluate(
     paths = {"packages": packages.path, "generator": generator.path, "training": training.path}
     before = {"ingest": ingested.path, "crop_resize": cropped.path, "train": trained.path}
     run.step("evaluate", params, metrics, report=evaluation.path, before=before, **paths)
-    run.show_report(evaluation.path, page.path)
+    run.show_page(evaluation.path, run.REPORT, page.path)
     evaluation.metadata.update(describing.evaluation(evaluation.path))
     return namedtuple("Outcome", ["verdict"])(describing.verdict(evaluation.path))
 

@@ -46,7 +46,7 @@ FIELDS = {
     "model_name": "publish.model_name",
 }
 """The key of the parameters that each field of a form gives a value to."""
-REPORT = "report.html"
+REPORT, SHEET = "report.html", "contact_sheet.html"
 AXES = ("variant", "image_size_px", "seed")
 """The parameters of `train` in which the trainings of a sweep differ."""
 
@@ -124,10 +124,10 @@ def step(
 
 
 @report_user_errors
-def show_report(evaluation: str, page: str) -> None:
-    """Copy the report page of `evaluate` to where Kubeflow's UI shows it."""
+def show_page(folder: str, name: str, page: str) -> None:
+    """Copy a page from the folder of a step to where Kubeflow's UI shows it."""
     with atomic_file(Path(page)) as partial:
-        shutil.copyfile(Path(evaluation) / REPORT, partial)
+        shutil.copyfile(Path(folder) / name, partial)
 
 
 @report_user_errors

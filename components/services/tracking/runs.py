@@ -89,6 +89,11 @@ class StepRun:
                 if (folder / FILE_NAME).is_file():
                     self._log_data_set(folder)
 
+    def show(self, page: Path) -> None:
+        """Log a page that the step wrote, also if the step is refused afterwards."""
+        with warn_on_failure(self.step, f"{page} is only on this computer"):
+            self.mlflow.log_artifact(str(page), self.step)
+
     def close(self, status: str, failure: str) -> None:
         """Send the kept points, and end the run, with the reason if it failed."""
         if self._unsent:
