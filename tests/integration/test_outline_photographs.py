@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.crop import Score, read_annotations, score_photos, wholly_inside
+from benchmarks.outline import Score, score_photographs
+from benchmarks.photographs import dual_in_line, wholly_inside
 
 pytestmark = pytest.mark.integration
 
@@ -26,13 +27,15 @@ def folder() -> Path:
 
 @pytest.fixture(scope="module")
 def score(folder: Path) -> Score:
-    return score_photos(folder)
+    return score_photographs(dual_in_line(folder))
 
 
 def test_outlines_agree_with_the_annotated_ones(score: Score) -> None:
     assert len(score.ious) > 80
-    assert np.mean(score.ious) >= 0.93
-    assert min(score.ious) >= 0.85
+    assert np.mean(score.ious) >= 0.96
+    assert min(score.ious) >= 0.88
+    assert max(score.lost_shares) <= 0.005
+    assert not score.wrongly_accepted
 
 
 def test_every_scratch_lies_inside_its_crop(score: Score) -> None:
@@ -43,7 +46,7 @@ def test_every_scratch_lies_inside_its_crop(score: Score) -> None:
 def test_packages_cut_by_the_frame_are_refused_and_no_others(score: Score, folder: Path) -> None:
     cut = {
         photo.path.name
-        for photo in read_annotations(folder)
+        for photo in dual_in_line(folder)
         if any(not wholly_inside(outline, FRAME_SHAPE) for outline in photo.outlines)
     }
     assert cut

@@ -9,52 +9,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabgan.components.core.images import Pixels, to_grey
+from fabgan.components.core.images import to_grey
 from fabgan.components.crop_resize.outline import (
     Outline,
-    OutlineNotFoundError,
     crop_corners,
     find_outline,
     iou,
     straighten,
 )
 from fabgan.components.ingest.renderer import RendererParameters, render_frame
-
-Point = tuple[float, float]
-Corners = tuple[Point, Point, Point, Point]
-Colour = tuple[int, int, int]
-
-WIDTH_PX, HEIGHT_PX = 640, 480
-GREEN, BLACK, WHITE, TRAY = (40, 110, 60), (14, 15, 18), (250, 250, 250), (32, 32, 34)
+from tests.drawn_packages import (
+    BLACK,
+    GREEN,
+    HEIGHT_PX,
+    MARKING,
+    TRAY,
+    WHITE,
+    WIDTH_PX,
+    Colour,
+    Corners,
+    Point,
+    draw,
+    rectangle,
+)
 
 angles = st.floats(-180, 180)
 places = st.floats(-50, 700)
 lengths = st.floats(20, 300)
 margins = st.floats(0, 0.5)
-
-
-def rectangle(centre: Point, width_px: float, height_px: float, angle_deg: float) -> Corners:
-    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-
-    def corner(right: float, down: float) -> Point:
-        x, y = right * width_px / 2, down * height_px / 2
-        return centre[0] + cosine * x - sine * y, centre[1] + sine * x + cosine * y
-
-    return corner(-1, -1), corner(1, -1), corner(1, 1), corner(-1, 1)
-
-
-def draw(
-    *packages: Corners, body: Colour = GREEN, ground: Colour = TRAY, noise: float = 2.0, blur_px: float = 0.8
-) -> Pixels:
-    """Return a noisy frame, lit unevenly, with packages in it; drawn four times as large for clean edges."""
-    canvas = np.full((HEIGHT_PX * 4, WIDTH_PX * 4, 3), ground, np.uint8)
-    for corners in packages:
-        cv2.fillPoly(canvas, [np.round((np.array(corners) * 4 + 1.5) * 16).astype(np.int32)], body, shift=4)
-    small = cv2.resize(canvas, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
-    rng = np.random.default_rng(1)
-    light = 0.85 + 0.3 * np.linspace(0, 1, WIDTH_PX)[None, :, None]
-    lit = cv2.GaussianBlur(small, (0, 0), blur_px) * light + rng.normal(0, noise, small.shape)
-    return np.clip(np.round(lit), 0, 255).astype(np.uint8)
 
 
 def angle_error_deg(found: float, true: float) -> float:
@@ -93,7 +75,44 @@ def test_flanks_of_a_moulded_package_are_left_out() -> None:
     frame = draw(outer, body=(60, 60, 66), ground=WHITE, noise=0)
     cv2.fillConvexPoly(frame, np.round(face).astype(np.int32), (95, 95, 100), cv2.LINE_AA)
     found = find_outline(cv2.GaussianBlur(frame, (0, 0), 0.8).astype(np.uint8)).corners_px
-    assert iou(face, found) > 0.97 > iou(face, outer)
+    assert iou(face, found) > 0.93 > iou(face, outer)
+    assert iou(found, outer) < 0.96
+
+
+@pytest.mark.parametrize("rim", [(38, 92, 55), (112, 84, 52), (60, 60, 66)])
+@pytest.mark.parametrize("inner", [(168, 168, 165), (52, 52, 56)])
+@pytest.mark.parametrize("ground", [WHITE, (165, 120, 80)])
+@pytest.mark.parametrize("rim_px", [8, 14, 26])
+def test_plain_rim_of_a_laminate_is_kept(rim: Colour, inner: Colour, ground: Colour, rim_px: int) -> None:
+    """Around a lid or a mould cap, however wide."""
+    outer, lid = (rectangle((320, 240), 260 - 2 * px, 240 - 2 * px, 12) for px in (0, rim_px))
+    frame = draw(outer, body=rim, ground=ground, noise=0)
+    cv2.fillConvexPoly(frame, np.round(lid).astype(np.int32), inner, cv2.LINE_AA)
+    cv2.putText(frame, "X1234", (250, 250), cv2.FONT_HERSHEY_SIMPLEX, 1.5, MARKING, 4, cv2.LINE_AA)
+    found = find_outline(cv2.GaussianBlur(frame, (0, 0), 0.8).astype(np.uint8)).corners_px
+    assert iou(outer, found) > 0.98
+
+
+def test_package_of_a_tilted_camera_is_found_whole() -> None:
+    """As the parallelogram around it."""
+    true = ((180.0, 120.0), (450.0, 132.0), (468.0, 372.0), (164.0, 360.0))
+    found = find_outline(draw(true, ground=WHITE)).corners_px
+    assert iou(true, found) > 0.9
+    hull = cv2.convexHull(np.array(found, np.float32))
+    assert all(cv2.pointPolygonTest(hull, corner, True) > -2 for corner in true)
+
+
+def test_package_with_a_bright_marking_is_found_on_a_ground_as_dark() -> None:
+    true = rectangle((320, 240), 240, 220, 9)
+    frame = draw(true, body=(52, 52, 56), ground=(36, 36, 40))
+    cv2.putText(frame, "X1234", (250, 250), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (220, 220, 215), 5, cv2.LINE_AA)
+    assert iou(true, find_outline(frame).corners_px) > 0.97
+
+
+@pytest.mark.parametrize("ground", [WHITE, (140, 143, 148)])
+def test_package_that_nearly_fills_the_frame_is_found(ground: Colour) -> None:
+    true = rectangle((320, 240), 460, 460, 1)
+    assert iou(true, find_outline(draw(true, body=BLACK, ground=ground)).corners_px) > 0.98
 
 
 @pytest.mark.parametrize("grey", [False, True])
@@ -118,61 +137,10 @@ def test_rendered_packages_are_found(grey: bool) -> None:
         assert angle_error_deg(outline.angle_deg, frame.truth.angle_deg) < 0.3, index
 
 
-@pytest.mark.parametrize(
-    ("centre", "border"),
-    [((60, 240), "left"), ((580, 240), "right"), ((320, 50), "top"), ((320, 430), "bottom")],
-)
-@pytest.mark.parametrize("angle_deg", [0.0, 25.0])
-def test_package_cut_by_the_frame_is_refused_by_name_of_the_border(
-    centre: Point, border: str, angle_deg: float
-) -> None:
-    with pytest.raises(OutlineNotFoundError, match=f"cut by the frame's {border} border"):
-        find_outline(draw(rectangle(centre, 200, 160, angle_deg)))
-
-
-def test_package_cut_at_a_corner_names_both_borders() -> None:
-    with pytest.raises(OutlineNotFoundError, match="left and top border"):
-        find_outline(draw(rectangle((50, 50), 200, 160, 0)))
-
-
-def test_frame_without_contrast_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
-        find_outline(np.full((480, 640, 3), 90, np.uint8))
-
-
-@pytest.mark.parametrize("sigma", [2.0, 60.0])
-def test_noise_alone_is_refused(sigma: float) -> None:
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
-        find_outline(draw(noise=sigma))
-
-
-def test_round_thing_is_refused() -> None:
-    frame = draw()
-    cv2.circle(frame, (320, 240), 120, GREEN, -1, cv2.LINE_AA)
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
-        find_outline(frame)
-
-
-def test_thin_thing_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match="too thin"):
-        find_outline(draw(rectangle((320, 240), 500, 11, 20)))
-
-
-def test_two_packages_are_refused() -> None:
-    frame = draw(rectangle((160, 240), 180, 140, 10), rectangle((480, 240), 170, 140, -5))
-    with pytest.raises(OutlineNotFoundError, match="more than one"):
-        find_outline(frame)
-
-
 def test_small_speck_beside_the_package_does_no_harm() -> None:
     true = rectangle((350, 250), 220, 160, 15)
     speck = rectangle((60, 60), 24, 16, 0)
     assert iou(true, find_outline(draw(true, speck)).corners_px) > 0.985
-
-
-def test_tiny_photograph_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match="32 pixels"):
-        find_outline(np.zeros((8, 700), np.uint8))
 
 
 # Outlines and crops

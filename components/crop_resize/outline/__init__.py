@@ -4,7 +4,8 @@ Pixel centres are at integer coordinates, x to the right and y down. The frame c
 [-0.5, width - 0.5] x [-0.5, height - 0.5]. "Clockwise" and angles are as seen on the screen.
 """
 
-from .find import OutlineNotFoundError, find_outline
+from .errors import OutlineNotFoundError
+from .find import find_outline
 from .geometry import Outline, crop_corners, filled_up, filled_up_mask, frame_outline, iou, straighten, straighten_mask
 
 __all__ = [

@@ -1,5 +1,8 @@
 """The colour of the background, and how much each cell differs from it."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +21,32 @@ MAD_TO_SIGMA = 1.4826
 Map = NDArray[np.float32]
 
 
-def foreground_residual(work: Pixels) -> Map:
-    """Return the difference of each cell from the background, in standard deviations of the background.
+Border = Literal["whole", "left and right", "top and bottom"]
 
-    The result is H x W x 3 (Lab). The illumination of the background is a quadratic surface in x and y per channel. It
-    is fitted to the strip along the border, and then repeatedly to the cells that agree with it.
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A reduced photograph in relation to its background."""
+
+    lab: Map
+    """H x W x 3."""
+    ground: Map
+    """The background's colour at each cell, as if nothing lay on it; H x W x 3 (Lab)."""
+    residual: Map
+    """The difference of each cell from the background, in standard deviations of the background; H x W x 3."""
+
+
+def view_of(work: Pixels, border: Border = "whole") -> View:
+    """Return a reduced photograph with its background, which is mostly what the `border` of the frame shows.
+
+    The illumination of the background is a quadratic surface in x and y per channel. It is fitted to the strip along
+    the border, and then repeatedly to the cells that agree with it.
     """
     lab = _lab(work)
     sample = lab[::GRID_STEP, ::GRID_STEP].reshape(-1, 3)
     design = _design(*lab.shape[:2])
     coarse = design[::GRID_STEP, ::GRID_STEP].reshape(-1, design.shape[2])
-    trusted = _border(*lab.shape[:2])[::GRID_STEP, ::GRID_STEP].ravel()
+    trusted = _strip(lab.shape, border)[::GRID_STEP, ::GRID_STEP].ravel()
     for _ in range(ROUNDS):
         chosen = coarse[trusted]
         surface = np.linalg.solve(chosen.T @ chosen, chosen.T @ sample[trusted])
@@ -36,8 +54,9 @@ def foreground_residual(work: Pixels) -> Map:
         centre = np.median(residual[trusted], axis=0)
         sigma = np.maximum(MAD_TO_SIGMA * np.median(np.abs(residual[trusted] - centre), axis=0), MIN_SIGMA)
         trusted = (np.abs(residual - centre) < INLIER_SIGMAS * sigma).all(axis=1)
-    scaled = (lab - design @ surface - centre) / sigma
-    return np.asarray(scaled, np.float32)
+    ground = design @ surface
+    scaled = (lab - ground - centre) / sigma
+    return View(lab, np.asarray(ground + centre, np.float32), np.asarray(scaled, np.float32))
 
 
 def _lab(work: Pixels) -> Map:
@@ -51,8 +70,11 @@ def _design(height: int, width: int) -> Map:
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2).astype(np.float32)
 
 
-def _border(height: int, width: int) -> NDArray[np.bool_]:
+def _strip(shape: tuple[int, ...], border: Border) -> NDArray[np.bool_]:
+    height, width = shape[:2]
     strip = max(2, round(BORDER_SHARE * min(height, width)))
-    border = np.ones((height, width), np.bool_)
-    border[strip:-strip, strip:-strip] = False
-    return border
+    trusted = np.ones((height, width), np.bool_)
+    rows = slice(None) if border == "left and right" else slice(strip, -strip)
+    columns = slice(None) if border == "top and bottom" else slice(strip, -strip)
+    trusted[rows, columns] = False
+    return trusted

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.images import Pixels
-from .background import foreground_residual
+from .background import Border, View, view_of
+from .body import whole_body
+from .doubt import has_sharp_sides, refuse_plain
+from .errors import OutlineNotFoundError
 from .flanks import leave_out_flanks
 from .geometry import Outline, Points, outline_from_corners
-from .sides import refine_sides
+from .sides import around, free_sides, refine_sides
 
 WORK_SIZE_CELLS = 1000
 """Maximum length of the reduced copy's longer side. Sides are found to a small fraction of a cell."""
@@ -23,16 +26,22 @@ MIN_SIDE_SHARE = 0.03
 """Minimum side of a package, as a share of the frame's shorter side. Hairs and the edges of trays are thinner."""
 MIN_RECTANGULARITY = 0.85
 RIVAL_SHARE = 0.4
+BODY_ROUNDS = 3
+FINE_ROUNDS = ((0.03, 0.02), (0.02, 0.01))
+ATTEMPTS: tuple[tuple[Border, float], ...] = (
+    ("whole", 0.7),
+    ("whole", 0.0),
+    ("left and right", 0.7),
+    ("top and bottom", 0.7),
+)
+"""What the background is read from, and the threshold as a share of Otsu's, of each attempt. A bright marking lifts
+Otsu's threshold above a dark body. A package that fills the frame leaves background at two borders only."""
 DECIMALS = 2
 """Of corners in pixels. The last bits of floating-point results differ between machines; the crop must not depend on
 them."""
 
 Map = NDArray[np.float32]
 Mask = NDArray[np.uint8]
-
-
-class OutlineNotFoundError(Exception):
-    """No package can be cropped. The message is the reason that the manifest's quarantine list shows."""
 
 
 def find_outline(image: Pixels) -> Outline:
@@ -43,12 +52,38 @@ def find_outline(image: Pixels) -> Outline:
     if min(image.shape[:2]) < 32:
         raise OutlineNotFoundError("the photograph is less than 32 pixels wide or high")
     work, scale = _reduce(image)
-    residual = foreground_residual(work)
-    corners = refine_sides(residual, _rough_corners(residual))
-    _refuse_outside(corners, residual.shape)
-    corners = leave_out_flanks(residual, corners)
-    # A cell is a block of `scale` pixels; the centre of the block is the centre of the cell.
-    return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
+    refusal: OutlineNotFoundError | None = None
+    for border, share in ATTEMPTS:
+        try:
+            corners = _corners(view_of(work, border), share)
+        except OutlineNotFoundError as error:
+            refusal = refusal or error
+            continue
+        # A cell is a block of `scale` pixels; the centre of the block is the centre of the cell.
+        return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
+    assert refusal
+    raise refusal
+
+
+def _corners(view: View, otsu_share: float) -> Points:
+    """Return the corners (4 x 2, clockwise) of the package, in cells."""
+    corners = refine_sides(view.residual, _rough_corners(view.residual, otsu_share))
+    _refuse_outside(corners, view.residual.shape)
+    for _ in range(BODY_ROUNDS):
+        body = whole_body(view, corners)
+        if body is corners:
+            break
+        corners = refine_sides(view.residual, body, FINE_ROUNDS)
+        _refuse_outside(corners, view.residual.shape)
+    if not has_sharp_sides(view, corners):
+        tilted = free_sides(view.residual, corners)
+        _refuse_outside(tilted, view.residual.shape)
+        if not has_sharp_sides(view, tilted):
+            raise OutlineNotFoundError("no package found: a side of the object is not a sharp, straight edge")
+        corners = around(tilted)
+    _refuse_thin(corners, view.residual.shape)
+    refuse_plain(view, corners)
+    return leave_out_flanks(view, corners)
 
 
 def _reduce(image: Pixels) -> tuple[Pixels, Points]:
@@ -61,10 +96,10 @@ def _reduce(image: Pixels) -> tuple[Pixels, Points]:
     return np.asarray(work, np.uint8), np.array([width / size[0], height / size[1]])
 
 
-def _rough_corners(residual: Map) -> Points:
+def _rough_corners(residual: Map, otsu_share: float) -> Points:
     """Return four clockwise corners around the only large object that is not background."""
     distance = np.asarray(cv2.GaussianBlur(np.linalg.norm(residual, axis=2), (0, 0), 1.5), np.float32)
-    mask = _close((distance > _threshold(distance)).astype(np.uint8))
+    mask = _close((distance > _threshold(distance, otsu_share)).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     areas = stats[1:, cv2.CC_STAT_AREA]
     if count < 2 or areas.max() < MIN_FRAME_SHARE * mask.size:
@@ -72,8 +107,7 @@ def _rough_corners(residual: Map) -> Points:
     order = np.argsort(areas)[::-1] + 1
     component = (labels == order[0]).astype(np.uint8)
     corners, rectangularity = _rectangle(component)
-    if np.hypot(*(corners[1:3] - corners[:2]).T).min() < MIN_SIDE_SHARE * min(mask.shape):
-        raise OutlineNotFoundError("no package found: the object on the background is too thin")
+    _refuse_thin(corners, mask.shape)
     if rectangularity < MIN_RECTANGULARITY:
         _refuse_cut(component)
         raise OutlineNotFoundError("no package found: the object on the background is not a rectangle")
@@ -82,11 +116,11 @@ def _rough_corners(residual: Map) -> Points:
     return corners
 
 
-def _threshold(distance: Map) -> float:
+def _threshold(distance: Map, otsu_share: float) -> float:
     """Return the distance above which a cell is not background."""
     shown = np.clip(distance * 8, 0, 255).astype(np.uint8)
     otsu, _ = cv2.threshold(shown, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    return max(5.0, float(otsu) / 8 * 0.7)
+    return max(5.0, float(otsu) / 8 * otsu_share)
 
 
 def _close(mask: Mask) -> Mask:
@@ -109,6 +143,11 @@ def _rectangle(component: Mask) -> tuple[Points, float]:
     first, second = corners[1] - corners[0], corners[2] - corners[1]
     clockwise = first[0] * second[1] - first[1] * second[0] > 0
     return corners if clockwise else corners[::-1], float(cv2.contourArea(hull)) / area
+
+
+def _refuse_thin(corners: Points, shape: tuple[int, ...]) -> None:
+    if np.hypot(*(corners[1:3] - corners[:2]).T).min() < MIN_SIDE_SHARE * min(shape[:2]):
+        raise OutlineNotFoundError("no package found: the object on the background is too thin")
 
 
 def _refuse_outside(corners: Points, shape: tuple[int, ...]) -> None:

@@ -16,24 +16,51 @@ STEP_SIGMA_CELLS = 1.2
 ROUNDS = ((0.12, 0.25), (0.08, 0.06), (0.03, 0.02))
 """Of each search: the reach around the rough side, as a share of the shorter side, and the maximum slope."""
 SLOPES = 33
+FREE_ROUNDS = ((0.06, 0.12), (0.03, 0.03), (0.03, 0.01))
+"""Of each search for sides that need not be parallel."""
 
 
-def refine_sides(residual: Map, rough: Points) -> Points:
+def refine_sides(residual: Map, rough: Points, rounds: tuple[tuple[float, float], ...] = ROUNDS) -> Points:
     """Return the corners (4 x 2, clockwise) of the parallelogram that fits the package's edges.
 
-    `residual` is H x W x C; `rough` holds four clockwise corners with an error of a few percent.
+    `residual` is H x W x C; `rough` holds four clockwise corners with an error of a few percent. `rounds` is the reach
+    and the maximum slope of each search.
     """
     corners = rough
-    for reach_share, max_slope in ROUNDS:
+    for reach_share, max_slope in rounds:
         corners = _refine_once(residual, corners, reach_share, max_slope)
     return corners
 
 
+def free_sides(residual: Map, corners: Points) -> Points:
+    """Return the corners (4 x 2, clockwise) of the quadrilateral that fits a package which the camera sees tilted."""
+    for reach_share, max_slope in FREE_ROUNDS:
+        sides = _refined(residual, corners, reach_share, max_slope)
+        corners = meet(sides.mean(axis=1), sides[:, 1] - sides[:, 0])
+    return corners
+
+
+def around(corners: Points) -> Points:
+    """Return the parallelogram (4 x 2, clockwise) around a quadrilateral whose opposite sides are about parallel."""
+    a, b, c, d = corners
+    right, down = b - a + c - d, d - a + c - b
+    outermost = []
+    for direction in (right, down, -right, -down):
+        depths = (corners - a) @ inward(np.zeros(2), direction)
+        outermost.append(corners[int(np.argmin(depths))])
+    # Clockwise from the top, the sides run right, down, left and up.
+    return meet(np.array(outermost), np.array([right, down, -right, -down]))
+
+
 def _refine_once(residual: Map, corners: Points, reach_share: float, max_slope: float) -> Points:
+    return _parallelogram(_refined(residual, corners, reach_share, max_slope))
+
+
+def _refined(residual: Map, corners: Points, reach_share: float, max_slope: float) -> Points:
+    """Return four fitted sides, as two points on each (4 x 2 x 2)."""
     lengths = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
     reach = max(4.0, reach_share * float(lengths.min()))
-    sides = [_refine_side(residual, corners[i], corners[(i + 1) % 4], reach, max_slope) for i in range(4)]
-    return _parallelogram(np.array(sides))
+    return np.array([_refine_side(residual, corners[i], corners[(i + 1) % 4], reach, max_slope) for i in range(4)])
 
 
 def _refine_side(residual: Map, start: Points, end: Points, reach: float, max_slope: float) -> Points:

@@ -25,14 +25,15 @@ def inward(start: Points, end: Points) -> Points:
     return np.array([-y, x])
 
 
-def sample_strip(residual: Map, start: Points, end: Points, depths: Points) -> Map:
+def sample_strip(residual: Map, start: Points, end: Points, depths: Points, beyond: int = cv2.BORDER_CONSTANT) -> Map:
     """Return the image (H x W x C) around a side: P places along it by D depths into the package by C.
 
-    Outside the frame it is 0, like the background, so a package that the frame cuts ends at the frame.
+    Outside the frame it is 0, like the background, so a package that the frame cuts ends at the frame. `beyond` is
+    OpenCV's name of another way to continue the image.
     """
     grid = places_along(start, end)[:, None, :] + depths[None, :, None] * inward(start, end)
     x, y = grid[..., 0].astype(np.float32), grid[..., 1].astype(np.float32)
-    return np.asarray(cv2.remap(residual, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32)
+    return np.asarray(cv2.remap(residual, x, y, cv2.INTER_LINEAR, borderMode=beyond), np.float32)
 
 
 def meet(points: Points, directions: Points) -> Points:

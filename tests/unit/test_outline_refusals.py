@@ -1,0 +1,83 @@
+"""What is refused, because no package lies whole and alone in the frame."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline
+from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Point, draw, rectangle
+
+
+def test_white_sheet_is_refused() -> None:
+    frame = draw(ground=(120, 90, 60))
+    cv2.fillConvexPoly(
+        frame, np.round(rectangle((320, 240), 300, 220, 9)).astype(np.int32), (240, 240, 238), cv2.LINE_AA
+    )
+    with pytest.raises(OutlineNotFoundError, match="blank white sheet"):
+        find_outline(frame)
+
+
+@pytest.mark.parametrize("ground", [(140, 143, 148), WHITE, GREEN])
+def test_empty_pocket_is_refused(ground: Colour) -> None:
+    frame = draw(ground=ground)
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, np.round(rectangle((320, 240), 300, 220, 9)).astype(np.int32), 1)
+    frame[mask > 0] = (frame[mask > 0] * 0.7).astype(np.uint8)
+    with pytest.raises(OutlineNotFoundError, match="empty pocket, or a shadow"):
+        find_outline(frame)
+
+
+def test_thing_with_soft_edges_is_refused() -> None:
+    with pytest.raises(OutlineNotFoundError, match="not a sharp, straight edge"):
+        find_outline(draw(rectangle((320, 240), 240, 200, 9), body=BLACK, ground=WHITE, blur_px=14))
+
+
+@pytest.mark.parametrize(
+    ("centre", "border"),
+    [((60, 240), "left"), ((580, 240), "right"), ((320, 50), "top"), ((320, 430), "bottom")],
+)
+@pytest.mark.parametrize("angle_deg", [0.0, 25.0])
+def test_package_cut_by_the_frame_is_refused_by_name_of_the_border(
+    centre: Point, border: str, angle_deg: float
+) -> None:
+    with pytest.raises(OutlineNotFoundError, match=f"cut by the frame's {border} border"):
+        find_outline(draw(rectangle(centre, 200, 160, angle_deg)))
+
+
+def test_package_cut_at_a_corner_names_both_borders() -> None:
+    with pytest.raises(OutlineNotFoundError, match="left and top border"):
+        find_outline(draw(rectangle((50, 50), 200, 160, 0)))
+
+
+def test_frame_without_contrast_is_refused() -> None:
+    with pytest.raises(OutlineNotFoundError, match="no package found"):
+        find_outline(np.full((480, 640, 3), 90, np.uint8))
+
+
+@pytest.mark.parametrize("sigma", [2.0, 60.0])
+def test_noise_alone_is_refused(sigma: float) -> None:
+    with pytest.raises(OutlineNotFoundError, match="no package found"):
+        find_outline(draw(noise=sigma))
+
+
+def test_round_thing_is_refused() -> None:
+    frame = draw()
+    cv2.circle(frame, (320, 240), 120, GREEN, -1, cv2.LINE_AA)
+    with pytest.raises(OutlineNotFoundError, match="no package found"):
+        find_outline(frame)
+
+
+def test_thin_thing_is_refused() -> None:
+    with pytest.raises(OutlineNotFoundError, match="too thin"):
+        find_outline(draw(rectangle((320, 240), 500, 11, 20)))
+
+
+def test_two_packages_are_refused() -> None:
+    frame = draw(rectangle((160, 240), 180, 140, 10), rectangle((480, 240), 170, 140, -5))
+    with pytest.raises(OutlineNotFoundError, match="more than one"):
+        find_outline(frame)
+
+
+def test_tiny_photograph_is_refused() -> None:
+    with pytest.raises(OutlineNotFoundError, match="32 pixels"):
+        find_outline(np.zeros((8, 700), np.uint8))
