@@ -7,7 +7,8 @@
 
 The last line is JSON. `worst_lost_share` is the largest share of a package that its crop leaves out, and
 `wrongly_accepted` counts crops of what is no whole package, or that agree with it by less than an IoU of 0.8.
-`wrongly_refused` counts whole packages without a crop.
+`wrongly_refused` counts whole packages without a crop. `orientation_agree` is the share of crops that lie like most of
+their product after they were turned alike. `orientation_unflagged_wrong` counts others that nothing marks as doubtful.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
@@ -36,6 +37,7 @@ from fabgan.components.ingest.renderer import RendererParameters, render_frame
 
 from .photographs import Annotated, Polygon, chips_on_boards, dual_in_line, wholly_inside
 from .scenes import scenes
+from .turns import Agreement, agreement, photographed_crops, rendered_crops
 
 MARGIN_SHARE = CropResizeParameters(sizes_px=(64,)).margin_share
 SEED = 20
@@ -52,6 +54,7 @@ PARAMETERS = RendererParameters(
     defect_share=0.5,
     grey=False,
 )
+MIN_SHOWN_LOSS = 1e-3
 MIN_IOU = 0.8
 """Below this agreement, the crop shows something else than the package."""
 
@@ -64,6 +67,8 @@ class Score:
     """Of accepted packages."""
     angle_errors_deg: list[float] = field(default_factory=list)
     lost_shares: list[float] = field(default_factory=list)
+    lost: str = ""
+    """Name of the image whose crop loses most."""
     elapsed_s: float = 0.0
     timed: int = 0
     scratches: int = 0
@@ -89,7 +94,9 @@ class Score:
         if true is not None:
             self.ious.append(agreement)
             self.angle_errors_deg.append(_angle_error_deg(outline, true))
-            self.lost_shares.append(lost_share(true, crop_corners(outline, MARGIN_SHARE)))
+            lost = lost_share(true, crop_corners(outline, MARGIN_SHARE))
+            self.lost = name if lost > max(self.lost_shares, default=MIN_SHOWN_LOSS) else self.lost
+            self.lost_shares.append(lost)
         if agreement < MIN_IOU:
             self.wrongly_accepted.append(name)
         return outline
@@ -191,6 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.outline", description="How well packages are found.")
     parser.add_argument("--frames", type=int, default=100, help="number of rendered frames (default: 100)")
     parser.add_argument("--scenes", type=int, default=2, help="number of rounds of composed scenes (default: 2)")
+    parser.add_argument("--turned", type=int, default=120, help="number of frames to turn alike (default: 120)")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     parts = {"rendered": score_rendered(PARAMETERS, arguments.frames)}
@@ -200,13 +208,20 @@ def main() -> None:
     else:
         print("photographs: left out, because FABGAN_REAL_DATA does not name their folder")
     parts["scenes"] = score_scenes(arguments.scenes)
+    turned = {"rendered": agreement(list(rendered_crops(PARAMETERS, arguments.turned)))}
+    if folder and (Path(folder) / "dip_package").is_dir():
+        turned["photographs"] = agreement(list(photographed_crops(Path(folder) / "dip_package")))
     for name, score in parts.items():
         _print(name, score)
-    print(json.dumps(_summary(parts)))
+    for name, found in turned.items():
+        print(f"orientation, {name}: {json.dumps(asdict(found))}")
+    print(json.dumps(_summary(parts) | _of_turns(turned)))
 
 
 def _print(name: str, score: Score) -> None:
     print(f"{name}: {json.dumps(score.figures())}")
+    if score.lost:
+        print(f"  most lost: {score.lost}")
     for image in score.wrongly_accepted:
         print(f"  wrongly accepted: {image}")
     for image in score.wrongly_refused:
@@ -222,6 +237,13 @@ def _summary(parts: dict[str, Score]) -> dict[str, float | None]:
         "worst_lost_share": max(score.figures()["worst_lost_share"] for score in parts.values()),
         "wrongly_accepted": sum(len(score.wrongly_accepted) for score in parts.values()),
         "wrongly_refused": sum(len(score.wrongly_refused) for score in parts.values()),
+    }
+
+
+def _of_turns(turned: dict[str, Agreement]) -> dict[str, float]:
+    return {
+        "orientation_agree": round(min(found.agree / found.crops for found in turned.values()), 4),
+        "orientation_unflagged_wrong": sum(found.unflagged_wrong for found in turned.values()),
     }
 
 

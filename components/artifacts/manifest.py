@@ -19,7 +19,7 @@ T = TypeVar("T")
 MIN_SPLIT_IMAGES = 2
 ONLY_IF_GIVEN = frozenset({
     "mask", "mask_sha256", "kinds", "masks", "masks_sha256", "defects", "defects_outside_px",
-    "near_duplicates",
+    "near_duplicates", "quarters", "turn_margin", "turn_is_doubtful",
 })  # fmt: skip
 """Fields that are left out where they are empty, so that they change no manifest of images without annotations."""
 
@@ -94,6 +94,12 @@ class Package:
     defects: list[Defect] = field(default_factory=list)
     defects_outside_px: int = 0
     """Annotated pixels of the frame that the crop leaves out."""
+    quarters: int = 0
+    """Quarter turns, clockwise, of the crop after it was straightened, so that its product's packages lie alike."""
+    turn_margin: float = 0.0
+    """Lead of this turn over the second best, in correlation with the other packages of the product."""
+    turn_is_doubtful: bool = False
+    """Whether another turn fits nearly as well. Then the crop was not turned."""
 
 
 @parameters

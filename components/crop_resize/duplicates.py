@@ -45,13 +45,14 @@ def look_of(crop: Pixels) -> str:
 
 def similarities(looks: Sequence[str], others: Sequence[str]) -> NDArray[np.float32]:
     """Return the correlations of crops, N x N', at most 1, each at the best of four quarter turns."""
-    first_NP, squares = _flat(_unpacked(looks)), _unpacked(others)
+    first_NP, squares = _flat(unpacked(looks)), unpacked(others)
     turned = (_flat(np.rot90(squares, turns, axes=(1, 2))) for turns in range(4))
     best: NDArray[np.float32] = np.max([first_NP @ other_NP.T for other_NP in turned], axis=0)
     return best
 
 
-def _unpacked(looks: Sequence[str]) -> Looks:
+def unpacked(looks: Sequence[str]) -> Looks:
+    """Return the detail of crops, N x 64 x 64."""
     values = np.frombuffer(b"".join(base64.b64decode(look) for look in looks), dtype=np.int8)
     return values.reshape(-1, SIDE_PX, SIDE_PX).astype(np.float32)
 
@@ -66,7 +67,13 @@ def _flat(squares: Looks) -> Looks:
 
 def near_duplicates(looks: Sequence[str], lots: Sequence[str]) -> list[list[int]]:
     """Return groups of images of more than one lot: each is a near-duplicate of another one of its group."""
-    lot_N, groups = np.array(lots), list(range(len(lots)))
+    lot_N = np.array(lots)
+    return [group for group in connected(looks, ALIKE, lot_N[:, None] != lot_N[None]) if len(group) > 1]
+
+
+def connected(looks: Sequence[str], least: float, may_N_N: NDArray[np.bool_] | None = None) -> list[list[int]]:
+    """Return groups of images that a chain of pairs connects: those of at least this correlation that may be pairs."""
+    groups = list(range(len(looks)))
 
     def root(of: int) -> int:
         while groups[of] != of:
@@ -74,14 +81,15 @@ def near_duplicates(looks: Sequence[str], lots: Sequence[str]) -> list[list[int]
         return of
 
     for start in range(0, len(looks), BLOCK):
-        alike = similarities(looks[start : start + BLOCK], looks) >= ALIKE
-        alike &= lot_N[start : start + BLOCK, None] != lot_N[None]
+        alike = similarities(looks[start : start + BLOCK], looks) >= least
+        if may_N_N is not None:
+            alike &= may_N_N[start : start + BLOCK]
         for one, other in np.argwhere(alike).tolist():
             groups[root(start + one)] = root(other)
     members = defaultdict(list)
-    for number in range(len(lots)):
+    for number in range(len(looks)):
         members[root(number)].append(number)
-    return [group for group in members.values() if len(group) > 1]
+    return list(members.values())
 
 
 def joined(packages: Sequence[Package], groups: Sequence[Sequence[int]]) -> list[Package]:

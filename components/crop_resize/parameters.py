@@ -18,6 +18,9 @@ class CropResizeParameters:
     """Margin on each side of the package, as a share of its longer side; none for `whole`."""
     grey: bool = False
     """Make grey images (one channel) instead of colour images (three)."""
+    orient: bool = False
+    """Turn crops by quarters, so that the packages of one product lie alike. Where that is doubtful, as with symmetric
+    packages, the crop stays as it is, and the manifest says so."""
     join_near_duplicates: bool = False
     """Join lots that hold near-duplicates of each other to one lot, so that they are in one split."""
     max_quarantined_share: Share = 0.2

@@ -31,11 +31,12 @@ from ..core.provenance import code_of
 from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 from .duplicates import joined, look_of, near_duplicates
 from .masks import mask_record, read_mask
+from .orient import files_of, oriented
 from .outline import Outline, OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
 from .parameters import CropResizeParameters
 
 LOG = logger("crop_resize")
-WHOLE_SET_KEYS = {"join_near_duplicates", "max_quarantined_share"}
+WHOLE_SET_KEYS = {"join_near_duplicates", "orient", "max_quarantined_share"}
 """Keys that do not affect single images. After a change of these, crops are taken over."""
 
 
@@ -64,7 +65,9 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         packages = [_package(frame, record) for frame, record in records if "reason" not in record]
         quarantined = [Quarantined(frame.source, record["reason"]) for frame, record in records if "reason" in record]
         packages, groups = _without_doubles(packages, found, params.join_near_duplicates)
-        keep_only(folder, {file for record in found for file in _made(record)})
+        if params.orient:
+            packages = oriented(packages, [record["look"] for record in found if "look" in record], folder)
+        keep_only(folder, {file for record in found for file in _made(record)} | files_of(packages))
         made = PackageManifest(
             list(params.sizes_px),
             1 if params.grey else 3,
@@ -80,7 +83,7 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share, folder / SHEET)
         check_splits("crop_resize", packages)
     _warn_of_lost_defects(packages)
-    return _metrics(packages, quarantined)
+    return _metrics(packages, quarantined) | (_of_turns(packages) if params.orient else {})
 
 
 def _key(frame: Frame, made_by: object) -> str:
@@ -211,3 +214,10 @@ def _metrics(packages: list[Package], quarantined: list[Quarantined]) -> dict[st
         "held_out_images": held_out,
         "enlarged_images": sum(max(package.scales.values()) > 1 for package in packages),
     } | (of_masks if annotated else {})
+
+
+def _of_turns(packages: list[Package]) -> dict[str, float]:
+    return {
+        "turned_images": sum(package.quarters > 0 for package in packages),
+        "doubtful_turns": sum(package.turn_is_doubtful for package in packages),
+    }

@@ -23,8 +23,8 @@ MIN_SUPPORT = 0.7
 """Minimum share of a side that shows the edge."""
 BEHIND_CELLS = np.array([2.0, 3.0, 4.0])
 """Depths behind an edge where the body's colour is read, and before it where the background's is."""
-MAX_DIFFERENCE = 14.0
-"""Between the colours of one rim, in Lab units. Light differs from side to side."""
+MAX_DIFFERENCE = 10.0
+"""Of the colour behind a side from that of the rim, in Lab units. Light differs from side to side."""
 MAX_TINT = 3.0
 """A surface in shade keeps its tint up to this difference, in Lab units."""
 SHADES = (0.6, 1.12)
@@ -86,7 +86,7 @@ def _outermost(sides: list[list[Choice]]) -> list[Choice]:
     if _agree(best):
         best_depth = sum(edge.depth_cells for edge, _ in best)
     for _, colour in itertools.chain(*sides):
-        row = [[choice for choice in choices if _differ(choice[1], colour) < MAX_DIFFERENCE / 2] for choices in sides]
+        row = [[choice for choice in choices if _differ(choice[1], colour) < MAX_DIFFERENCE] for choices in sides]
         if all(row) and sum(choices[0][0].depth_cells for choices in row) < best_depth:
             best = [choices[0] for choices in row]
             best_depth = sum(edge.depth_cells for edge, _ in best)
@@ -94,7 +94,8 @@ def _outermost(sides: list[list[Choice]]) -> list[Choice]:
 
 
 def _agree(row: list[Choice]) -> bool:
-    return all(_differ(a[1], b[1]) < MAX_DIFFERENCE for a, b in itertools.combinations(row, 2))
+    mean = np.mean([colour for _, colour in row], axis=0)
+    return all(_differ(colour, mean) < MAX_DIFFERENCE for _, colour in row)
 
 
 def _differ(a: Colour, b: Colour) -> float:

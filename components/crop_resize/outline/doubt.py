@@ -25,7 +25,7 @@ MIN_DETAIL = 6.0
 """Difference from the surroundings, in Lab units, that makes a cell a detail: of a marking, a ball or a lid."""
 PLAIN_SHARE = 0.002
 """Below this share of details, white is paper."""
-SHADED_SHARE = 0.03
+SHADED_SHARE = 0.01
 """Below this share of details, the background's colour in another light is the background: it has a texture, too."""
 PAPER_LIGHTNESS, PAPER_CHROMA = 70.0, 12.0
 

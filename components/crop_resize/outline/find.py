@@ -25,7 +25,9 @@ MIN_FRAME_SHARE = 0.005
 MIN_SIDE_SHARE = 0.03
 """Minimum side of a package, as a share of the frame's shorter side. Hairs and the edges of trays are thinner."""
 MIN_RECTANGULARITY = 0.85
-RIVAL_SHARE = 0.4
+RIVAL_SHARE, FAINT_RIVAL_SHARE = 0.4, 0.1
+"""Maximum area of a second object relative to the largest one; the second is for a search that sees faint objects in
+part."""
 BODY_ROUNDS = 3
 FINE_ROUNDS = ((0.03, 0.02), (0.02, 0.01))
 ATTEMPTS: tuple[tuple[Border, float], ...] = (
@@ -111,7 +113,8 @@ def _rough_corners(residual: Map, otsu_share: float) -> Points:
     if rectangularity < MIN_RECTANGULARITY:
         _refuse_cut(component)
         raise OutlineNotFoundError("no package found: the object on the background is not a rectangle")
-    if count > 2 and areas[order[1] - 1] > RIVAL_SHARE * areas[order[0] - 1]:
+    rival_share = RIVAL_SHARE if otsu_share else FAINT_RIVAL_SHARE
+    if count > 2 and areas[order[1] - 1] > rival_share * areas[order[0] - 1]:
         raise OutlineNotFoundError("more than one object in the frame could be the package")
     return corners
 

@@ -1,0 +1,70 @@
+"""Turn crops by quarters, so that the packages of one product lie alike."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..artifacts.manifest import Defect, Package
+from ..core.files import sha256_of_file
+from ..core.images import read_image, write_png
+from .outline.geometry import SQUARE_RATIO, Outline
+from .turns import Turn, turns_of
+
+FOLDER = "turned"
+
+
+def oriented(packages: Sequence[Package], looks: Sequence[str], folder: Path) -> list[Package]:
+    """Return packages of which each product lies alike. Turned images and masks are written to `folder`/turned.
+
+    A package whose turn is doubtful stays as it is.
+    """
+    products = [package.product for package in packages]
+    turns = turns_of(looks, products, [_is_square(package) for package in packages])
+    return [_turned(package, turn, folder) for package, turn in zip(packages, turns, strict=True)]
+
+
+def files_of(packages: Sequence[Package]) -> set[str]:
+    """Return the images and masks of packages, relative to their folder."""
+    return {file for package in packages for file in (*package.files.values(), *package.masks.values())}
+
+
+def _is_square(package: Package) -> bool:
+    a, b, c, d = package.outline_px
+    outline = Outline((a, b, c, d))
+    return max(outline.width_px, outline.height_px) <= SQUARE_RATIO * min(outline.width_px, outline.height_px)
+
+
+def _turned(package: Package, turn: Turn, folder: Path) -> Package:
+    marked = replace(package, turn_margin=turn.margin, turn_is_doubtful=turn.is_doubtful)
+    if not turn.quarters:
+        return marked
+    images, masks = (
+        {size: _turned_file(folder, file, turn.quarters) for size, file in files.items()}
+        for files in (package.files, package.masks)
+    )
+    return replace(
+        marked,
+        quarters=turn.quarters,
+        files=images,
+        sha256={size: sha256_of_file(folder / file) for size, file in images.items()},
+        masks=masks,
+        masks_sha256={size: sha256_of_file(folder / file) for size, file in masks.items()},
+        defects=[_turned_defect(defect, turn.quarters, package.crop_px) for defect in package.defects],
+    )
+
+
+def _turned_file(folder: Path, file: str, quarters: int) -> str:
+    pixels = read_image(folder / file)
+    turned = f"{FOLDER}/{file}"
+    write_png(folder / turned, np.ascontiguousarray(np.rot90(pixels, -quarters)))
+    return turned
+
+
+def _turned_defect(defect: Defect, quarters: int, crop_px: float) -> Defect:
+    box_px, side_px = defect.box_px, round(crop_px)
+    for _ in range(quarters):
+        left, top, right, bottom = box_px
+        box_px = side_px - bottom, left, side_px - top, right
+    return replace(defect, box_px=box_px)

@@ -1,0 +1,149 @@
+"""Turning crops by quarters, so that the packages of one product lie alike."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fabgan.components.artifacts.manifest import Package, PackageManifest, read_manifest
+from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.images import Pixels, read_image
+from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.duplicates import look_of
+from fabgan.components.crop_resize.orient import oriented
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.crop_resize.turns import turns_of
+from tests.conftest import section
+
+SIDE_PX = 160
+TEXTS = {"a": "X12", "b": "7KQ"}
+
+
+def crop(product: str, random: np.random.Generator, balls: bool = True) -> Pixels:
+    """Return a package that lies upright, some pixels off, with noise: balls on a lattice, and a marking."""
+    pixels = np.full((SIDE_PX, SIDE_PX), 60, np.uint8)
+    for y in range(20, SIDE_PX, 24) if balls else ():
+        for x in range(20, SIDE_PX, 24):
+            cv2.circle(pixels, (x, y), 7, 200, -1, cv2.LINE_AA)
+    if product:
+        cv2.putText(pixels, TEXTS[product], (25, 70), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 255, 3, cv2.LINE_AA)
+    shifted = np.roll(pixels, random.integers(-1, 2, 2), axis=(0, 1))
+    return np.clip(shifted + random.normal(0, 6, shifted.shape), 0, 255).astype(np.uint8)
+
+
+def turned_looks(products: list[str], steps: int) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Return looks of packages turned by random multiples of `steps` quarters, and these turns."""
+    random = np.random.default_rng(4)
+    quarters = random.integers(0, 4 // steps, len(products)) * steps
+    crops = [crop(product, random) for product in products]
+    looks = [look_of(np.ascontiguousarray(np.rot90(one, -turn))) for one, turn in zip(crops, quarters, strict=True)]
+    return looks, quarters
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_packages_of_each_product_lie_alike(known: bool, steps: int) -> None:
+    products = ["a", "b"] * 12
+    looks, true = turned_looks(products, steps)
+    turns = turns_of(looks, products if known else [""] * 24, [steps == 1] * 24)
+    for product in TEXTS:
+        lie = {(turn.quarters + at) % 4 for turn, at, of in zip(turns, true, products, strict=True) if of == product}
+        assert len(lie) == 1
+    assert not any(turn.is_doubtful for turn in turns)
+    assert all(turn.quarters % steps == 0 for turn in turns)
+
+
+def test_most_packages_stay_as_they_are() -> None:
+    random = np.random.default_rng(5)
+    looks = [look_of(np.ascontiguousarray(np.rot90(crop("a", random), -(number == 3)))) for number in range(8)]
+    assert [turn.quarters for turn in turns_of(looks, ["a"] * 8, [True] * 8)] == [0, 0, 0, 3, 0, 0, 0, 0]
+
+
+def test_symmetric_packages_are_doubtful_and_stay() -> None:
+    looks, _ = turned_looks([""] * 12, 1)
+    turns = turns_of(looks, ["p"] * 12, [True] * 12)
+    assert all(turn.is_doubtful and turn.quarters == 0 for turn in turns)
+
+
+def test_packages_that_look_alike_upside_down_are_doubtful() -> None:
+    random = np.random.default_rng(6)
+    looks = []
+    for number in range(12):
+        one = crop("", random)
+        one[70:90, 20:140] = 255
+        looks.append(look_of(np.ascontiguousarray(np.rot90(one, number % 4))))
+    assert all(turn.is_doubtful for turn in turns_of(looks, ["p"] * 12, [True] * 12))
+
+
+def test_single_package_is_doubtful() -> None:
+    looks, _ = turned_looks(["a"], 1)
+    assert turns_of(looks, ["a"], [True])[0].is_doubtful
+
+
+def test_step_turns_images_and_says_how_far(packages: Path, tmp_path: Path) -> None:
+    frames = shutil.copytree(packages.parent / "frames", tmp_path / "frames")
+    made: dict[str, Pixels] = {}
+    for orient in (False, True, False):
+        params = parse(CropResizeParameters, section("crop_resize", orient=orient), "params.yaml", "crop_resize")
+        metrics = crop_resize.run(params, frames, tmp_path / "packages")
+        images = {image.name: image for image in read_manifest(tmp_path / "packages", PackageManifest).images}
+        assert ("turned_images" in metrics) == orient
+        for image in images.values():
+            assert image.sha256 == {
+                size: sha256_of_file(tmp_path / "packages" / at) for size, at in image.files.items()
+            }
+        pixels = {name: read_image(tmp_path / "packages" / image.files["64"]) for name, image in images.items()}
+        if orient:
+            for name, image in images.items():
+                np.testing.assert_array_equal(pixels[name], np.rot90(made[name], -image.quarters))
+        assert any(image.turn_margin for image in images.values()) == orient
+        made = made or dict(pixels)
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_masks_and_boxes_turn_with_their_image(quarters: int, tmp_path: Path) -> None:
+    """The box of a defect encloses it in the turned mask."""
+    random, found = np.random.default_rng(7), []
+    for number in range(6):
+        upright = crop("a", random)
+        mask = np.zeros_like(upright)
+        mask[20:40, 100:150] = 1
+        turn = quarters if number == 0 else 0
+        for name, pixels in (("image", upright), ("mask", mask)):
+            path = tmp_path / f"{name}/{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), np.rot90(pixels, -turn))
+        found.append(_package(number, np.rot90(mask, -turn)))
+    looks = [look_of(read_image(tmp_path / package.files["160"])) for package in found]
+    first = oriented(found, looks, tmp_path)[0]
+    assert first.quarters == -quarters % 4
+    mask = read_image(tmp_path / first.masks["160"])
+    assert (mask[20:40, 100:150] == 1).all()
+    assert first.defects[0].box_px == (100, 20, 150, 40)
+
+
+def _package(number: int, mask: Pixels) -> Package:
+    y, x = np.nonzero(mask)
+    box = [int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1]
+    content = {
+        "name": str(number),
+        "source": str(number),
+        "source_sha256": "",
+        "label": None,
+        "lot": "l",
+        "product": "p",
+        "split": "train",
+        "outline_px": [[0, 0], [160, 0], [160, 160], [0, 160]],
+        "angle_deg": 0.0,
+        "crop_px": 160.0,
+        "files": {"160": f"image/{number}.png"},
+        "scales": {"160": 1.0},
+        "sha256": {"160": ""},
+        "masks": {"160": f"mask/{number}.png"},
+        "masks_sha256": {"160": ""},
+        "defects": [{"kind": "scratch", "box_px": box, "area_px": 1000}],
+    }
+    return parse(Package, content, "test")
