@@ -58,8 +58,7 @@ def run_to_its_end(step: str, command: Sequence[str], variables: Mapping[str, st
         if start < RESTARTS:
             logger(step).warning("killed by %s; started again (%d of %d)", killer, start + 1, RESTARTS)
     raise UserError(
-        f"{step}: killed by {killer} {RESTARTS + 1} times; if memory ran out, give it more in kubeflow.steps of "
-        "params.yaml, and start a new run"
+        f"{step}: killed by {killer} {RESTARTS + 1} times; if memory ran out, start a new run with a larger pod_size"
     )
 
 

@@ -40,7 +40,7 @@ def test_what_ends_by_itself_or_on_purpose_is_not_started_again(script: str, sta
 
 
 def test_a_process_that_is_killed_each_time_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"train: killed by SIGKILL 4 times; .* kubeflow\.steps"):
+    with pytest.raises(UserError, match=r"train: killed by SIGKILL 4 times; .* larger pod_size"):
         starts(tmp_path, "kill -KILL $$")
     assert len((tmp_path / "starts").read_text().splitlines()) == 1 + RESTARTS
 
