@@ -74,13 +74,13 @@ def test_processes_give_the_same_metrics_and_weights_as_dvc_repro(in_processes: 
 def test_another_command_takes_what_is_finished_and_records_it(in_processes: Project) -> None:
     root = in_processes.folder / "out" / "subprocess"
     before = Outcome(root)
-    changed = "--set max_distance=1e8"
+    changed = "--set model_name=another"
     said = in_processes.run(
         f"fabgan pipeline run training --runner subprocess --image fabgan:0 --root {root} {changed}"
     )
     assert re.findall(r"Executing task \S*'([\w-]+)'", said) == ["settings", "evaluate", "publish", "finish"]
     assert Outcome(root).folder != before.folder
-    assert Outcome(root).metrics("publish") == {"version": 1, "is_champion": 1, "is_new": 0}
+    assert Outcome(root).metrics("publish") == {"version": 1, "is_champion": 1, "is_new": 1}
     first, second = sorted(filter(is_a_pipeline, runs_in_mlflow(root)), key=lambda run: int(run.info.start_time))
     cached = [run for run in runs_in_mlflow(root) if run.data.tags.get("fabgan.cached") == "true"]
     assert {run.info.run_name for run in cached} == {"ingest", "crop_resize", "train"}
