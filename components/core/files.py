@@ -98,6 +98,18 @@ def sha256_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def etag_of_parts(path: Path, part_bytes: int) -> str:
+    """Return the ETag that an object store gives a file that is uploaded in parts of this size.
+
+    It is the MD5 of the MD5s of the parts, a hyphen, and the number of parts.
+    """
+    digests = []
+    with path.open("rb") as file:
+        while part := file.read(part_bytes):
+            digests.append(hashlib.md5(part, usedforsecurity=False).digest())
+    return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
 def md5_of_file(path: Path) -> str:
     """Return the MD5 of a file's bytes in hexadecimal, the digest that object stores and DVC list."""
     with path.open("rb") as file:

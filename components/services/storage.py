@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UserError
-from ..core.files import md5_of_file
+from ..core.files import etag_of_parts, md5_of_file
 from ..core.network import through_proxy
 
 SCHEME = "s3://"
 CONNECT_TIMEOUT_S = 3
-READ_TIMEOUT_S = 60
+READ_TIMEOUT_S = 30
 RETRIES = 4
+LEAST_BYTES_PER_S = 50_000
+"""Slower downloads are given up."""
+LEAST_TIME_S = 60
+"""Time that every download may take, however small it is."""
+CHUNK_BYTES = 1 << 20
 PAGE_SIZE = 1000
 FIXES = {
     "AccessDenied": "this key has no permission; correct AWS_ACCESS_KEY_ID, or its permissions on the bucket",
@@ -73,25 +79,73 @@ def list_objects(bucket: str, prefix: str) -> list[StoredObject]:
 def download(wanted: StoredObject, to: Path) -> None:
     """Write the bytes of an object to the file `to`. Raises UserError if they differ from the listed object.
 
-    The ETag of an object that was uploaded in parts, or encrypted by SSE-KMS or SSE-C, is not an MD5. For such an
-    object only ETag and size are compared.
+    The ETag of an object that was uploaded in parts is verified part by part, if the store tells how large the parts
+    are. Otherwise, and for objects that are encrypted by SSE-KMS or SSE-C, only ETag and size are compared. Raises
+    UserError as well if the download is much too slow.
     """
     with _explained(wanted.bucket, wanted.key):
-        _client().download_file(wanted.bucket, wanted.key, str(to))
+        _fetch(wanted, to)
         if md5_of_file(to) == wanted.etag:
             return
         head = _client().head_object(Bucket=wanted.bucket, Key=wanted.key)
     where = f"{SCHEME}{wanted.bucket}/{wanted.key}"
     if head["ETag"].strip('"') != wanted.etag:
         raise UserError(f"{where}: changed since the bucket was listed; run the same command again")
-    if to.stat().st_size != wanted.size_bytes or _etag_is_md5(head):
+    if to.stat().st_size != wanted.size_bytes or _differs(to, wanted, head):
         raise UserError(f"{where}: the downloaded bytes differ from the stored ones (MD5 or size); upload it again")
 
 
-def _etag_is_md5(head: dict[str, Any]) -> bool:
-    """Return whether an object's ETag is the MD5 of its bytes. An upload in parts, SSE-KMS and SSE-C prevent that."""
-    encrypted = head.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in head
-    return re.fullmatch(r"[0-9a-f]{32}", head["ETag"].strip('"')) is not None and not encrypted
+def _fetch(wanted: StoredObject, to: Path) -> None:
+    """Download an object, again if the connection breaks. Raises UserError after a time that follows from its size."""
+    from urllib3.exceptions import HTTPError
+
+    limit_s = LEAST_TIME_S + wanted.size_bytes / LEAST_BYTES_PER_S
+    ends_s, came = time.monotonic() + limit_s, 0
+    while time.monotonic() < ends_s:
+        found = _client().get_object(Bucket=wanted.bucket, Key=wanted.key)
+        try:
+            came = _write(found["Body"], to, ends_s)
+        except HTTPError:
+            continue
+        if came == found["ContentLength"]:
+            return
+    raise UserError(
+        f"{SCHEME}{wanted.bucket}/{wanted.key} at {_endpoint()}: {came} of {wanted.size_bytes} bytes came in "
+        f"{limit_s:.0f} s; the store or the network is too slow; run the same command again"
+    )
+
+
+def _write(body: Any, to: Path, ends_s: float) -> int:
+    """Write what comes until the end of the body, or of the time; return the number of bytes.
+
+    `read1` returns what is there. `read` would wait for a whole chunk, also from a store that sends a byte a minute.
+    """
+    with to.open("wb") as file:
+        while time.monotonic() < ends_s and (chunk := body._raw_stream.read1(CHUNK_BYTES)):
+            file.write(chunk)
+        return file.tell()
+
+
+def _differs(file: Path, wanted: StoredObject, head: dict[str, Any]) -> bool:
+    """Return whether a file is known to differ from the object, by an ETag that tells."""
+    if head.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in head:
+        return False
+    if re.fullmatch(r"[0-9a-f]{32}", wanted.etag):
+        return md5_of_file(file) != wanted.etag
+    part_bytes = _part_bytes(wanted) if re.fullmatch(r"[0-9a-f]{32}-[0-9]+", wanted.etag) else None
+    return part_bytes is not None and etag_of_parts(file, part_bytes) != wanted.etag
+
+
+def _part_bytes(wanted: StoredObject) -> int | None:
+    """Return the size of the first part of an object that was uploaded in parts, or None if the store does not tell."""
+    from botocore.exceptions import ClientError
+
+    try:
+        first = _client().head_object(Bucket=wanted.bucket, Key=wanted.key, PartNumber=1)
+    except ClientError:
+        return None
+    size_bytes: int = first["ContentLength"]
+    return size_bytes if "PartsCount" in first else None
 
 
 def upload(content: bytes, bucket: str, key: str, metadata: dict[str, str]) -> None:

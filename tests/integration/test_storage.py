@@ -82,6 +82,32 @@ def test_a_flipped_bit_is_noticed(bucket: Bucket, faults: FaultyProxy, tmp_path:
         download(listed, tmp_path / "copy")
 
 
+def test_a_flipped_bit_of_an_object_put_in_parts_is_noticed(
+    bucket: Bucket, faults: FaultyProxy, tmp_path: Path
+) -> None:
+    source = tmp_path / "large"
+    source.write_bytes(CONTENT * 1700)
+    bucket.client.upload_file(str(source), bucket.name, "large.tif")
+    (listed,) = list_objects(bucket.name, "")
+    faults.damage = lambda body: body[:-1] + bytes([body[-1] ^ 1])
+    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(MD5 or size\)"):
+        download(listed, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("pause_s", [0.1, 100.0])
+def test_a_download_that_hardly_goes_on_is_given_up(
+    bucket: Bucket, faults: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause_s: float
+) -> None:
+    """A byte now and then keeps the connection alive for ever; a store that stalls ends it again and again."""
+    listed = stored(bucket)
+    monkeypatch.setattr(storage, "LEAST_TIME_S", 3)
+    monkeypatch.setattr(storage, "READ_TIMEOUT_S", 1)
+    storage._client_of.cache_clear()
+    faults.pause_s = pause_s
+    with pytest.raises(UserError, match=r"lots/a.png at http://.*: \d+ of 10240 bytes came in 3 s; the store"):
+        download(listed, tmp_path / "copy")
+
+
 def test_three_errors_and_a_truncated_body_are_outlasted(bucket: Bucket, faults: FaultyProxy, tmp_path: Path) -> None:
     listed = stored(bucket)
     faults.errors, faults.truncations = 3, 1

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ class FaultyProxy(ThreadingHTTPServer):
         """How many requests to come are answered by status 500."""
         self.truncations = 0
         """How many bodies to come end before they should."""
+        self.pause_s = 0.0
+        """How long each byte of a body waits. Above 0, a body comes byte by byte."""
         self.damage: Callable[[bytes], bytes] = bytes
         """What becomes of the bytes of every object that is read."""
 
@@ -50,7 +53,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.truncations > 0 and len(body) > 1:
             self.server.truncations -= 1
             body, self.close_connection = body[: len(body) // 2], True
-        self.wfile.write(body)
+        if not self.server.pause_s:
+            self.wfile.write(body)
+            return
+        with contextlib.suppress(ConnectionError):
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(self.server.pause_s)
 
     def log_message(self, *_: object) -> None:
         pass
