@@ -99,8 +99,8 @@ def _add_train_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--namespace", required=True, help=namespace)
     claim = "PersistentVolumeClaim with params.yaml and packages, shared by all nodes (ReadWriteMany)"
     command.add_argument("--claim", required=True, help=claim)
-    size = "resources of each node: a key of kubeflow.sizes in params.yaml"
-    command.add_argument("--size", required=True, help=size)
+    size = "resources of each node: a key of kubeflow.sizes in params.yaml; default: kubeflow.size"
+    command.add_argument("--size", default="", help=size)
     command.add_argument("--nodes", type=int, required=True, help="number of nodes")
     command.add_argument("--gpus", type=int, required=True, help="GPUs per node; 0 trains on the CPU")
 

@@ -31,7 +31,7 @@ def train_job(
 
     The claim needs ReadWriteMany, because all nodes read the packages and the checkpoints. Its folder holds that
     params.yaml and `packages`. Training writes `checkpoints`, `generator`, `report` and `metrics.json` into it.
-    `size`, a key of `kubeflow.sizes`, names the resources of each node.
+    `size`, a key of `kubeflow.sizes`, names the resources of each node. Empty means that of `kubeflow.size`.
 
     Each node runs one process per GPU, or one process if `gpus` is 0. The number of all processes must divide
     `train.batch_size`. The pods comply with the Pod Security Standard `restricted`.
@@ -41,6 +41,7 @@ def train_job(
     if nodes < 1 or gpus < 0:
         raise UserError(f"--nodes {nodes} --gpus {gpus}: expected at least one node, and 0 or more GPUs per node")
     settings = parse(KubeflowParameters, load_yaml(params).get("kubeflow", {}), str(params), "kubeflow")
+    size = size or settings.size
     if size not in settings.sizes:
         raise UserError(f"--size {size}: expected one of {', '.join(settings.sizes)}, the kubeflow.sizes of {params}")
     pod = {"metadata": {"labels": LABELS}, "spec": _pod(settings, claim, gpus)}

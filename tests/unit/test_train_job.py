@@ -85,6 +85,15 @@ def test_its_pods_go_where_the_gpus_are_or_anywhere_without(tmp_path: Path, caps
     assert spec["trainer"]["numProcPerNode"] == 1
 
 
+def test_its_size_is_that_of_the_form_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {}
+    for size in ("", "demo", "large"):
+        asked = [*(each for each in ASKED if not each.startswith("--size")), f"--size={size}"]
+        assert main([*asked, f"--params={ROOT / 'params.yaml'}", "--nodes=1", "--gpus=0"]) == 0
+        sizes[size] = yaml.safe_load(capsys.readouterr().out)["spec"]["trainer"]["resourcesPerNode"]
+    assert sizes[""] == sizes["demo"] != sizes["large"]
+
+
 @pytest.mark.parametrize("asked", [["--nodes=0", "--gpus=1"], ["--nodes=1", "--gpus=-1"]])
 def test_a_job_on_no_node_is_refused(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ASKED, f"--params={ROOT / 'params.yaml'}", *asked]) == 1
