@@ -57,8 +57,8 @@ def augmentation_pipeline(image: str, params: Any, cluster: KubeflowParameters, 
             seed=seed,
             shards=shards,
         ).set_caching_options(False)
-        with dsl.ParallelFor(plan.outputs["shards"], name="shards") as shard:
+        with dsl.ParallelFor(plan.outputs["Output"], name="shards") as shard:
             made = tasks.after(plan).add(steps.augment, "augment", shard=shard).set_caching_options(False)
-        tasks.add(steps.gather, "finish", shards=plan.outputs["shards"]).set_caching_options(False).after(made)
+        tasks.add(steps.gather, "finish", shards=plan.outputs["Output"]).set_caching_options(False).after(made)
 
     return explain(pipeline, {"pod_size": sizes})

@@ -260,15 +260,18 @@ def plan_augmentation(
     pod_size: str,
     seed: int,
     shards: int,
-) -> NamedTuple("Plan", shards=list, cpu=str, memory=str, cpu_limit=str, memory_limit=str):  # type: ignore
-    """Pin the model to its version, and divide the images into shards."""
+) -> NamedTuple("Plan", Output=list, cpu=str, memory=str, cpu_limit=str, memory_limit=str):  # type: ignore
+    """Pin the model to its version, and divide the images into shards, which are called Output.
+
+    Kubeflow's local runner loops over no output of another name.
+    """
     from collections import namedtuple
 
     from fabgan.pipeline.pod import augmenting, sizing
 
     found = sizing.resources(sizes, pod_size)
     asked = {"model": model, "count": count, "seed": seed, "label": label}
-    found["shards"] = augmenting.plan(asked, shards, destination)
+    found["Output"] = augmenting.plan(asked, shards, destination)
     return namedtuple("Plan", found)(**found)
 
 

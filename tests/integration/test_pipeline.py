@@ -29,10 +29,14 @@ BEYOND_THE_README = [
     ("fabgan summary --metrics reports/metrics", 0),
     ("dvc version", 0),
     ("fabgan gather --out s3://empty/set --count 1", 1),
+    ("fabgan defects --packages data/packages --size 64 --per-kind 1 --out out/defects", 1),
+    ("fabgan upload data s3://empty/set", 1),
+    ("fabgan pipeline check --dump params.yaml --namespace a", 1),
     ("fabgan pipeline train-job --name a --namespace b --claim c --nodes 1 --gpus 0", 0),
     ("fabgan pipeline submit training --host http://127.0.0.1:9", 1),
 ]
-"""Commands, and the status each ends with: the bucket has no images, and at that port nobody answers."""
+"""Commands, and the status each ends with: there is no such bucket, no package is annotated, and at that port nobody
+answers."""
 
 
 def test_repro_leaves_metrics_reports_and_a_clean_tree(reproduced: Project) -> None:

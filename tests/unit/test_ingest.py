@@ -52,7 +52,7 @@ def test_frames_keep_their_bytes_and_their_facts(photographs: Path) -> None:
     for frame in manifest.images:
         assert sha256_of_file(output / frame.file) == sha256_of_file(photographs / frame.source) == frame.sha256
         assert (frame.width_px, frame.height_px, frame.mode) == (32, 24, "RGB")
-    assert sorted(path.name for path in output.iterdir()) == ["frames", "manifest.json"]
+    assert sorted(path.name for path in output.iterdir()) == ["contact_sheet.html", "frames", "manifest.json"]
 
 
 def test_no_lot_lies_in_both_splits(photographs: Path) -> None:

@@ -102,7 +102,7 @@ def test_without_asking_there_are_neither_masks_nor_pairs(tmp_path: Path) -> Non
     folder, manifest = ingested(tmp_path)
     assert len(manifest.images) == 8
     assert not manifest.kinds
-    assert sorted(path.name for path in folder.iterdir()) == ["frames", "manifest.json", "truth"]
+    assert sorted(path.name for path in folder.iterdir()) == ["contact_sheet.html", "frames", "manifest.json", "truth"]
 
 
 def test_annotations_of_rendered_frames_are_refused(tmp_path: Path, rendered_source: Path) -> None:
