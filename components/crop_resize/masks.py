@@ -10,6 +10,7 @@ from ..artifacts.manifest import Defect, Frame
 from ..core.errors import UserError
 from ..core.files import sha256_of_file
 from ..core.images import Pixels, UnusableImageError, read_image, write_png
+from ..core.masks import Part, parts_of
 from ..core.resumable import Record
 from .outline import Outline, crop_corners, filled_up_mask, straighten_mask
 from .parameters import CropResizeParameters
@@ -70,19 +71,16 @@ def resized_mask(mask: Pixels, size_px: int) -> Pixels:
 
 
 def defects_of(mask: Pixels, kinds: list[str]) -> list[Defect]:
-    """Return the connected parts of a mask. Parts of one kind with at most two pixels between them are one."""
-    found = []
-    for kind in _values(mask):
-        covered = mask == kind
-        joined = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))
-        _, numbers, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-        for number, (x, y, width, height, _) in enumerate(stats[1:].tolist(), start=1):
-            window = np.s_[y : y + height, x : x + width]
-            part = ((numbers[window] == number) & covered[window]).astype(np.uint8)
-            left, top, wide, high = cv2.boundingRect(part)
-            box_px = (x + left, y + top, x + left + wide, y + top + high)
-            found.append(Defect(kinds[kind - 1], box_px, int(np.count_nonzero(part))))
-    return found
+    """Return the connected parts of a mask, as `parts_of` tells them apart."""
+    return [
+        Defect(kinds[part.value - 1], _box_px(part), int(np.count_nonzero(part.covers_HW))) for part in parts_of(mask)
+    ]
+
+
+def _box_px(part: Part) -> tuple[int, int, int, int]:
+    left, top, width, height = cv2.boundingRect(part.covers_HW.astype(np.uint8))
+    left, top = part.left_px + left, part.top_px + top
+    return left, top, left + width, top + height
 
 
 def _values(mask: Pixels) -> list[int]:

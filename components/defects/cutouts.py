@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.images import Pixels
+from ..core.masks import parts_of
 
 CONTEXT_SHARE = 0.5
 """Width of what is kept around a defect, relative to the longer side of its box."""
@@ -47,28 +48,18 @@ def neighbourhood(covers_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def cutouts_of(pixels_HWC: Pixels, mask_HW: Pixels, kinds: list[str], source: str) -> Iterator[Cutout]:
-    """Yield the defects of a package. In the mask, the value k means the k-th of `kinds`, and 0 no defect.
-
-    Parts of one kind with at most two pixels between them are one defect.
-    """
-    for value in np.unique(mask_HW[mask_HW > 0]).tolist():
-        covers_HW = mask_HW == value
-        joined = cv2.dilate(covers_HW.astype(np.uint8), np.ones((3, 3), np.uint8))
-        count, numbers_HW, boxes, _ = cv2.connectedComponentsWithStats(joined)
-        for number in range(1, count):
-            part_HW = covers_HW & (numbers_HW == number)
-            if np.count_nonzero(part_HW) >= MIN_AREA_PX:
-                window = _window(boxes[number], part_HW.shape)
-                yield Cutout(kinds[value - 1], source, pixels_HWC[window].copy(), part_HW[window].copy())
-
-
-def _window(box: NDArray[np.int32], shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Return the rows and columns of a box with its surroundings, inside the image."""
-    left, top, width, height = (int(value) for value in box[:4])
-    around = max(MIN_CONTEXT_PX, round(CONTEXT_SHARE * max(width, height)))
-    rows = slice(max(top - around, 0), min(top + height + around, shape[0]))
-    columns = slice(max(left - around, 0), min(left + width + around, shape[1]))
-    return rows, columns
+    """Yield the defects of a package. In the mask, the value k means the k-th of `kinds`, and 0 no defect."""
+    for part in parts_of(mask_HW):
+        if np.count_nonzero(part.covers_HW) >= MIN_AREA_PX:
+            height, width = part.covers_HW.shape
+            around = max(MIN_CONTEXT_PX, round(CONTEXT_SHARE * max(width, height)))
+            covers_HW = np.zeros(mask_HW.shape, np.bool_)
+            covers_HW[part.top_px : part.top_px + height, part.left_px : part.left_px + width] = part.covers_HW
+            window = np.s_[
+                max(part.top_px - around, 0) : part.top_px + height + around,
+                max(part.left_px - around, 0) : part.left_px + width + around,
+            ]
+            yield Cutout(kinds[part.value - 1], source, pixels_HWC[window].copy(), covers_HW[window].copy())
 
 
 def varied(cutout: Cutout, random: np.random.Generator) -> Cutout:

@@ -1,0 +1,33 @@
+"""Masks of defects, H x W uint8: 0 where there is no defect, k where the k-th kind is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .images import Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A defect: a connected part of a mask."""
+
+    value: int
+    """In the mask."""
+    left_px: int
+    top_px: int
+    covers_HW: NDArray[np.bool_]
+    """Which pixels are the defect, in a window that reaches one pixel beyond it."""
+
+
+def parts_of(mask_HW: Pixels) -> Iterator[Part]:
+    """Yield the defects of a mask by value. Parts of one value with at most two pixels between them are one defect."""
+    for value in np.unique(mask_HW[mask_HW > 0]).tolist():
+        covered_HW = mask_HW == value
+        joined_HW = cv2.dilate(covered_HW.astype(np.uint8), np.ones((3, 3), np.uint8))
+        _, numbers_HW, boxes, _ = cv2.connectedComponentsWithStats(joined_HW, connectivity=8)
+        for number, (left, top, width, height, _) in enumerate(boxes[1:].tolist(), start=1):
+            window = np.s_[top : top + height, left : left + width]
+            yield Part(value, left, top, (numbers_HW[window] == number) & covered_HW[window])
