@@ -28,6 +28,7 @@ LEAST_BYTES_PER_S = 50_000
 """Slower downloads are given up."""
 LEAST_TIME_S = 60
 """Time that every download may take, however small it is."""
+RETRY_PAUSE_S = 1
 CHUNK_BYTES = 1 << 20
 PAGE_SIZE = 1000
 FIXES = {
@@ -105,13 +106,14 @@ def _fetch(wanted: StoredObject, to: Path) -> None:
         found = _client().get_object(Bucket=wanted.bucket, Key=wanted.key)
         try:
             came = _write(found["Body"], to, ends_s)
+            if came == found["ContentLength"]:
+                return
         except HTTPError:
-            continue
-        if came == found["ContentLength"]:
-            return
+            pass
+        time.sleep(RETRY_PAUSE_S)
     raise UserError(
         f"{SCHEME}{wanted.bucket}/{wanted.key} at {_endpoint()}: {came} of {wanted.size_bytes} bytes came in "
-        f"{limit_s:.0f} s; the store or the network is too slow; run the same command again"
+        f"{limit_s:.0f} s; the store or the network is too slow, or breaks off; run the same command again"
     )
 
 
