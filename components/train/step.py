@@ -63,10 +63,8 @@ def run(
     check_replaceable(generator, CARD)
     check_replaceable(report, LOSSES)
     processes, params = launched(), on_this_computer(params)
-    x_NCHW = load_packages(packages, params.image_size_px, "train")
+    x_NCHW = _training_images(params, packages)
     check_processes(params, processes.count)
-    if len(x_NCHW) < params.batch_size:
-        raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
     settings = params.settings
     labels = load_labels(packages, "train") if settings.labels else None
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
@@ -84,6 +82,13 @@ def run(
             save_generator(generator, params.variant, training.generator, facts)
             _write_report(report, points, kept.samples)
     return _final_figures(training, points)
+
+
+def _training_images(params: TrainParameters, packages: Path) -> Tensor:
+    x_NCHW = load_packages(packages, params.image_size_px, "train")
+    if len(x_NCHW) < params.batch_size:
+        raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
+    return x_NCHW
 
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:
