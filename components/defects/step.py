@@ -5,7 +5,6 @@ a larger count begins with the images of a smaller count.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -13,12 +12,9 @@ import numpy as np
 
 from ..artifacts.manifest import FILE_NAME, DefectImage, DefectManifest, manifest_digest, write_manifest
 from ..core.errors import UserError
-from ..core.files import sha256_of_file
+from ..core.files import atomic_folder, sha256_of_file
 from ..core.images import write_png
-from ..core.parameters import digest
 from ..core.progress import Progress
-from ..core.provenance import code_of
-from ..core.resumable import resumable_folder
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
 from .pool import Pool, read_pool
@@ -27,14 +23,14 @@ from .pool import Pool, read_pool
 def run(params: DefectsParameters, packages: Path, output: Path) -> dict[str, float]:
     """Fill `output` with images, masks, annotations in the layout that is asked for, and a manifest.
 
-    Running it again resumes. Raises UserError for a kind without annotated defects, for a folder without annotations or
-    without good packages, and for an output that holds something else.
+    A run that is cut short leaves nothing under the final name, and is made again from its beginning. Raises UserError
+    for a kind without annotated defects, for a folder without annotations or without good packages, and for an output
+    that holds something else.
     """
     pool = read_pool(packages, params.size_px)
     counts = _counts(params, pool)
     check_layout(params.layout, list(counts))
-    asked = digest([asdict(params), manifest_digest(packages), code_of("defects")])
-    with resumable_folder(output, asked, FILE_NAME) as folder:
+    with atomic_folder(output, FILE_NAME) as folder:
         made = DefectManifest(
             packages_sha256=manifest_digest(packages),
             image_size_px=params.size_px,
