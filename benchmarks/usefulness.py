@@ -10,33 +10,30 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import yaml
-from scipy.special import stdtrit  # type: ignore[import-untyped]
-from sklearn.metrics import roc_auc_score
-from torch import Tensor
 
 from benchmarks.cases import device_name
-from benchmarks.inspection import Examples, Eye, InspectionModel, classical
 from fabgan.components.artifacts.packages import Packages, open_packages
-from fabgan.components.core.images import Pixels
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
-from fabgan.components.defects.pool import pool_of
+from fabgan.components.defects.fitting import Fitter
+from fabgan.components.defects.judging import CLASSICAL, Judge, Scores, gain, made_images
+from fabgan.components.defects.pasting import pasted
+from fabgan.components.defects.pool import Paint, pool_of
+from fabgan.components.defects.training import trained
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
+from fabgan.components.measures.inspection import Image
 
 SIZE_PX = 256
 FRAMES = 960
 TRAINING_SHARE = 0.25
-PASTED = 200
-FALSE_ALARMS = 0.01
-CONFIDENCE = 0.95
 RENDERER = {
     "frame_width_px": 640,
     "frame_height_px": 480,
@@ -51,20 +48,19 @@ RENDERER = {
     "grey": False,
 }
 
-Image = tuple[Pixels, Pixels]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare the ways of training at both sizes of the pool, and print a row each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.usefulness", description=__doc__)
     parser.add_argument("--frames", type=int, default=FRAMES, help=f"number of rendered frames (default: {FRAMES})")
     parser.add_argument("--seeds", type=int, default=5, help="number of trainings of each kind (default: 5)")
+    parser.add_argument("--steps", type=int, default=600, help="training steps of the defect model (default: 600)")
     parser.add_argument("--folder", type=Path, help="folder to keep the packages in, for the next run")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         packages = _packages(options.folder or Path(folder), options.frames)
-        found = _compared(packages, options.seeds)
-    made = {"frames": options.frames, "seeds": options.seeds, "image_size_px": SIZE_PX, "pasted": PASTED}
+        found = _compared(packages, options.seeds, options.steps)
+    made = {"frames": options.frames, "seeds": options.seeds, "image_size_px": SIZE_PX, "steps": options.steps}
     print(json.dumps(found | made | {"device": device_name(torch.device("cpu"))}))
     return 0
 
@@ -82,71 +78,41 @@ def _packages(folder: Path, frames: int) -> Path:
     return folder / "packages"
 
 
-def _compared(folder: Path, seeds: int) -> dict[str, float]:
-    eye, training = Eye(), open_packages(folder, SIZE_PX, "train")
-    held_out = open_packages(folder, SIZE_PX, "held_out")
-    tested = eye.examples(list(_images(held_out)))
-    kinds = [package.defects[0].kind if package.defects else "" for package in held_out.listed]
+def _compared(folder: Path, seeds: int, steps: int) -> dict[str, float]:
+    training, judge = open_packages(folder, SIZE_PX, "train"), Judge(open_packages(folder, SIZE_PX, "held_out"))
     found = dict[str, float]()
     for size in (len(training.listed), len(training.listed) // 4):
-        rows = [_scores(eye, training, size, tested, kinds, seed) for seed in range(seeds)]
-        for name in rows[0]:
-            means = {key: round(float(np.mean([row[name][key] for row in rows])), 3) for key in rows[0][name]}
-            print(json.dumps({"pool": size, "trained_on": name, **means}), flush=True)
-        for key in ("recall", "auc"):
-            gains = [row["classical+pasted"][key] - row["classical"][key] for row in rows]
-            found |= _interval(f"gain_{key}_{size}", gains)
+        runs = [_run(judge, training, size, steps, seed) for seed in range(seeds)]
+        found |= printed_gains(runs, size, ("recall", "auc"))
     return found
 
 
-def _images(packages: Packages) -> Iterator[Image]:
-    for x_CHW, mask_HW in zip(packages, packages.masks(), strict=True):
-        assert mask_HW is not None
-        yield x_CHW.permute(1, 2, 0).numpy(), mask_HW.numpy()
-
-
-def _scores(
-    eye: Eye, training: Packages, size: int, tested: Examples, kinds: list[str], seed: int
-) -> dict[str, dict[str, float]]:
+def _run(judge: Judge, training: Packages, size: int, steps: int, seed: int) -> dict[str, Scores]:
     """Return the scores of every way of training on a pool of `size` packages, drawn at random."""
-    random = np.random.default_rng(seed)
-    pool = training.chosen(sorted(random.permutation(len(training.listed))[:size].tolist()))
-    images = list(_images(pool))
-    real, changed = eye.examples(images), eye.examples(classical(images, random))
-    pasted = eye.examples(list(_pasted(pool, random)))
-    ways = {
-        "real": [real],
-        "classical": [real, changed],
-        "pasted": [real, pasted],
-        "classical+pasted": [real, changed, pasted],
-    }
-    return {name: _score(InspectionModel(groups, seed).scores(tested), kinds) for name, groups in ways.items()}
+    drawn = np.random.default_rng(seed).permutation(len(training.listed))[:size]
+    pool = training.chosen(sorted(drawn.tolist()))
+    return judge.scores(pool, ways_of(pool, steps, seed), seed)
 
 
-def _pasted(pool: Packages, random: np.random.Generator) -> Iterator[Image]:
-    """Yield packages with a pasted defect, as many of each kind."""
-    source = pool_of(pool)
-    kinds = [kind for kind, cutouts in source.cutouts.items() if cutouts]
-    for index in range(PASTED):
-        made = source.make(kinds[index % len(kinds)], random)
-        yield made.pixels_HWC, made.mask_HW
+def ways_of(packages: Packages, steps: int, seed: int) -> dict[str, Iterator[Image]]:
+    """Return images with defects of a pool, made in each way."""
+    pool, random = pool_of(packages), np.random.default_rng([seed, 2])
+    kinds = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
+    paints: dict[str, Paint] = {"pasted": pasted, "fitted": Fitter(trained(pool, steps, seed), list(pool.cutouts))}
+    return {name: made_images(pool, dict.fromkeys(kinds, paint), random) for name, paint in paints.items()}
 
 
-def _score(scores_NYX: Tensor, kinds: list[str]) -> dict[str, float]:
-    """Return AUC and recall, over all defects and by kind. The score of an image is its highest one."""
-    score_N = scores_NYX.flatten(1).amax(dim=1).numpy()
-    bad_N = np.array([bool(kind) for kind in kinds])
-    limit = float(np.quantile(score_N[~bad_N], 1 - FALSE_ALARMS))
-    found: dict[str, Any] = {"auc": roc_auc_score(bad_N, score_N), "recall": np.mean(score_N[bad_N] > limit)}
-    for kind in sorted(set(kinds) - {""}):
-        found[f"recall_{kind}"] = np.mean(score_N[np.array(kinds) == kind] > limit)
-    return {name: float(value) for name, value in found.items()}
-
-
-def _interval(name: str, gains: list[float]) -> dict[str, float]:
-    """Return the mean, and the lower end of the interval by Student's t over the seeds."""
-    half_width = float(stdtrit(len(gains) - 1, (1 + CONFIDENCE) / 2)) * np.std(gains, ddof=1) / len(gains) ** 0.5
-    return {name: round(float(np.mean(gains)), 4), f"{name}_low": round(float(np.mean(gains) - half_width), 4)}
+def printed_gains(runs: Sequence[dict[str, Scores]], size: int, measures: Sequence[str]) -> dict[str, float]:
+    """Print the means of each way of training on pools of one size, and return the gains in some measures."""
+    for way in runs[0]:
+        means = {name: round(float(np.mean([run[way][name] for run in runs])), 3) for name in runs[0][way]}
+        print(json.dumps({"pool": size, "trained_on": way, **means}), flush=True)
+    found = dict[str, float]()
+    for way, measure in product([way for way in runs[0] if way != CLASSICAL], measures):
+        added = gain(runs, way, measure)
+        found[f"gain_{measure}_{way}_{size}"] = round(added.mean, 4)
+        found[f"gain_{measure}_{way}_{size}_low"] = round(added.low, 4)
+    return found
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ class GeneratedManifest:
 
 @parameters
 class DefectImage:
-    """A package into which a defect was pasted."""
+    """A package into which defects of one kind were made."""
 
     file: str
     mask: str
@@ -183,12 +183,14 @@ class DefectImage:
     kind: str
     index: int
     """Number of the image among those of its kind."""
-    box_px: tuple[int, int, int, int]
-    """Left, top, right and bottom of the defect."""
+    method: str
+    """`pasted` or `fitted`."""
+    boxes_px: list[tuple[int, int, int, int]]
+    """Left, top, right and bottom of each part of the mask. Defects that touch are one part."""
     background: str
     """Name of the package."""
-    defect_from: str
-    """Name of the package that the defect comes from."""
+    defects_from: list[str]
+    """Names of the packages that the defects come from."""
 
 
 @parameters

@@ -21,6 +21,17 @@ class Part:
     covers_HW: NDArray[np.bool_]
     """Which pixels are the defect, in a window that reaches one pixel beyond it."""
 
+    @property
+    def box_px(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the defect. Right and bottom are the first column and row beyond it."""
+        rows, columns = np.nonzero(self.covers_HW)
+        return (
+            self.left_px + int(columns.min()),
+            self.top_px + int(rows.min()),
+            self.left_px + int(columns.max()) + 1,
+            self.top_px + int(rows.max()) + 1,
+        )
+
 
 def parts_of(mask_HW: Pixels) -> Iterator[Part]:
     """Yield the defects of a mask by value. Parts of one value with at most two pixels between them are one defect."""

@@ -10,7 +10,7 @@ from ..artifacts.manifest import Defect, Frame
 from ..core.errors import UserError
 from ..core.files import sha256_of_file
 from ..core.images import Pixels, UnusableImageError, read_image, write_png
-from ..core.masks import Part, parts_of
+from ..core.masks import parts_of
 from ..core.resumable import Record
 from .outline import Outline, crop_corners, filled_up_mask, straighten_mask
 from .parameters import CropResizeParameters
@@ -73,14 +73,8 @@ def resized_mask(mask: Pixels, size_px: int) -> Pixels:
 def defects_of(mask: Pixels, kinds: list[str]) -> list[Defect]:
     """Return the connected parts of a mask, as `parts_of` tells them apart."""
     return [
-        Defect(kinds[part.value - 1], _box_px(part), int(np.count_nonzero(part.covers_HW))) for part in parts_of(mask)
+        Defect(kinds[part.value - 1], part.box_px, int(np.count_nonzero(part.covers_HW))) for part in parts_of(mask)
     ]
-
-
-def _box_px(part: Part) -> tuple[int, int, int, int]:
-    left, top, width, height = cv2.boundingRect(part.covers_HW.astype(np.uint8))
-    left, top = part.left_px + left, part.top_px + top
-    return left, top, left + width, top + height
 
 
 def _values(mask: Pixels) -> list[int]:

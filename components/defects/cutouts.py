@@ -62,18 +62,22 @@ def cutouts_of(pixels_HWC: Pixels, mask_HW: Pixels, kinds: list[str], source: st
             yield Cutout(kinds[part.value - 1], source, pixels_HWC[window].copy(), covers_HW[window].copy())
 
 
+def flipped(cutout: Cutout, random: np.random.Generator) -> Cutout:
+    """Return a cutout that is turned by a quarter turn, and mirrored, or not, at random. No pixel is interpolated."""
+    turns, mirror = int(random.integers(4)), int(random.choice([1, -1]))
+    pixels_HWC, covers_HW = (np.rot90(map_, turns)[:, ::mirror] for map_ in (cutout.pixels_HWC, cutout.covers_HW))
+    return Cutout(cutout.kind, cutout.source, np.ascontiguousarray(pixels_HWC), np.ascontiguousarray(covers_HW))
+
+
 def varied(cutout: Cutout, random: np.random.Generator) -> Cutout:
     """Return a cutout that is mirrored or turned by a quarter turn, and turned and scaled a little, at random."""
+    cutout = flipped(cutout, random)
     pixels_HWC, covers_HW = cutout.pixels_HWC, cutout.covers_HW.astype(np.uint8)
-    turns, mirrored = int(random.integers(4)), bool(random.integers(2))
-    pixels_HWC, covers_HW = np.rot90(pixels_HWC, turns), np.rot90(covers_HW, turns)
-    if mirrored:
-        pixels_HWC, covers_HW = pixels_HWC[:, ::-1], covers_HW[:, ::-1]
     height_px, width_px = covers_HW.shape
     angle_deg, scale = random.uniform(-1, 1, 2) * (MAX_TURN_DEG, MAX_SCALING)
     matrix = cv2.getRotationMatrix2D(((width_px - 1) / 2, (height_px - 1) / 2), angle_deg, 1 + scale)
     size_px = (width_px, height_px)
-    turned = cv2.warpAffine(np.ascontiguousarray(pixels_HWC), matrix, size_px, borderMode=cv2.BORDER_REFLECT_101)
-    covered = cv2.warpAffine(np.ascontiguousarray(covers_HW), matrix, size_px, flags=cv2.INTER_NEAREST)
+    turned = cv2.warpAffine(pixels_HWC, matrix, size_px, borderMode=cv2.BORDER_REFLECT_101)
+    covered = cv2.warpAffine(covers_HW, matrix, size_px, flags=cv2.INTER_NEAREST)
     turned_HWC = turned.reshape(height_px, width_px, -1).astype(np.uint8)
     return Cutout(cutout.kind, cutout.source, turned_HWC, covered > 0)

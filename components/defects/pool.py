@@ -5,14 +5,14 @@ Everything comes from the training split. So held-out images can still judge a m
 Dimensions: H W pixels, C channels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from ..artifacts.manifest import Package
+from ..artifacts.manifest import Package, PackageManifest, read_manifest
 from ..artifacts.packages import Packages, open_packages
 from ..core.errors import UserError
 from ..core.images import Pixels
@@ -24,19 +24,23 @@ FEW = 5
 """Fewer defects of a kind than this hardly show how the kind varies."""
 TRIES = 8
 """So many cutouts are tried in a background. The one that fits best is pasted."""
+SAMPLE_BYTES = 2**28
 LOG = logger("defects")
+
+Paint = Callable[[Cutout, Pixels, Place], tuple[Pixels, Pixels]]
+"""Makes a defect from a cutout at a place of a background; returns the image, and the mask of 0 and 1."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A package into which a defect was pasted."""
+    """A package into which defects of a kind were made."""
 
     pixels_HWC: Pixels
     mask_HW: Pixels
-    """1 where the defect is, 0 elsewhere."""
+    """1 where a defect is, 0 elsewhere."""
     background: Package
-    cutout: Cutout
-    place: Place
+    sources: list[str]
+    """Names of the packages that the defects come from."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,42 @@ class Pool:
     products: dict[str, str]
     """The product of each package, by its name."""
     backgrounds: Packages
+    channels: int
+    """Of the images: 1 or 3."""
 
-    def make(self, kind: str, random: np.random.Generator) -> Made:
-        """Return a package with a defect of a kind. Raises UserError if no defect of the kind fits."""
+    def sample(self, random: np.random.Generator) -> list[tuple[Pixels, str]]:
+        """Return packages without defects, and the product of each. They take at most `SAMPLE_BYTES`, or are one."""
+        number = max(SAMPLE_BYTES // (self.channels * self.backgrounds.size_px**2), 1)
+        chosen = self.backgrounds.chosen(sorted(random.permutation(len(self.backgrounds.listed))[:number].tolist()))
+        return [(_pixels(x_CHW), package.product) for x_CHW, package in zip(chosen, chosen.listed, strict=True)]
+
+    def like(self, cutout: Cutout, images: Sequence[tuple[Pixels, str]]) -> list[Pixels]:
+        """Return those images that show the product of a cutout, or all images if there are none."""
+        product = self.products[cutout.source]
+        return [pixels_HWC for pixels_HWC, shown in images if shown == product] or [image[0] for image in images]
+
+    def make(self, kind: str, number: int, random: np.random.Generator, paint: Paint = pasted) -> Made:
+        """Return a package with a number of defects of a kind, made by `paint`. They may touch each other.
+
+        Raises UserError if no defect of the kind fits.
+        """
         at = int(random.integers(len(self.backgrounds.listed)))
-        background = self.backgrounds.listed[at]
-        (x_CHW,) = self.backgrounds.chosen([at])
-        pixels_HWC, candidates = _pixels(x_CHW), self._candidates(kind, background.product)
-        small_HWC, best = shrunk(pixels_HWC), None
+        background, (x_CHW,) = self.backgrounds.listed[at], self.backgrounds.chosen([at])
+        pixels_HWC, sources = _pixels(x_CHW), list[str]()
+        mask_HW = np.zeros(pixels_HWC.shape[:2], np.uint8)
+        for _ in range(number):
+            cutout, place = self._fitting(kind, background.product, pixels_HWC, random)
+            pixels_HWC, new_HW = paint(cutout, pixels_HWC, place)
+            mask_HW |= new_HW
+            sources.append(cutout.source)
+        return Made(pixels_HWC, mask_HW, background, sources)
+
+    def _fitting(
+        self, kind: str, product: str, pixels_HWC: Pixels, random: np.random.Generator
+    ) -> tuple[Cutout, Place]:
+        """Return the cutout that fits best of those tried, and its place."""
+        candidates, small_HWC = self._candidates(kind, product), shrunk(pixels_HWC)
+        best: tuple[Cutout, Place] | None = None
         for _ in range(TRIES):
             cutout = varied(candidates[int(random.integers(len(candidates)))], random)
             place = find_place(cutout, small_HWC, len(pixels_HWC), random)
@@ -62,7 +94,7 @@ class Pool:
                 best = cutout, place
         if best is None:
             raise UserError(f"defects: those of kind {kind!r} fill their packages, so none can be pasted into another")
-        return Made(*pasted(best[0], pixels_HWC, best[1]), background, *best)
+        return best
 
     def _candidates(self, kind: str, product: str) -> list[Cutout]:
         """Return the cutouts of a kind, only those of the product if it has any."""
@@ -92,7 +124,8 @@ def pool_of(listed: Packages) -> Pool:
     for kind, found in cutouts.items():
         if len(found) < FEW:
             LOG.warning("%s: only %d annotated defect(s) of kind %r in the training images", packages, len(found), kind)
-    return Pool(cutouts, {package.name: package.product for package in listed.listed}, listed.chosen(good))
+    products = {package.name: package.product for package in listed.listed}
+    return Pool(cutouts, products, listed.chosen(good), read_manifest(packages, PackageManifest).channels)
 
 
 def _cutouts(listed: Packages) -> Iterator[Cutout]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `defects`."""
-    command = add_command(commands, "defects", "paste annotated defects into packages without any, with masks")
+    command = add_command(commands, "defects", "make annotated defects in packages without any, with masks")
     command.add_argument("--packages", type=Path, required=True, metavar="DIR", help="folder that crop_resize filled")
     command.add_argument("--size", type=int, required=True, help="side of the images: one of crop_resize.sizes_px")
     number = command.add_mutually_exclusive_group(required=True)
@@ -23,6 +23,11 @@ def add(commands: "Subcommands") -> None:
     number.add_argument(
         "--kinds", metavar="KIND:NUMBER,...", help="number of images of some kinds, as scratch:200,pit:50"
     )
+    command.add_argument(
+        "--defects-per-image", type=int, default=3, metavar="NUMBER", help="of the image's kind; default: 3"
+    )
+    model = "folder that `fabgan train_defects` filled; default: every kind is pasted"
+    command.add_argument("--model", type=Path, metavar="DIR", help=model)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
     layout = "how a training program expects them: masks, coco, yolo or mvtec; default: masks"
     command.add_argument("--layout", default="masks", metavar="NAME", help=layout)
@@ -39,10 +44,11 @@ def _run(options: argparse.Namespace) -> None:
         "size_px": options.size,
         "counts": _counts(options.kinds) if options.kinds else {},
         "per_kind": options.per_kind or 1,
+        "defects_per_image": options.defects_per_image,
         "seed": options.seed,
         "layout": options.layout,
     }
-    made = run(parse(DefectsParameters, asked, "fabgan defects"), options.packages, options.out)
+    made = run(parse(DefectsParameters, asked, "fabgan defects"), options.packages, options.out, options.model)
     sys.stdout.write(f"{options.out}: {made['images']:.0f} images with defects, with their masks and manifest\n")
 
 

@@ -59,7 +59,7 @@ def made(packages: Path, out: Path, *options: str) -> DefectManifest:
 
 
 def test_every_kind_is_pasted_into_training_images_without_defects(annotated: Path, tmp_path: Path) -> None:
-    found = made(annotated, tmp_path / "out", "--per-kind=3")
+    found = made(annotated, tmp_path / "out", "--per-kind=3", "--defects-per-image=2")
     manifest = read_manifest(annotated, PackageManifest)
     packages = {package.name: package for package in manifest.images}
     seen = {defect.kind for package in packages.values() if package.split == "train" for defect in package.defects}
@@ -67,17 +67,23 @@ def test_every_kind_is_pasted_into_training_images_without_defects(annotated: Pa
     assert len(seen) > 3
     assert [image.kind for image in found.images] == [kind for kind in KINDS if kind in seen for _ in range(3)]
     for image in found.images:
-        background, source = packages[image.background], packages[image.defect_from]
-        assert {background.split, source.split} == {"train"}
+        background, sources = packages[image.background], [packages[name] for name in image.defects_from]
+        assert len(sources) == 2
+        assert {package.split for package in [background, *sources]} == {"train"}
         assert not background.defects
-        assert image.kind in {defect.kind for defect in source.defects}
+        for source in sources:
+            assert image.kind in {defect.kind for defect in source.defects}
         pixels, before = read_image(tmp_path / "out" / image.file), read_image(annotated / background.files["128"])
         mask = read_image(tmp_path / "out" / image.mask, image.mask_sha256)
         assert set(np.unique(mask)) == {0, KINDS.index(image.kind) + 1}
         assert np.array_equal(pixels[~neighbourhood(mask > 0)], before[~neighbourhood(mask > 0)])
         assert not np.array_equal(pixels[mask > 0], before[mask > 0])
-        rows, columns = np.nonzero(mask)
-        assert image.box_px == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        boxed = np.zeros(mask.shape, bool)
+        for left, top, right, bottom in image.boxes_px:
+            boxed[top:bottom, left:right] = True
+            assert mask[top:bottom, left].any()
+            assert mask[bottom - 1, left:right].any()
+        assert not mask[~boxed].any()
 
 
 @pytest.mark.parametrize(
@@ -100,11 +106,11 @@ def test_layouts_are_read_back(annotated: Path, tmp_path: Path, layout: str, ann
         mask = read_image(tmp_path / "frames" / frame.mask)
         (value,) = np.unique(mask[mask > 0]).tolist()
         assert frames.kinds[value - 1] == image.kind
-        left, top, right, bottom = image.box_px
         expected = masks[image.file]
         if layout == "yolo":
             expected = np.zeros_like(expected)
-            expected[top:bottom, left:right] = True
+            for left, top, right, bottom in image.boxes_px:
+                expected[top:bottom, left:right] = True
         assert np.array_equal(mask > 0, expected), image.file
 
 

@@ -1,0 +1,121 @@
+"""A trained defect model as files: `defects.safetensors` (weights) and `defects.json` (everything else). No pickle."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from safetensors.torch import load_file
+
+from fabgan.model.defects.networks import DefectConfig, DefectGenerator
+
+from ..artifacts.tensors import save_tensors
+from ..core.errors import OtherVersionError, UserError
+from ..core.files import atomic_folder, read_json, sha256_of_file, write_json
+from ..core.parameters import parameters, parse
+from .fitting import Fitter
+from .pasting import pasted
+from .pool import Paint
+
+WEIGHTS = "defects.safetensors"
+CARD = "defects.json"
+FORMAT = 1
+PASTED: Literal["pasted"] = "pasted"
+FITTED: Literal["fitted"] = "fitted"
+NONE: Literal["none"] = "none"
+
+
+@parameters
+class Gain:
+    """What made defects add to training with annotated packages and classical augmentation."""
+
+    mean: float
+    low: float
+    """The 95% confidence interval, by Student's t over paired runs, begins here ..."""
+    high: float
+    """... and ends here. It covers the chance in training and in making defects, not the choice of packages."""
+
+
+@parameters
+class JudgedKind:
+    """A kind of defect, and which images of it help an inspection model."""
+
+    kind: str
+    annotated: int
+    """Number of defects in the training images."""
+    held_out: int
+    """Number of held-out packages whose first defect is of this kind."""
+    classical: float
+    """Average precision without made defects, as the mean over the runs."""
+    gains: dict[str, Gain]
+    """In average precision, by method. Empty if no held-out package can judge."""
+    method: Literal["none", "pasted", "fitted"]
+    """The method with the largest gain whose interval lies above 0."""
+
+
+@parameters
+class DefectCard:
+    """What is known of a trained defect model."""
+
+    format: int
+    config: DefectConfig
+    kinds: list[str]
+    weights_sha256: str
+    packages_sha256: str
+    size_px: int
+    steps: int
+    runs: int
+    seed: int
+    judged: list[JudgedKind]
+    confirmed: dict[str, Gain]
+    """What images made as recommended add, in other runs than those that chose: in `auc` and in `recall`."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How defects of a kind are made."""
+
+    name: str
+    paint: Paint
+    useful: bool = True
+    """Whether an inspection model gained by it."""
+
+
+def save_model(folder: Path, network: DefectGenerator, facts: Mapping[str, object]) -> DefectCard:
+    """Write a trained network and its card, whose other fields are `facts`. Return the card."""
+    with atomic_folder(folder, CARD) as partial:
+        save_tensors(partial / WEIGHTS, network.state_dict())
+        digest = sha256_of_file(partial / WEIGHTS)
+        content = {"format": FORMAT, "config": asdict(network.config), "weights_sha256": digest, **facts}
+        card = parse(DefectCard, content, CARD)
+        write_json(partial / CARD, asdict(card))
+    return card
+
+
+def load_card(folder: Path) -> DefectCard:
+    """Return the card of a model. Raises UserError if it is damaged, OtherVersionError for another format."""
+    content = read_json(folder / CARD)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise OtherVersionError(f"{folder / CARD}: not the card of a defect model that this version can build")
+    return parse(DefectCard, content, str(folder / CARD))
+
+
+def load_methods(folder: Path, kinds: list[str]) -> dict[str, Method]:
+    """Return how to make each of some kinds, as a model recommends. Kinds that it does not recommend are pasted.
+
+    Raises UserError for missing or damaged files, and for a model of other kinds.
+    """
+    card, weights = load_card(folder), folder / WEIGHTS
+    if card.kinds != kinds:
+        raise UserError(f"{folder}: knows the kinds {', '.join(card.kinds)}, but the packages have {', '.join(kinds)}")
+    if not weights.is_file() or sha256_of_file(weights) != card.weights_sha256:
+        raise UserError(f"{weights}: missing, or different from the weights that {CARD} describes (sha256 differs)")
+    network = DefectGenerator(card.config)
+    try:
+        network.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        message = f"{weights}: this version of fabgan does not build these networks; use the version that wrote them"
+        raise OtherVersionError(message) from error
+    fitter = Fitter(network, kinds)
+    made = {PASTED: Method(PASTED, pasted), FITTED: Method(FITTED, fitter), NONE: Method(PASTED, pasted, useful=False)}
+    return {judged.kind: made[judged.method] for judged in card.judged}

@@ -1,0 +1,60 @@
+"""The trained defect model as a way of making defects: it fits a cutout into a background.
+
+Dimensions: C channels, H W pixels, B = 1 window.
+"""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fabgan.model.defects.networks import STRIDE, DefectGenerator, Scene
+
+from ..core.images import Pixels
+from .cutouts import Cutout
+from .maps import maps_of
+from .pasting import Place, shares, spot_of
+
+MARGIN_PX = 24
+"""So far around the mask the model looks at the background."""
+
+
+class Fitter:
+    """Fits cutouts into backgrounds with a trained network."""
+
+    def __init__(self, network: DefectGenerator, kinds: list[str]) -> None:
+        self._network = network.eval()
+        self._kinds = kinds
+
+    @torch.inference_mode()
+    def __call__(self, cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels, Pixels]:
+        """Return the background with a defect in it, H x W x C, and the mask of the defect, H x W of 0 and 1.
+
+        Pixels more than `REACH_PX` away from the mask are those of the background.
+        """
+        spot, share_HW = spot_of(cutout, background_HWC, place), shares(cutout)
+        new_HWC, part = spot.pixels(), _part(cutout)
+        maps = [torch.from_numpy(map_[:, *part].copy())[None] for map_ in maps_of(cutout, new_HWC, cutout.pixels_HWC)]
+        height_px, width_px = maps[0].shape[-2:]
+        background, reference, shape, share = (_padded(map_) for map_ in maps)
+        kind = torch.tensor([self._kinds.index(cutout.kind)])
+        scene = Scene(background, shape, share, functional.one_hot(kind, len(self._kinds)).float())
+        made_CHW = self._network(scene, reference)[0, :, :height_px, :width_px]
+        made_HWC = (made_CHW.permute(1, 2, 0).numpy() + 1) * 127.5
+        new_HWC[part] = np.where(share_HW[part][:, :, None] > 0, made_HWC, new_HWC[part])
+        return spot.filled(new_HWC, cutout)
+
+
+def _part(cutout: Cutout) -> tuple[slice, slice]:
+    """Return the mask's box with a margin, inside the cutout."""
+    left, top, width, height = cv2.boundingRect(cutout.covers_HW.astype(np.uint8))
+    return np.s_[
+        max(top - MARGIN_PX, 0) : top + height + MARGIN_PX, max(left - MARGIN_PX, 0) : left + width + MARGIN_PX
+    ]
+
+
+def _padded(map_1XHW: Tensor) -> Tensor:
+    """Return a map whose height and width are multiples of `STRIDE`."""
+    height_px, width_px = map_1XHW.shape[-2:]
+    return functional.pad(map_1XHW, (0, -width_px % STRIDE, 0, -height_px % STRIDE), mode="replicate")

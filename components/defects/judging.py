@@ -1,0 +1,105 @@
+"""What made defects add to an inspection model that is tested on packages of held-out lots.
+
+The model is trained on annotated packages with classical augmentation, and again with images of each method beside
+them. Nothing else differs. The score of an image is that of its most suspicious place.
+
+Dimensions: N images.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit  # type: ignore[import-untyped]
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from ..artifacts.packages import Packages
+from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, touched
+from .card import Gain
+from .pool import Paint, Pool
+
+CLASSICAL = "classical"
+BOTH = "both"
+VARIANTS = 4
+"""Classical changes of each package."""
+MADE_IMAGES = 200
+DEFECTS_PER_IMAGE = 3
+FALSE_ALARMS = 0.01
+CONFIDENCE = 0.95
+
+Scores = dict[str, float]
+"""What inspection models reach: `auc` of images, average precision of `places`, and over all defects and for each kind
+`recall` at 1% false alarms and `average_precision` of images."""
+
+
+class Judge:
+    """Trains inspection models, and tests them on held-out packages."""
+
+    def __init__(self, held_out: Packages) -> None:
+        self._eye, self._held_out = Eye(), held_out
+        self._kinds_N = np.array([package.defects[0].kind if package.defects else "" for package in held_out.listed])
+
+    def scores(self, pool: Packages, ways: Mapping[str, Iterable[Image]], seed: int) -> dict[str, Scores]:
+        """Return what a model reaches that was trained on annotated packages, and one for each way of adding images.
+
+        Of several ways, there is one more, called `both`, with the images of all of them.
+        """
+        random = np.random.default_rng([seed, 0])
+        images = list(images_of(pool))
+        real = self._eye.places(images, random)
+        changed = self._eye.places(classical(images, VARIANTS, random), random)
+        added = {way: self._eye.places(made, random) for way, made in ways.items()}
+        groups: dict[str, list[Places]] = {CLASSICAL: [], **{way: [places] for way, places in added.items()}}
+        if len(added) > 1:
+            groups[BOTH] = list(added.values())
+        return self._tested({way: InspectionModel([real, changed, *others], seed) for way, others in groups.items()})
+
+    def _tested(self, models: Mapping[str, InspectionModel]) -> dict[str, Scores]:
+        found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
+        touches = list[NDArray[np.bool_]]()
+        for pixels_HWC, mask_HW in images_of(self._held_out):
+            features_FYX = self._eye.features(pixels_HWC)
+            touches.append(touched(mask_HW, features_FYX).numpy())
+            for way, model in models.items():
+                found[way].append(model.scores(features_FYX).numpy())
+        return {way: measured(np.stack(scores), np.stack(touches), self._kinds_N) for way, scores in found.items()}
+
+
+def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kinds_N: NDArray[np.str_]) -> Scores:
+    """Return how well scores tell images of each kind from those of no kind, and places of defects from others."""
+    score_N, bad_N = score_NYX.max(axis=(1, 2)), kinds_N != ""
+    limit = float(np.quantile(score_N[~bad_N], 1 - FALSE_ALARMS))
+    found: Scores = {
+        "auc": float(roc_auc_score(bad_N, score_N)),
+        "places": float(average_precision_score(touched_NYX.ravel(), score_NYX.ravel())),
+    }
+    for kind in ["", *sorted(set(kinds_N[bad_N].tolist()))]:
+        asked_N = kinds_N == kind if kind else bad_N
+        shown_N = asked_N | ~bad_N
+        found[f"recall {kind}".strip()] = float(np.mean(score_N[asked_N] > limit))
+        found[f"average_precision {kind}".strip()] = float(average_precision_score(asked_N[shown_N], score_N[shown_N]))
+    return found
+
+
+def images_of(packages: Packages) -> Iterator[Image]:
+    """Yield annotated packages: pixels, H x W x C, and the mask, H x W."""
+    for x_CHW, mask_HW in zip(packages, packages.masks(), strict=True):
+        if mask_HW is not None:
+            yield x_CHW.permute(1, 2, 0).numpy(), mask_HW.numpy()
+
+
+def made_images(pool: Pool, paints: Mapping[str, Paint], random: np.random.Generator) -> Iterator[Image]:
+    """Yield packages with made defects, as many of each kind, each kind made in its way."""
+    kinds = list(paints)
+    for index in range(MADE_IMAGES):
+        kind = kinds[index % len(kinds)]
+        made = pool.make(kind, DEFECTS_PER_IMAGE, random, paints[kind])
+        yield made.pixels_HWC, made.mask_HW
+
+
+def gain(runs: Sequence[Mapping[str, Scores]], way: str, measure: str) -> Gain:
+    """Return what a way adds to classical augmentation in a measure, over paired runs."""
+    gains = [run[way][measure] - run[CLASSICAL][measure] for run in runs]
+    half_width = float(stdtrit(len(gains) - 1, (1 + CONFIDENCE) / 2)) * np.std(gains, ddof=1) / len(gains) ** 0.5
+    mean = float(np.mean(gains))
+    return Gain(mean, mean - half_width, mean + half_width)

@@ -1,0 +1,137 @@
+"""`fabgan train_defects` as a person uses it: a model, what its images are worth, and images as it recommends."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from fabgan.components.artifacts.manifest import DefectManifest, PackageManifest, read_manifest
+from fabgan.components.artifacts.packages import open_packages
+from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.defects.card import load_card
+from fabgan.components.defects.judging import CLASSICAL, Judge, images_of
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
+from tests.conftest import RENDERED, section
+
+pytestmark = pytest.mark.integration
+SIZE_PX = 128
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rendered packages with masks of two kinds. Not to be changed."""
+    folder = tmp_path_factory.mktemp("annotated")
+    source: dict[str, Any] = {**RENDERED, "frames": 48, "masks": True}
+    source["renderer"] = {**source["renderer"], "defect_share": 0.6}
+    (folder / "rendered.yaml").write_text(yaml.safe_dump(source))
+    asked = section("ingest", source=str(folder / "rendered.yaml"), held_out_share=0.5)
+    ingest.run(parse(IngestParameters, asked, "tests"), folder / "frames")
+    params = parse(CropResizeParameters, section("crop_resize", sizes_px=[SIZE_PX]), "tests")
+    crop_resize.run(params, folder / "frames", folder / "packages")
+    return folder / "packages"
+
+
+@pytest.fixture(scope="module")
+def model(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was hardly trained. Not to be changed."""
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    done = fabgan("train_defects", packages, f"--model={folder}", "--steps=3", "--runs=2")
+    assert done.returncode == 0, done.stderr
+    assert "recommended" in done.stdout
+    return folder
+
+
+def fabgan(command: str, packages: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-m", "fabgan", command, f"--packages={packages}", f"--size={SIZE_PX}", *options]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+def recommending(model: Path, folder: Path, methods: dict[str, str]) -> Path:
+    """Return a copy of a model that recommends these methods, and none for the other kinds."""
+    shutil.copytree(model, folder)
+    card = json.loads((folder / "defects.json").read_text())
+    for kind in card["judged"]:
+        kind["method"] = methods.get(kind["kind"], "none")
+    (folder / "defects.json").write_text(json.dumps(card))
+    return folder
+
+
+def test_every_kind_is_judged_on_held_out_packages(packages: Path, model: Path) -> None:
+    manifest, card = read_manifest(packages, PackageManifest), load_card(model)
+    held_out = [package for package in manifest.images if package.split == "held_out"]
+    assert [kind.kind for kind in card.judged] == manifest.kinds
+    for judged in card.judged:
+        first = [package.defects[0].kind for package in held_out if package.defects]
+        assert judged.held_out == first.count(judged.kind)
+        assert bool(judged.gains) == bool(judged.held_out and judged.annotated)
+        for gain in judged.gains.values():
+            assert gain.low <= gain.mean <= gain.high
+            assert -judged.classical <= gain.mean <= 1 - judged.classical
+        helpful = [name for name, gain in judged.gains.items() if gain.low > 0]
+        assert judged.method == (max(helpful, key=lambda name: judged.gains[name].mean) if helpful else "none")
+
+
+def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tmp_path: Path) -> None:
+    asked = recommending(model, tmp_path / "model", {"scratch": "fitted", "missing_ball": "pasted"})
+    done = fabgan("defects", packages, f"--model={asked}", "--per-kind=2", f"--out={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    made = read_manifest(tmp_path / "out", DefectManifest)
+    assert {(image.kind, image.method) for image in made.images} == {("scratch", "fitted"), ("missing_ball", "pasted")}
+    assert "contamination: images with this kind did not improve" in done.stderr
+    pasted = fabgan("defects", packages, "--kinds=scratch:2,missing_ball:2", f"--out={tmp_path / 'pasted'}")
+    assert pasted.returncode == 0, pasted.stderr
+    digests = {image.file: image.sha256 for image in read_manifest(tmp_path / "pasted", DefectManifest).images}
+    for image in made.images:
+        assert (digests[image.file] == image.sha256) == (image.method == "pasted")
+
+
+def test_kinds_that_are_asked_for_are_made_although_they_did_not_help(
+    packages: Path, model: Path, tmp_path: Path
+) -> None:
+    asked = recommending(model, tmp_path / "model", {})
+    done = fabgan("defects", packages, f"--model={asked}", "--kinds=scratch:1", f"--out={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "scratch: images with this kind did not improve the inspection model that judged: made as asked" in done.stderr
+    )
+    refused = fabgan("defects", packages, f"--model={asked}", "--per-kind=1", f"--out={tmp_path / 'none'}")
+    assert refused.returncode == 1
+    assert "no kind improved the inspection model" in refused.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_damaged_models_and_models_of_other_kinds_are_refused(packages: Path, model: Path, tmp_path: Path) -> None:
+    damaged, other = tmp_path / "damaged", tmp_path / "other"
+    for folder in (damaged, other):
+        shutil.copytree(model, folder)
+    weights = bytearray((damaged / "defects.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (damaged / "defects.safetensors").write_bytes(weights)
+    card = json.loads((other / "defects.json").read_text())
+    (other / "defects.json").write_text(json.dumps(card | {"kinds": ["dent"]}))
+    for folder, said in ((damaged, "sha256 differs"), (other, "knows the kinds dent"), (tmp_path, "defects.json")):
+        done = fabgan("defects", packages, f"--model={folder}", "--per-kind=1", f"--out={tmp_path / 'out'}")
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_judge_gains_by_defects_that_it_lacked_and_loses_by_wrong_masks(packages: Path) -> None:
+    """Real defects of held-out lots are the best that could be added. Masks that lie elsewhere are the worst."""
+    training, held_out = (open_packages(packages, SIZE_PX, split) for split in ("train", "held_out"))
+    good = training.chosen([at for at, package in enumerate(training.listed) if not package.defects])
+    bad = training.chosen([at for at, package in enumerate(training.listed) if package.defects])
+    few = training.chosen([training.listed.index(package) for package in [*good.listed, *bad.listed[:3]]])
+    more = list(images_of(bad))
+    wrong = [(pixels_HWC, np.roll(mask_HW, SIZE_PX // 2, axis=(0, 1))) for pixels_HWC, mask_HW in more]
+    scores = Judge(held_out).scores(few, {"more": more, "wrong": wrong}, seed=1)
+    assert scores["more"]["places"] > scores[CLASSICAL]["places"] > scores["wrong"]["places"]
