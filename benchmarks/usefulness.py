@@ -96,10 +96,13 @@ def _run(judge: Judge, training: Packages, size: int, steps: int, seed: int) -> 
 
 def ways_of(packages: Packages, steps: int, seed: int) -> dict[str, Iterator[Image]]:
     """Return images with defects of a pool, made in each way."""
-    pool, random = pool_of(packages), np.random.default_rng([seed, 2])
+    pool = pool_of(packages)
     kinds = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
     paints: dict[str, Paint] = {"pasted": pasted, "fitted": Fitter(trained(pool, steps, seed), list(pool.cutouts))}
-    return {name: made_images(pool, dict.fromkeys(kinds, paint), random) for name, paint in paints.items()}
+    return {
+        name: made_images(pool, dict.fromkeys(kinds, paint), np.random.default_rng([seed, 2]))
+        for name, paint in paints.items()
+    }
 
 
 def printed_gains(runs: Sequence[dict[str, Scores]], size: int, measures: Sequence[str]) -> dict[str, float]:

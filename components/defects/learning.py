@@ -70,8 +70,10 @@ class _Trial:
         """Return the scores of each way, which is how each kind is made, in each run. `first` numbers the runs."""
         progress, found = Progress("judge", self._params.runs, "runs"), list[dict[str, Scores]]()
         for number in range(first, first + self._params.runs):
-            random = np.random.default_rng([self._params.seed, number])
-            made = {way: made_images(self._pool, paints, random) for way, paints in ways.items()}
+            made = {
+                way: made_images(self._pool, paints, np.random.default_rng([self._params.seed, number]))
+                for way, paints in ways.items()
+            }
             found.append(self._judge.scores(self._training, made, self._params.seed + number))
             progress.advance(1)
         return found
