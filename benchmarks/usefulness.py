@@ -81,7 +81,7 @@ def _packages(folder: Path, frames: int) -> Path:
 def _compared(folder: Path, seeds: int, steps: int) -> dict[str, float]:
     training, judge = open_packages(folder, SIZE_PX, "train"), Judge(open_packages(folder, SIZE_PX, "held_out"))
     found = dict[str, float]()
-    for size in (len(training.listed), len(training.listed) // 4):
+    for size in (len(training.listed) // 4, len(training.listed)):
         runs = [_run(judge, training, size, steps, seed) for seed in range(seeds)]
         found |= printed_gains(runs, size, ("recall", "auc"))
     return found

@@ -20,8 +20,8 @@ MIN_AREA_PX = 4
 """Smaller parts of a mask are crumbs that resizing has left."""
 MAX_TURN_DEG = 10.0
 MAX_SCALING = 0.15
-REACH_PX = 2
-"""How far beyond its mask a pasted defect may change the background."""
+FEATHER_SHARE = 1 / 16
+MIN_FEATHER_PX, MAX_FEATHER_PX = 0.45, 2.0
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,15 @@ class Cutout:
         return ~neighbourhood(self.covers_HW)
 
 
+def feather_px(covers_HW: NDArray[np.bool_]) -> float:
+    """Return the standard deviation of the transition from a defect to its background. It grows with the thickness."""
+    half_thickness_px = float(cv2.distanceTransform(covers_HW.astype(np.uint8), cv2.DIST_L2, 3).max())
+    return min(max(FEATHER_SHARE * half_thickness_px, MIN_FEATHER_PX), MAX_FEATHER_PX)
+
+
 def neighbourhood(covers_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask with all pixels that are at most `REACH_PX` away from it."""
-    side = 2 * REACH_PX + 1
+    """Return a mask with all pixels that a made defect may change: up to two standard deviations of its feather."""
+    side = 2 * round(2 * feather_px(covers_HW)) + 1
     return cv2.dilate(covers_HW.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 

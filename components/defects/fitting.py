@@ -31,7 +31,7 @@ class Fitter:
     def __call__(self, cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels, Pixels]:
         """Return the background with a defect in it, H x W x C, and the mask of the defect, H x W of 0 and 1.
 
-        Pixels more than `REACH_PX` away from the mask are those of the background.
+        Pixels outside the `neighbourhood` of the mask are those of the background.
         """
         spot, share_HW = spot_of(cutout, background_HWC, place), shares(cutout)
         new_HWC, part = spot.pixels(), _part(cutout)

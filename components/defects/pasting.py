@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.images import Pixels
-from .cutouts import Cutout, neighbourhood
+from .cutouts import Cutout, feather_px, neighbourhood
 
 SEARCH_PX = 256
 """Places are searched in images that are shrunk to this side."""
 BEST_SHARE = 0.002
 """A place is drawn from this share of all places, those with the smallest differences."""
-FEATHER_PX = 1.0
-"""Standard deviation of the transition from a defect to its background."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,8 @@ def spot_of(cutout: Cutout, background_HWC: Pixels, place: Place) -> Spot:
 def pasted(cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels, Pixels]:
     """Return the background with a defect in it, H x W x C, and the mask of the defect, H x W of 0 and 1.
 
-    The colours of the cutout are shifted, so that its surroundings have the mean colours of the place. Pixels more than
-    `REACH_PX` away from the mask are those of the background.
+    The colours of the cutout are shifted, so that its surroundings have the mean colours of the place. Pixels
+    outside the `neighbourhood` of the mask are those of the background.
     """
     spot = spot_of(cutout, background_HWC, place)
     there_HWC = spot.pixels()
@@ -116,5 +114,5 @@ def recoloured(cutout: Cutout, there_HWC: NDArray[np.float32]) -> NDArray[np.flo
 
 def shares(cutout: Cutout) -> NDArray[np.float32]:
     """Return how much of each pixel is taken from the cutout, in [0, 1]: H x W."""
-    soft_HW = cv2.GaussianBlur(cutout.covers_HW.astype(np.float32), (0, 0), FEATHER_PX)
+    soft_HW = cv2.GaussianBlur(cutout.covers_HW.astype(np.float32), (0, 0), feather_px(cutout.covers_HW))
     return np.where(cutout.covers_HW, 1.0, soft_HW) * neighbourhood(cutout.covers_HW)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from fabgan.components.core.images import Pixels
-from fabgan.components.defects.cutouts import REACH_PX, Cutout, cutouts_of, neighbourhood, varied
+from fabgan.components.defects.cutouts import Cutout, cutouts_of, neighbourhood, varied
 from fabgan.components.defects.pasting import Place, find_place, pasted, shrunk
 
 PITCH_PX, BALL_PX, SIDE_PX = 24, 6, 240
+VISIBLE = 24
 
 
 def lattice(seed: int, phase_px: int, missing: tuple[int, int] | None = None) -> Pixels:
@@ -106,8 +107,25 @@ def test_a_defect_that_fills_the_image_has_no_place() -> None:
     assert find_place(cutout, shrunk(lattice(2, 0)), SIDE_PX, np.random.default_rng(1)) is None
 
 
-@pytest.mark.parametrize("distance_px", [REACH_PX, REACH_PX + 1])
-def test_the_neighbourhood_reaches_so_far(distance_px: int) -> None:
-    covers_HW = np.zeros((20, 20), bool)
-    covers_HW[10, 10] = True
-    assert neighbourhood(covers_HW)[10 + distance_px, 10] == (distance_px == REACH_PX)
+@pytest.mark.parametrize(("side_px", "reach_px"), [(2, 1), (16, 1), (40, 2), (80, 4), (120, 4)])
+def test_the_neighbourhood_of_a_thick_defect_reaches_further(side_px: int, reach_px: int) -> None:
+    covers_HW = np.zeros((160, 160), np.bool_)
+    covers_HW[20 : 20 + side_px, 20 : 20 + side_px] = True
+    below_px = 20 + side_px - 1
+    reached = [neighbourhood(covers_HW)[below_px + distance_px, 20] for distance_px in range(7)]
+    assert reached == [distance_px <= reach_px for distance_px in range(7)]
+
+
+def test_the_mask_is_what_changed() -> None:
+    """Intersection over union of the mask and the pixels that differ visibly from the background."""
+    background_HWC, overlaps = lattice(2, phase_px=13), list[float]()
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        cutout = varied(missing_ball(), random)
+        place = find_place(cutout, shrunk(background_HWC), SIDE_PX, random)
+        assert place is not None
+        image_HWC, mask_HW = pasted(cutout, background_HWC, place)
+        changed_HW = np.abs(image_HWC.astype(int) - background_HWC).max(axis=2) > VISIBLE
+        inside_HW = (mask_HW > 0) & (background_HWC.max(axis=2) > 130)  # a ball is there
+        overlaps.append(float((changed_HW & inside_HW).sum() / (changed_HW | inside_HW).sum()))
+    assert np.mean(overlaps) > 0.9
