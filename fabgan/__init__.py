@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from fabgan.components.artifacts.generator import generate as generate
     from fabgan.components.artifacts.generator import load_generator as load_generator
     from fabgan.components.core.errors import UserError as UserError
+    from fabgan.components.defects.dataset import DefectDataset as DefectDataset
 
-__all__ = ["Generator", "UserError", "__version__", "generate", "load_generator"]
+__all__ = ["DefectDataset", "Generator", "UserError", "__version__", "generate", "load_generator"]
 
 _MODULE_OF = {
+    "DefectDataset": "fabgan.components.defects.dataset",
     "Generator": "fabgan.components.artifacts.generator",
     "UserError": "fabgan.components.core.errors",
     "generate": "fabgan.components.artifacts.generator",

@@ -100,11 +100,13 @@ def load_card(folder: Path) -> DefectCard:
     return parse(DefectCard, content, str(folder / CARD))
 
 
-def load_methods(folder: Path, kinds: list[str]) -> dict[str, Method]:
-    """Return how to make each of some kinds, as a model recommends. Kinds that it does not recommend are pasted.
+def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
+    """Return how to make each of some kinds, as a model recommends. Without a model, and if not recommended: pasted.
 
     Raises UserError for missing or damaged files, and for a model of other kinds.
     """
+    if folder is None:
+        return dict.fromkeys(kinds, Method(PASTED, pasted))
     card, weights = load_card(folder), folder / WEIGHTS
     if card.kinds != kinds:
         raise UserError(f"{folder}: knows the kinds {', '.join(card.kinds)}, but the packages have {', '.join(kinds)}")

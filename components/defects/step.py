@@ -16,10 +16,9 @@ from ..core.images import write_png
 from ..core.log import logger
 from ..core.masks import parts_of
 from ..core.progress import Progress
-from .card import PASTED, Method, load_methods
+from .card import Method, methods_of
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
-from .pasting import pasted
 from .pool import Pool, read_pool
 
 LOG = logger("defects")
@@ -35,7 +34,7 @@ def run(params: DefectsParameters, packages: Path, output: Path, model: Path | N
     other kinds, and for an output that holds something else.
     """
     pool = read_pool(packages, params.size_px)
-    methods = load_methods(model, list(pool.cutouts)) if model else dict.fromkeys(pool.cutouts, Method(PASTED, pasted))
+    methods = methods_of(model, list(pool.cutouts))
     counts = _counts(params, pool, methods)
     check_layout(params.layout, list(counts))
     with atomic_folder(output, FILE_NAME) as folder:

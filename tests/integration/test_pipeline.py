@@ -30,6 +30,7 @@ BEYOND_THE_README = [
     ("dvc version", 0),
     ("fabgan gather --out s3://empty/set --count 1", 1),
     ("fabgan defects --packages data/packages --size 64 --per-kind 1 --out out/defects", 1),
+    ("fabgan train_defects --packages data/packages --size 64 --model artifacts/defects", 1),
     ("fabgan upload data s3://empty/set", 1),
     ("fabgan pipeline check --dump params.yaml --namespace a", 1),
     ("fabgan pipeline train-job --name a --namespace b --claim c --nodes 1 --gpus 0", 0),

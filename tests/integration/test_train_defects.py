@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from torch.utils.data import DataLoader
 
 from fabgan.components.artifacts.manifest import DefectManifest, PackageManifest, read_manifest
 from fabgan.components.artifacts.packages import open_packages
+from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.defects.card import load_card
+from fabgan.components.defects.dataset import DefectDataset
 from fabgan.components.defects.judging import CLASSICAL, Judge, images_of
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
@@ -135,3 +139,30 @@ def test_the_judge_gains_by_defects_that_it_lacked_and_loses_by_wrong_masks(pack
     wrong = [(pixels_HWC, np.roll(mask_HW, SIZE_PX // 2, axis=(0, 1))) for pixels_HWC, mask_HW in more]
     scores = Judge(held_out).scores(few, {"more": more, "wrong": wrong}, seed=1)
     assert scores["more"]["places"] > scores[CLASSICAL]["places"] > scores["wrong"]["places"]
+
+
+def test_a_data_set_gives_the_same_items_in_any_worker(packages: Path, model: Path, tmp_path: Path) -> None:
+    asked = recommending(model, tmp_path / "model", {"scratch": "fitted", "missing_ball": "pasted"})
+    made = fabgan_dataset(packages, model=asked)
+    assert made.kinds == ["missing_ball", "scratch"]
+    alone = [made[index] for index in range(len(made))]
+    loaded = list(DataLoader(made, batch_size=None, num_workers=2))
+    for item, other in zip(alone, loaded, strict=True):
+        assert torch.equal(item.image_CHW, other.image_CHW)
+        assert torch.equal(item.mask_HW, other.mask_HW)
+        assert item.image_CHW.shape == (3, SIZE_PX, SIZE_PX)
+        assert set(np.unique(item.mask_HW.numpy()).tolist()) == {0, item.kind}
+    assert not torch.equal(alone[0].image_CHW, fabgan_dataset(packages, model=asked, seed=1)[0].image_CHW)
+    with pytest.raises(IndexError):
+        made[len(made)]
+
+
+def test_a_data_set_without_anything_to_make_is_refused(packages: Path, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no defects of dent \(annotated: contamination"):
+        fabgan_dataset(packages, kinds=["dent"])
+    with pytest.raises(UserError, match="no defects of a recommended kind"):
+        fabgan_dataset(packages, model=recommending(model, tmp_path / "model", {}))
+
+
+def fabgan_dataset(packages: Path, **options: Any) -> DefectDataset:
+    return DefectDataset(packages, SIZE_PX, 4, **options)

@@ -1,0 +1,75 @@
+"""Made defects as a data set of torch, for training programs that want them one by one and not as files.
+
+Dimensions: C channels, H W pixels.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..core.errors import UserError
+from .card import methods_of
+from .pool import read_pool
+
+
+class DefectItem(NamedTuple):
+    """A package with made defects. The default collation of torch makes batches of it."""
+
+    image_CHW: Tensor
+    """uint8."""
+    mask_HW: Tensor
+    """uint8: k where a defect of the k-th kind is, 0 elsewhere."""
+    kind: int
+    """From 1."""
+
+
+class DefectDataset(Dataset[DefectItem]):
+    """Images with made defects, each made when it is asked for.
+
+    Image i depends on the packages, the model, the seed and i alone. So workers need no seeds of their own, and the
+    same index gives the same image in every epoch; another epoch may use another seed.
+    """
+
+    def __init__(
+        self,
+        packages: Path | str,
+        size_px: int,
+        length: int,
+        model: Path | str | None = None,
+        kinds: Sequence[str] = (),
+        defects_per_image: int = 3,
+        seed: int = 0,
+    ) -> None:
+        """Read the annotated defects of the training packages in a folder that `crop_resize` filled.
+
+        `model` is a folder that `train_defects` filled. Without it, defects are pasted. `kinds` are made in turn; by
+        default those that the model recommends, or all. Raises UserError for a kind without annotated defects, if no
+        kind is recommended, and for what `read_pool` and `methods_of` refuse.
+        """
+        self._pool = read_pool(Path(packages), size_px)
+        self._names = list(self._pool.cutouts)
+        self._methods = methods_of(Path(model) if model else None, self._names)
+        present = [kind for kind, cutouts in self._pool.cutouts.items() if cutouts]
+        self.kinds = list(kinds) or [kind for kind in present if self._methods[kind].useful]
+        if not self.kinds or set(self.kinds) - set(present):
+            asked, known = ", ".join(kinds) or "a recommended kind", ", ".join(present)
+            raise UserError(f"{packages}: no defects of {asked} (annotated: {known})")
+        self._length, self._number, self._seed = length, defects_per_image, seed
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> DefectItem:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        kind = self.kinds[index % len(self.kinds)]
+        random = np.random.default_rng([self._seed, index])
+        made = self._pool.make(kind, self._number, random, self._methods[kind].paint)
+        value = self._names.index(kind) + 1
+        image_CHW = torch.from_numpy(made.pixels_HWC).permute(2, 0, 1).contiguous()
+        return DefectItem(image_CHW, torch.from_numpy(made.mask_HW * np.uint8(value)), value)
