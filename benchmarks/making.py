@@ -1,0 +1,98 @@
+"""How fast defects are made at 1024 px, on one core, and what training the defect model takes.
+
+Prints one JSON line for each way of making and kind, and one for training. `images_per_s` includes reading the
+background, but not writing the result. `growth_mib` is the growth of the peak resident memory while the model trains,
+with the sample of backgrounds that it holds.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import yaml
+
+from benchmarks.cases import device_name
+from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import step as crop_resize
+from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.defects.fitting import Fitter
+from fabgan.components.defects.pasting import pasted
+from fabgan.components.defects.pool import Paint, Pool, read_pool
+from fabgan.components.defects.training import trained
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.parameters import IngestParameters
+
+SIZE_PX = 1024
+SOURCE = {
+    "frames": 64,
+    "seed": 1,
+    "masks": True,
+    "renderer": {
+        "frame_width_px": 1920,
+        "frame_height_px": 1440,
+        "products": 2,
+        "frames_per_lot": 8,
+        "min_balls_per_side": 10,
+        "max_balls_per_side": 16,
+        "max_angle_deg": 10,
+        "min_body_share": 0.6,
+        "max_body_share": 0.7,
+        "defect_share": 0.6,
+        "grey": False,
+    },
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make packages with defects, and time what is made of them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.making", description=__doc__)
+    parser.add_argument("--images", type=int, default=20, help="images to make of each kind (default: 20)")
+    parser.add_argument("--steps", type=int, default=100, help="steps of training (default: 100)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        pool = read_pool(_packages(Path(folder)), SIZE_PX)
+        before_mib, began_s = _peak_mib(), time.monotonic()
+        fitter = Fitter(trained(pool, options.steps, 0), list(pool.cutouts))
+        seconds = time.monotonic() - began_s
+        cutouts = sum(map(len, pool.cutouts.values()))
+        made = {"steps": options.steps, "cutouts": cutouts, "seconds": round(seconds, 1)}
+        print(json.dumps({"what": "train", **made, "growth_mib": round(_peak_mib() - before_mib, 1)}), flush=True)
+        for name, paint in (("pasted", pasted), ("fitted", fitter)):
+            for kind in [kind for kind, found in pool.cutouts.items() if found]:
+                rate = _images_per_s(pool, kind, paint, options.images)
+                print(json.dumps({"what": name, "kind": kind, "images_per_s": round(rate, 1)}), flush=True)
+    print(json.dumps({"image_size_px": SIZE_PX, "device": device_name(torch.device("cpu"))}))
+    return 0
+
+
+def _packages(folder: Path) -> Path:
+    (folder / "rendered.yaml").write_text(yaml.safe_dump(SOURCE))
+    ingest.run(parse(IngestParameters, {"source": str(folder / "rendered.yaml")}, "benchmark"), folder / "frames")
+    params = parse(CropResizeParameters, {"sizes_px": [SIZE_PX]}, "benchmark")
+    crop_resize.run(params, folder / "frames", folder / "packages")
+    return folder / "packages"
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _images_per_s(pool: Pool, kind: str, paint: Paint, count: int) -> float:
+    began_s = time.monotonic()
+    for index in range(count):
+        pool.make(kind, 1, np.random.default_rng(index), paint)
+    return count / (time.monotonic() - began_s)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
