@@ -1,4 +1,7 @@
-"""A trained defect model as files: `defects.safetensors` (weights) and `defects.json` (everything else). No pickle."""
+"""A trained defect model as files. No pickle.
+
+`defects.safetensors` holds the weights, `defects.png` is a sheet of defects, and `defects.json` is everything else.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +15,7 @@ from fabgan.model.defects.networks import DefectConfig, DefectGenerator
 from ..artifacts.tensors import save_tensors
 from ..core.errors import OtherVersionError, UserError
 from ..core.files import atomic_folder, read_json, sha256_of_file, write_json
+from ..core.images import Pixels, write_png
 from ..core.parameters import parameters, parse
 from .fitting import Fitter
 from .pasting import pasted
@@ -19,6 +23,7 @@ from .pool import Paint
 
 WEIGHTS = "defects.safetensors"
 CARD = "defects.json"
+SHEET = "defects.png"
 FORMAT = 1
 PASTED: Literal["pasted"] = "pasted"
 FITTED: Literal["fitted"] = "fitted"
@@ -81,9 +86,10 @@ class Method:
     """Whether an inspection model gained by it."""
 
 
-def save_model(folder: Path, network: DefectGenerator, facts: Mapping[str, object]) -> DefectCard:
-    """Write a trained network and its card, whose other fields are `facts`. Return the card."""
+def save_model(folder: Path, network: DefectGenerator, sheet: Pixels, facts: Mapping[str, object]) -> DefectCard:
+    """Write a trained network, a sheet of its images, and its card, whose other fields are `facts`. Return the card."""
     with atomic_folder(folder, CARD) as partial:
+        write_png(partial / SHEET, sheet)
         save_tensors(partial / WEIGHTS, network.state_dict())
         digest = sha256_of_file(partial / WEIGHTS)
         content = {"format": FORMAT, "config": asdict(network.config), "weights_sha256": digest, **facts}

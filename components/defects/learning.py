@@ -16,6 +16,7 @@ from .judging import CLASSICAL, Judge, Scores, gain, made_images
 from .parameters import TrainDefectsParameters
 from .pasting import pasted
 from .pool import Paint, Pool, pool_of
+from .sheet import sheet_of
 from .training import trained
 
 RECOMMENDED = "recommended"
@@ -48,7 +49,7 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         "judged": judged,
         "confirmed": {name: gain(confirming, RECOMMENDED, name) for name in ("auc", "recall") if confirming},
     }
-    return save_model(model, network, facts)
+    return save_model(model, network, sheet_of(pool, paints), facts)
 
 
 def _check_held_out(held_out: Packages) -> None:

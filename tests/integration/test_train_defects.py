@@ -15,13 +15,17 @@ from torch.utils.data import DataLoader
 
 from fabgan.components.artifacts.manifest import DefectManifest, PackageManifest, read_manifest
 from fabgan.components.artifacts.packages import open_packages
+from fabgan.components.artifacts.sheets import CAPTION_PX, GAP_PX
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.images import read_image
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.defects.card import load_card
 from fabgan.components.defects.dataset import DefectDataset
 from fabgan.components.defects.judging import CLASSICAL, Judge, images_of
+from fabgan.components.defects.pool import read_pool
+from fabgan.components.defects.sheet import WINDOW_PX
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
 from tests.conftest import RENDERED, section
@@ -52,6 +56,17 @@ def model(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "recommended" in done.stdout
     return folder
+
+
+def test_the_sheet_shows_annotated_defects_beside_made_ones(packages: Path, model: Path) -> None:
+    sheet, pool = read_image(model / "defects.png"), read_pool(packages, SIZE_PX)
+    kinds = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
+    pitch_px = WINDOW_PX + GAP_PX
+    assert sheet.shape == (CAPTION_PX + len(kinds) * pitch_px + GAP_PX, 3 * (4 * pitch_px + GAP_PX) + 2 * CAPTION_PX, 3)
+    first, half = pool.cutouts[kinds[0]][0], WINDOW_PX // 2
+    row, column = (round((places.min() + places.max()) / 2) for places in np.nonzero(first.covers_HW))
+    middle = sheet[CAPTION_PX + GAP_PX + half, GAP_PX + half]
+    assert np.array_equal(middle, first.pixels_HWC[row, column])
 
 
 def fabgan(command: str, packages: Path, *options: str) -> subprocess.CompletedProcess[str]:
