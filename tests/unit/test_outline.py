@@ -93,6 +93,21 @@ def test_plain_rim_of_a_laminate_is_kept(rim: Colour, inner: Colour, ground: Col
     assert iou(outer, found) > 0.98
 
 
+@pytest.mark.parametrize("shift", [(8, 6), (-7, 8)])
+def test_plain_rim_that_is_hard_to_tell_from_its_shadow_is_kept(shift: Point) -> None:
+    """The shadowed ground is as dark as the rim; their tints differ."""
+    outer, lid = (rectangle((320, 240), 240 - 2 * px, 220 - 2 * px, 12) for px in (0, 14))
+    lit = draw(ground=(46, 118, 96), noise=0).astype(np.float32)
+    shadow = np.zeros(lit.shape[:2], np.float32)
+    cv2.fillConvexPoly(shadow, np.round(np.array(outer) + shift).astype(np.int32), 1.0)
+    frame = (lit * (1 - 0.45 * cv2.GaussianBlur(shadow, (0, 0), 8))[..., None]).astype(np.uint8)
+    cv2.fillConvexPoly(frame, np.round(outer).astype(np.int32), (30, 68, 60), cv2.LINE_AA)
+    cv2.fillConvexPoly(frame, np.round(lid).astype(np.int32), (168, 168, 165), cv2.LINE_AA)
+    cv2.putText(frame, "X1234", (250, 250), cv2.FONT_HERSHEY_SIMPLEX, 1.5, MARKING, 4, cv2.LINE_AA)
+    found = find_outline(cv2.GaussianBlur(frame, (0, 0), 0.8).astype(np.uint8)).corners_px
+    assert iou(outer, found) > 0.96
+
+
 def test_package_of_a_tilted_camera_is_found_whole() -> None:
     """As the parallelogram around it."""
     true = ((180.0, 120.0), (450.0, 132.0), (468.0, 372.0), (164.0, 360.0))

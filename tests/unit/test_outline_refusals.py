@@ -27,6 +27,19 @@ def test_empty_pocket_is_refused(ground: Colour) -> None:
         find_outline(frame)
 
 
+def test_shadow_on_a_mat_with_lines_is_refused() -> None:
+    """The lines have another tint than the mat, in shadow too."""
+    frame = draw(ground=(46, 118, 96))
+    for place in range(20, 640, 96):
+        cv2.line(frame, (place, 0), (place, 479), (150, 175, 140), 2, cv2.LINE_AA)
+        cv2.line(frame, (0, place), (639, place), (150, 175, 140), 2, cv2.LINE_AA)
+    shadow = np.zeros(frame.shape[:2], np.float32)
+    cv2.fillConvexPoly(shadow, np.round(rectangle((308, 212), 196, 196, 0)).astype(np.int32), 1.0)
+    shaded = frame * (1 - 0.45 * cv2.GaussianBlur(shadow, (0, 0), 9))[..., None]
+    with pytest.raises(OutlineNotFoundError, match="no package found"):
+        find_outline(shaded.astype(np.uint8))
+
+
 def test_thing_with_soft_edges_is_refused() -> None:
     with pytest.raises(OutlineNotFoundError, match="not a sharp, straight edge"):
         find_outline(draw(rectangle((320, 240), 240, 200, 9), body=BLACK, ground=WHITE, blur_px=14))

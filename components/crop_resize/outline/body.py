@@ -6,6 +6,7 @@ side, or it is the background's in another light.
 """
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from .background import View
 from .edges import Edge, edges_along, strip_of
 from .geometry import Points
+from .shade import Colour, is_shade, tint_edges
 from .strips import Map, inward, meet
 
 OUT_SHARE, IN_SHARE = 0.35, 0.05
@@ -25,77 +27,83 @@ BEHIND_CELLS = np.array([2.0, 3.0, 4.0])
 """Depths behind an edge where the body's colour is read, and before it where the background's is."""
 MAX_DIFFERENCE = 10.0
 """Of the colour behind a side from that of the rim, in Lab units. Light differs from side to side."""
-MAX_TINT = 3.0
-"""A surface in shade keeps its tint up to this difference, in Lab units."""
-SHADES = (0.6, 1.12)
-"""Range of the lightness of the background in shade, relative to its own."""
 STAYS_CELLS = 2.0
 
-Colour = NDArray[np.float32]
-Choice = tuple[Edge, Colour]
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """An edge that could be a side of the body."""
+
+    depth_cells: float
+    colour: Colour
+    """Behind the edge."""
+    by_tint: bool
+    """Whether the tint alone tells what is behind the edge from the background before it."""
 
 
-def whole_body(view: View, corners: Points) -> Points:
-    """Return rough corners of the whole body that four found sides belong to, or `corners` if they are its sides."""
+def whole_body(view: View, corners: Points) -> tuple[Points, bool]:
+    """Return rough corners of the whole body that four found sides belong to, or `corners` if they are its sides.
+
+    Also return whether one of the sides lies in such a shadow that only the tint shows it.
+    """
     ends = np.roll(corners, -1, axis=0)
     shorter = float(np.hypot(*(ends - corners).T).min())
     sides = [_choices(view, corners[i], ends[i], shorter) for i in range(4)]
     if not all(sides):
-        return corners
+        return corners, False
     chosen = _outermost(sides)
-    depths = [0.0 if abs(edge.depth_cells) <= STAYS_CELLS else edge.depth_cells for edge, _ in chosen]
+    depths = [0.0 if abs(choice.depth_cells) <= STAYS_CELLS else choice.depth_cells for choice in chosen]
     if not any(depths):
-        return corners
+        return corners, False
     moved = [corners[i] + depths[i] * inward(corners[i], ends[i]) for i in range(4)]
-    return meet(np.array(moved), ends - corners)
+    return meet(np.array(moved), ends - corners), any(choice.by_tint for choice in chosen)
 
 
-def _choices(view: View, start: Points, end: Points, shorter: float) -> list[Choice]:
-    """Return the edges that could be the body's side, from outside to inside, each with the colour behind it."""
+def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Choice]:
+    """Return the edges that could be the body's side, from outside to inside."""
     depths = np.arange(-round(OUT_SHARE * shorter), round(IN_SHARE * shorter) + 1, dtype=np.float64)
     edges = [edge for edge in edges_along(view.lab, start, end, depths) if edge.support >= MIN_SUPPORT]
-    choices = []
-    for edge in edges:
-        ground = _colour(view.ground, start, end, edge.depth_cells + BEHIND_CELLS)
-        before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
-        found = abs(edge.depth_cells) <= STAYS_CELLS
-        is_ground = _differ(behind, ground) < MIN_SIZE
-        in_pocket = is_shade(behind, ground) and _differ(before, ground) > MIN_SIZE
-        if found or (edge.size >= MIN_SIZE and not is_ground and not in_pocket):
-            choices.append((edge, behind))
-    return choices
+    choices = [_choice(view, start, end, edge.depth_cells) for edge in edges if _may_be_side(view, start, end, edge)]
+    for edge in tint_edges(view, start, end, depths):
+        seen = any(abs(edge.depth_cells - choice.depth_cells) <= STAYS_CELLS for choice in choices)
+        if edge.support >= MIN_SUPPORT and not seen:
+            choices.append(_choice(view, start, end, edge.depth_cells, by_tint=True))
+    return sorted(choices, key=lambda choice: choice.depth_cells)
+
+
+def _may_be_side(view: View, start: Points, end: Points, edge: Edge) -> bool:
+    """Return whether an edge was found as a side, or lies between the background and something else."""
+    ground = _colour(view.ground, start, end, edge.depth_cells + BEHIND_CELLS)
+    before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
+    is_ground = _differ(behind, ground) < MIN_SIZE
+    in_pocket = is_shade(behind, ground) and _differ(before, ground) > MIN_SIZE
+    return abs(edge.depth_cells) <= STAYS_CELLS or (edge.size >= MIN_SIZE and not is_ground and not in_pocket)
+
+
+def _choice(view: View, start: Points, end: Points, depth_cells: float, by_tint: bool = False) -> _Choice:
+    return _Choice(depth_cells, _colour(view.lab, start, end, depth_cells + BEHIND_CELLS), by_tint)
 
 
 def _colour(image: Map, start: Points, end: Points, depths: NDArray[np.float64]) -> Colour:
     return np.asarray(np.median(strip_of(image, start, end, depths).reshape(-1, 3), axis=0), np.float32)
 
 
-def is_shade(colour: Colour, ground: Colour) -> bool:
-    """Return whether a Lab colour could be that of the background in another light.
-
-    L + 16, a and b are proportional to the cube root of the light.
-    """
-    shade = (colour[0] + 16) / (ground[0] + 16)
-    tint = float(np.hypot(*(colour[1:] - shade * ground[1:])))
-    return bool(SHADES[0] < shade < SHADES[1] and tint < MAX_TINT)
-
-
-def _outermost(sides: list[list[Choice]]) -> list[Choice]:
+def _outermost(sides: list[list[_Choice]]) -> list[_Choice]:
     """Return a choice for each side, all of one colour, that together lie farthest out; else those nearest to 0."""
-    best, best_depth = [min(choices, key=lambda choice: abs(choice[0].depth_cells)) for choices in sides], np.inf
+    best, best_depth = [min(choices, key=lambda choice: abs(choice.depth_cells)) for choices in sides], np.inf
     if _agree(best):
-        best_depth = sum(edge.depth_cells for edge, _ in best)
-    for _, colour in itertools.chain(*sides):
-        row = [[choice for choice in choices if _differ(choice[1], colour) < MAX_DIFFERENCE] for choices in sides]
-        if all(row) and sum(choices[0][0].depth_cells for choices in row) < best_depth:
+        best_depth = sum(choice.depth_cells for choice in best)
+    for colour in [choice.colour for choice in itertools.chain(*sides)]:
+        row = [[choice for choice in choices if _differ(choice.colour, colour) < MAX_DIFFERENCE] for choices in sides]
+        if all(row) and sum(choices[0].depth_cells for choices in row) < best_depth:
             best = [choices[0] for choices in row]
-            best_depth = sum(edge.depth_cells for edge, _ in best)
+            best_depth = sum(choice.depth_cells for choice in best)
     return best
 
 
-def _agree(row: list[Choice]) -> bool:
-    mean = np.mean([colour for _, colour in row], axis=0)
-    return all(_differ(colour, mean) < MAX_DIFFERENCE for _, colour in row)
+def _agree(row: list[_Choice]) -> bool:
+    mean = np.mean([choice.colour for choice in row], axis=0)
+    return all(_differ(choice.colour, mean) < MAX_DIFFERENCE for choice in row)
 
 
 def _differ(a: Colour, b: Colour) -> float:

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 
 from .background import View
-from .body import is_shade
 from .edges import edges_along, strip_of
 from .errors import OutlineNotFoundError
 from .geometry import Points
+from .shade import is_shade, tint_edges
 from .strips import Map
 
 NEAR_CELLS = 2.5
@@ -33,7 +33,7 @@ PAPER_LIGHTNESS, PAPER_CHROMA = 70.0, 12.0
 def has_sharp_sides(view: View, corners: Points) -> bool:
     """Return whether a sharp edge runs along each side of four corners (4 x 2, clockwise)."""
     ends = np.roll(corners, -1, axis=0)
-    return all(_is_sharp(view.lab, start, end) for start, end in zip(corners, ends, strict=True))
+    return all(_is_sharp(view.lab, a, b) or _is_tinted(view, a, b) for a, b in zip(corners, ends, strict=True))
 
 
 def refuse_plain(view: View, corners: Points) -> None:
@@ -54,6 +54,12 @@ def _is_sharp(lab: Map, start: Points, end: Points) -> bool:
     profile = np.median(strip_of(lab, start, end, depths), axis=0)
     change = float(np.linalg.norm(profile[-3:].mean(axis=0) - profile[:4].mean(axis=0)))
     return any(edge.support >= MIN_SUPPORT and edge.size >= MIN_SHARPNESS * change for edge in edges)
+
+
+def _is_tinted(view: View, start: Points, end: Points) -> bool:
+    """Return whether a side is an edge of the tint, so that there is no shadow behind it."""
+    edges = tint_edges(view, start, end, np.arange(-PENUMBRA_CELLS, NARROW_RIM_CELLS + 1.0))
+    return any(abs(edge.depth_cells) <= NEAR_CELLS and edge.support >= MIN_SUPPORT for edge in edges)
 
 
 def _inside(image: Map, corners: Points) -> Map:

@@ -35,7 +35,11 @@ def edges_along(lab: Map, start: Points, end: Points, depths: NDArray[np.float64
 
     `lab` is H x W x 3.
     """
-    strip = strip_of(lab, start, end, depths)
+    return edges_in(strip_of(lab, start, end, depths), depths)
+
+
+def edges_in(strip: Map, depths: NDArray[np.float64]) -> list[Edge]:
+    """Return the edges in a strip, P / 4 x D x C, from outside to inside."""
     steps = _steps(strip)
     mean = np.median(steps, axis=0)
     size = np.linalg.norm(mean, axis=1)

@@ -71,12 +71,7 @@ def _corners(view: View, otsu_share: float) -> Points:
     """Return the corners (4 x 2, clockwise) of the package, in cells."""
     corners = refine_sides(view.residual, _rough_corners(view.residual, otsu_share))
     _refuse_outside(corners, view.residual.shape)
-    for _ in range(BODY_ROUNDS):
-        body = whole_body(view, corners)
-        if body is corners:
-            break
-        corners = refine_sides(view.residual, body, FINE_ROUNDS)
-        _refuse_outside(corners, view.residual.shape)
+    corners = _whole(view, corners)
     if not has_sharp_sides(view, corners):
         tilted = free_sides(view.residual, corners)
         _refuse_outside(tilted, view.residual.shape)
@@ -86,6 +81,22 @@ def _corners(view: View, otsu_share: float) -> Points:
     _refuse_thin(corners, view.residual.shape)
     refuse_plain(view, corners)
     return leave_out_flanks(view, corners)
+
+
+def _whole(view: View, corners: Points) -> Points:
+    """Return the corners of the whole body that four found sides belong to.
+
+    If the search turns in a circle, it is the largest one of it, because no package may lose a part.
+    """
+    seen = [corners]
+    for _ in range(BODY_ROUNDS):
+        body, in_shadow = whole_body(view, seen[-1])
+        if body is seen[-1]:
+            return body
+        # The lightness would lead from a side in shadow to the edge of the shadow.
+        seen.append(body if in_shadow else refine_sides(view.residual, body, FINE_ROUNDS))
+        _refuse_outside(seen[-1], view.residual.shape)
+    return max(seen, key=lambda found: float(cv2.contourArea(found.astype(np.float32))))
 
 
 def _reduce(image: Pixels) -> tuple[Pixels, Points]:
@@ -100,7 +111,9 @@ def _reduce(image: Pixels) -> tuple[Pixels, Points]:
 
 def _rough_corners(residual: Map, otsu_share: float) -> Points:
     """Return four clockwise corners around the only large object that is not background."""
-    distance = np.asarray(cv2.GaussianBlur(np.linalg.norm(residual, axis=2), (0, 0), 1.5), np.float32)
+    lightness, red, yellow = cv2.split(residual)
+    distance = np.sqrt(lightness * lightness + red * red + yellow * yellow)
+    distance = np.asarray(cv2.GaussianBlur(distance, (0, 0), 1.5), np.float32)
     mask = _close((distance > _threshold(distance, otsu_share)).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     areas = stats[1:, cv2.CC_STAT_AREA]

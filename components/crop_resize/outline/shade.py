@@ -1,0 +1,54 @@
+"""The background in another light: a shadow changes its lightness and keeps its tint.
+
+L + 16, a and b are proportional to the cube root of the light.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .background import View
+from .edges import Edge, edges_in, strip_of
+from .geometry import Points
+from .strips import Map
+
+SHADES = (0.6, 1.12)
+"""Range of the lightness of the background in shade, relative to its own."""
+MAX_TINT = 3.0
+"""A surface in shade keeps its tint up to this difference, in Lab units."""
+SATURATED_TINT = 1.5 * MAX_TINT
+"""Differences above this one count alike, so that a vivid surface does not hide a dull one beside it."""
+MIN_STEP = 0.5 * MAX_TINT
+BEHIND_CELLS = np.arange(2.0, 9.0)
+"""Depths behind an edge where the tint must differ from the background's. A line on a mat is thinner."""
+
+Colour = NDArray[np.float32]
+
+
+def is_shade(colour: Colour, ground: Colour) -> bool:
+    """Return whether a Lab colour could be that of the background in another light."""
+    shade = (colour[0] + 16) / (ground[0] + 16)
+    return bool(SHADES[0] < shade < SHADES[1] and _tint(colour, ground) < MAX_TINT)
+
+
+def tint_edges(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> list[Edge]:
+    """Return the edges along a side where the background ends, whatever its light. A shadow has none.
+
+    Behind a line on the background, the background goes on.
+    """
+    edges = [edge for edge in edges_in(_tint_strip(view, start, end, depths), depths) if edge.size >= MIN_STEP]
+    return [edge for edge in edges if _stays(view, start, end, edge.depth_cells + BEHIND_CELLS)]
+
+
+def _stays(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> bool:
+    return bool((np.median(_tint_strip(view, start, end, depths), axis=0) >= MAX_TINT).all())
+
+
+def _tint_strip(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> Map:
+    """Return by how much the tint along a side differs from the background's in that light; P / 4 x D x 1."""
+    lab, ground = (strip_of(image, start, end, depths) for image in (view.lab, view.ground))
+    return np.minimum(_tint(lab, ground), SATURATED_TINT)[..., None]
+
+
+def _tint(lab: Map, ground: Map) -> Map:
+    shade = (lab[..., :1] + 16) / (ground[..., :1] + 16)
+    return np.asarray(np.linalg.norm(lab[..., 1:] - shade * ground[..., 1:], axis=-1), np.float32)
