@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..core.images import Pixels
+from ..core.images import Pixels, thinned
 from ..core.resumable import unfinished
 from .pages.render import render
 
@@ -44,7 +44,7 @@ def thumbnail(image: Pixels, outline_px: Corners = (), mask: Pixels | None = Non
     height_px, width_px = image.shape[:2]
     scale = min(THUMBNAIL_PX / max(height_px, width_px), 1.0)
     size = (max(round(width_px * scale), 1), max(round(height_px * scale), 1))
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    small = np.asarray(cv2.resize(thinned(image, THUMBNAIL_PX), size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     drawn = small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2RGB).astype(np.uint8)
     if mask is not None:
         defects = cv2.resize((mask > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0

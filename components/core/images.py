@@ -85,20 +85,24 @@ def check_suffix(name: str) -> None:
         raise UnusableImageError(f"{form} cannot be read; convert it to TIFF or PNG")
 
 
-def inspect_image(path: Path) -> ImageFacts:
-    """Decode every pixel of an image file; return what it is. Raises UnusableImageError with the reason."""
+def inspect_image(path: Path, side_px: int) -> tuple[ImageFacts, Pixels]:
+    """Decode an image file; return what it is, and its upright pixels at `side_px` or more, for a look at it.
+
+    All data of a JPEG is read, but only a fraction of its pixels is computed. Raises UnusableImageError with the
+    reason.
+    """
     with _opened(path) as image:
         _check_single(image)
-        if image.format in JPEG:
-            _check_jpeg(path)
         mode, white_level = image.mode, _white_level(image)
-        values = _values(image, path)
-        if values.dtype == np.uint8:
-            return ImageFacts(values.shape[1], values.shape[0], mode, None, WHITE_8_BIT)
-        lowest, highest = float(values.min()), float(values.max())
-        if not 0 <= lowest <= highest <= DEEPEST:
-            raise UnusableImageError(f"its values are {lowest:.6g} to {highest:.6g}; expected 0 to {DEEPEST}")
-        return ImageFacts(values.shape[1], values.shape[0], mode, highest, white_level)
+        values = _values(image, path, side_px)
+        width_px, height_px = _upright_size(image) if image.format in JPEG else values.shape[1::-1]
+    if values.dtype == np.uint8:
+        return ImageFacts(width_px, height_px, mode, None, WHITE_8_BIT), thinned(values, side_px)
+    lowest, highest = float(values.min()), float(values.max())
+    if not 0 <= lowest <= highest <= DEEPEST:
+        raise UnusableImageError(f"its values are {lowest:.6g} to {highest:.6g}; expected 0 to {DEEPEST}")
+    small = _as_uint8(thinned(values, side_px), white_level or highest or 1.0)
+    return ImageFacts(width_px, height_px, mode, highest, white_level), small
 
 
 def read_image(path: Path, sha256: str | None = None, white_level: float = float(DEEPEST)) -> Pixels:
@@ -113,25 +117,31 @@ def read_image(path: Path, sha256: str | None = None, white_level: float = float
         return _as_uint8(_values(image, path), white_level)
 
 
-def read_small(path: Path, side_px: int, white_level: float) -> Pixels:
-    """Return the pixels of an image file as `read_image` does, for a look at it.
+def thinned(values: NDArray[Any], side_px: int) -> NDArray[Any]:
+    """Return every nth pixel of an image, so that each side keeps twice `side_px`, if it has that much."""
+    step = max(min(values.shape[:2]) // (2 * side_px), 1)
+    return np.ascontiguousarray(values[::step, ::step])
 
-    A JPEG is decoded at a fraction of its size that is still `side_px` or more. Raises UnusableImageError.
+
+def _decoded_jpeg(image: Image.Image, path: Path, side_px: int) -> Pixels | None:
+    """Return the pixels of a JPEG as stored, or None if only Pillow can decode it.
+
+    With a `side_px`, they are those of a fraction of its size that is still `side_px` or more. Raises
+    UnusableImageError if its data ends early, or does not end where it should; Pillow fills what lacks with grey.
     """
-    with _opened(path) as image:
-        image.draft(None, (side_px, side_px))
-        return _as_uint8(_values(image, path), white_level)
-
-
-def _check_jpeg(path: Path) -> None:
-    """Refuse a JPEG whose data ends early, or does not end where it should. Pillow fills what lacks with grey."""
     import simplejpeg
 
+    space = "RGB" if image.mode == "RGB" else "GRAY"
     try:
-        simplejpeg.decode_jpeg(path.read_bytes(), colorspace="GRAY", strict=True)
+        decoded = simplejpeg.decode_jpeg(path.read_bytes(), space, min_height=side_px, min_width=side_px, strict=True)
     except ValueError as error:
         if str(error).startswith(DAMAGED_JPEG):
             raise UnusableImageError(f"damaged: {error}") from error
+        return None
+    if image.mode not in ("L", "RGB"):
+        return None
+    pixels: Pixels = decoded[:, :, 0] if image.mode == "L" else decoded
+    return pixels
 
 
 def _check_single(image: Image.Image) -> None:
@@ -160,8 +170,11 @@ def _white_level(image: Any) -> float | None:
     return float(highest) if 255 <= highest < DEEPEST else None
 
 
-def _values(image: Any, path: Path) -> NDArray[Any]:
-    """Return the decoded values, upright: H x W, or H x W x 3 in the order RGB."""
+def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
+    """Return the decoded values, upright: H x W, or H x W x 3 in the order RGB; of a JPEG as `_decoded_jpeg` does."""
+    decoded = _decoded_jpeg(image, path, side_px) if image.format in JPEG else None
+    if decoded is not None:
+        return _upright(decoded, _orientation(image))
     deep_colour = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
     image.load()
     orientation = _orientation(image)
@@ -170,8 +183,8 @@ def _values(image: Any, path: Path) -> NDArray[Any]:
     elif image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)
     else:
-        grey = image.mode in ("1", "L", "LA", "La")
-        values = np.asarray(image.convert("L" if grey else "RGB"))
+        mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+        values = np.asarray(image if image.mode == mode else image.convert(mode))
     return _upright(values, orientation)
 
 
@@ -196,6 +209,11 @@ def _orientation(image: Image.Image) -> int:
     return found if 1 <= found <= 8 else 1
 
 
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height after the EXIF orientation was applied."""
+    return image.size if _orientation(image) < 5 else image.size[::-1]
+
+
 def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an EXIF orientation: 5 to 8 are turned by a quarter, and 2, 4, 5 and 7 are mirrored."""
     if orientation >= 5:
@@ -209,7 +227,7 @@ def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def _as_uint8(values: NDArray[Any], white_level: float) -> Pixels:
     if values.dtype == np.uint8:
-        return values.copy()
+        return values if values.flags.writeable else values.copy()
     pixels = np.empty(values.shape, dtype=np.uint8)
     for top in range(0, len(values), ROWS):
         scaled = values[top : top + ROWS].astype(np.float32) * (255 / white_level)

@@ -1,4 +1,4 @@
-"""Work on many items, in parallel on all cores, that resumes when it is started again.
+"""Work on many items, in parallel on all cores that the memory allows, that resumes when it is started again.
 
 The unfinished folder keeps one record per finished item. Only work with the same fingerprint resumes from it. Records
 may also be kept beside the finished folder, so that later work takes over the items that are still the same.
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .cores import usable_cores
 from .errors import UserError, WorkerKilledError
 from .files import check_replaceable, read_json, replace_folder, sha256_of_file, write_json
 from .progress import Progress
+from .workers import keep_freed_memory, usable_workers
 
 Item = TypeVar("Item")
 Record = dict[str, Any]
@@ -111,14 +111,15 @@ def map_resumably(
     """
     waiting = [(key, item) for key, item in items if reuse or not _record_file(folder, key).is_file()]
     earlier = reuse.records() if reuse else {}
+    made: dict[str, Record] = {}
     progress = Progress(what, len(items), "images", done=len(items) - len(waiting))
-    with ProcessPoolExecutor(max_workers=usable_cores()) as pool:
-        running = [
-            pool.submit(_work_and_record, work, key, item, folder, reuse, earlier.get(key)) for key, item in waiting
-        ]
+    with ProcessPoolExecutor(max_workers=usable_workers(), initializer=keep_freed_memory) as pool:
+        running = {
+            pool.submit(_record_of, work, key, item, folder, reuse, earlier.get(key)): key for key, item in waiting
+        }
         try:
             for finished in as_completed(running):
-                finished.result()
+                made[running[finished]] = finished.result()
                 progress.advance(1)
         except BrokenProcessPool as error:
             raise WorkerKilledError(
@@ -127,7 +128,7 @@ def map_resumably(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    records = [read_json(_record_file(folder, key)) for key, _ in items]
+    records = [made[key] if key in made else read_json(_record_file(folder, key)) for key, _ in items]
     if reuse:
         write_json(reuse.kept, dict(zip((key for key, _ in items), records, strict=True)))
     return records
@@ -145,16 +146,19 @@ def _record_file(folder: Path, key: str) -> Path:
     return folder / RECORDS / f"{key}.json"
 
 
-def _work_and_record(
+def _record_of(
     work: Callable[[Item, Path], Record],
     key: str,
     item: Item,
     folder: Path,
     reuse: Reuse | None,
     earlier: Record | None,
-) -> None:
+) -> Record:
+    """Return the record of an item, which is kept in the folder if the item had to be done."""
     kept = _record_file(folder, key)
-    if reuse and kept.is_file() and reuse.is_whole(read_json(kept), folder):
-        return
-    taken_over = reuse and earlier and reuse.take_over(earlier, folder)
-    write_json(kept, earlier if taken_over else work(item, folder))
+    if reuse and kept.is_file() and reuse.is_whole(record := read_json(kept), folder):
+        return dict(record)
+    if reuse and earlier and reuse.take_over(earlier, folder):
+        return earlier
+    write_json(kept, work(item, folder))
+    return dict(read_json(kept))

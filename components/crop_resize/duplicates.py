@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.manifest import Package
-from ..core.images import Pixels, to_grey
+from ..core.images import Pixels
 
 SIDE_PX = 64
 AROUND_PX = 2.0
@@ -35,7 +35,7 @@ Looks = NDArray[np.float32]
 
 def look_of(crop: Pixels) -> str:
     """Return the detail of a crop as text: 64 x 64 values of 8 bits, base64."""
-    grey = crop if crop.ndim == 2 else to_grey(crop)
+    grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     detail = small - cv2.GaussianBlur(small, (0, 0), AROUND_PX)
     contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), AROUND_PX)) + NOISE

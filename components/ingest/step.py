@@ -27,7 +27,6 @@ from ..core.images import (
     UnusableImageError,
     check_suffix,
     inspect_image,
-    read_small,
 )
 from ..core.log import logger
 from ..core.parameters import digest
@@ -158,13 +157,12 @@ def _take_photograph(item: _Photograph, folder: Path) -> Record:
         check_suffix(item.file.path)
         with atomic_file(folder / file) as partial:
             item.file.fetch(partial)
-            facts = inspect_image(partial)
+            facts, small = inspect_image(partial, THUMBNAIL_PX)
             if min(facts.width_px, facts.height_px) < item.min_side_px:
                 raise UnusableImageError(f"{facts.width_px} x {facts.height_px} px, smaller than min_side_px")
     except UnusableImageError as error:
         return {"reason": str(error)}
-    white_level = facts.white_level or facts.highest or 1.0
-    shown = {"thumbnail": thumbnail(read_small(folder / file, THUMBNAIL_PX, white_level))}
+    shown = {"thumbnail": thumbnail(small)}
     return file_record(folder, file, facts) | shown | _mask_record(item, folder, facts)
 
 

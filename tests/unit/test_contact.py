@@ -13,7 +13,7 @@ from fabgan.components.artifacts import contact
 from fabgan.components.artifacts.contact import Shown, sheet_written, thumbnail, write_contact_sheet
 from fabgan.components.artifacts.manifest import FrameManifest, PackageManifest, read_manifest
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.images import read_small, write_jpeg, write_png
+from fabgan.components.core.images import inspect_image, write_jpeg, write_png
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
@@ -46,7 +46,9 @@ def test_a_small_look_at_a_photograph_is_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6
     image.save(tmp_path / "a.jpg", exif=exif)
-    assert read_small(tmp_path / "a.jpg", 192, 255.0).shape == (400, 200)
+    facts, small = inspect_image(tmp_path / "a.jpg", 192)
+    assert (facts.width_px, facts.height_px) == (800, 1600)
+    assert small.shape == (400, 200)
 
 
 def test_a_sheet_says_how_many_it_leaves_out_and_escapes_names(tmp_path: Path) -> None:

@@ -24,9 +24,8 @@ def test_no_file_stops_ingest_disappears_or_is_taken_for_what_it_is_not(capsys: 
 def test_files_that_are_accepted_whatever_they_hold_are_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = ImageFacts(80, 64, "RGB", None, 255.0)
-    monkeypatch.setattr("fabgan.components.ingest.step.inspect_image", lambda _path: facts)
-    monkeypatch.setattr("fabgan.components.ingest.step.read_small", lambda *_: np.zeros((64, 80, 3), dtype="uint8"))
+    found = ImageFacts(80, 64, "RGB", None, 255.0), np.zeros((64, 80, 3), dtype="uint8")
+    monkeypatch.setattr("fabgan.components.ingest.step.inspect_image", lambda *_: found)
     monkeypatch.setattr(hostile_files, "read_image", lambda *_: np.zeros((64, 80, 3), dtype="uint8"))
     assert hostile_files.main(["--files", "2"]) == 1
     assert result(capsys)["wrong"] == 2 * 2 * len(hostile_files.FORMATS)

@@ -2,19 +2,25 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from fabgan.components.core.files import sha256_of_file
-from fabgan.components.core.images import UnusableImageError, inspect_image, read_image, resize, write_png
+from fabgan.components.core.images import ImageFacts, UnusableImageError, inspect_image, read_image, resize, write_png
 
 
 def photograph(path: Path, width_px: int = 40, height_px: int = 30) -> Path:
     pixels = np.random.default_rng(1).integers(0, 256, (height_px, width_px, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def facts_of(path: Path) -> ImageFacts:
+    return inspect_image(path, 192)[0]
 
 
 def bomb(path: Path, side_px: int) -> Path:
@@ -29,21 +35,21 @@ def bomb(path: Path, side_px: int) -> Path:
 
 
 def test_facts_of_a_good_image(tmp_path: Path) -> None:
-    facts = inspect_image(photograph(tmp_path / "a.jpg"))
+    facts = facts_of(photograph(tmp_path / "a.jpg"))
     assert (facts.width_px, facts.height_px, facts.mode) == (40, 30, "RGB")
 
 
 @pytest.mark.parametrize("side_px", [15_000, 60_000])
 def test_decompression_bombs_are_unusable(tmp_path: Path, side_px: int) -> None:
     with pytest.raises(UnusableImageError, match=r"pixels|megapixels"):
-        inspect_image(bomb(tmp_path / "bomb.png", side_px))
+        facts_of(bomb(tmp_path / "bomb.png", side_px))
 
 
 def test_half_a_jpeg_is_unusable(tmp_path: Path) -> None:
     path = photograph(tmp_path / "a.jpg", 400, 300)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UnusableImageError, match="damaged: Premature end"):
-        inspect_image(path)
+        facts_of(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image at all", b"GIF89a" + bytes(100)])
@@ -51,7 +57,7 @@ def test_other_files_are_unusable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with pytest.raises(UnusableImageError):
-        inspect_image(path)
+        facts_of(path)
 
 
 def test_flipped_bits_are_noticed_by_their_digest(tmp_path: Path) -> None:
@@ -70,7 +76,7 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.new("RGB", (40, 30)).save(path, exif=exif)
     assert read_image(path).shape == (40, 30, 3)
-    assert inspect_image(path).width_px == 30
+    assert facts_of(path).width_px == 30
 
 
 def test_deep_grey_images_keep_their_range(tmp_path: Path) -> None:
@@ -117,10 +123,47 @@ def test_damaged_jpegs_that_pillow_decodes_are_unusable(
     path = tmp_path / "a.jpg"
     pixels = np.random.default_rng(1).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     Image.fromarray(pixels).convert(mode).save(path, quality=90)
-    assert inspect_image(path).width_px == 300
+    assert facts_of(path).width_px == 300
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UnusableImageError, match=r"damaged: |cannot be decoded"):
-        inspect_image(path)
+        facts_of(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_pixels_of_a_jpeg_are_those_of_pillow(tmp_path: Path, mode: str, options: dict[str, Any]) -> None:
+    path = tmp_path / "a.jpg"
+    pixels = np.random.default_rng(1).integers(0, 256, (61, 83, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).convert(mode).save(path, exif=exif, **options)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("L" if mode == "L" else "RGB"))
+    assert np.array_equal(read_image(path), expected)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_look_at_a_fraction_of_a_jpeg_sees_the_damage_that_all_pixels_show(tmp_path: Path, progressive: bool) -> None:
+    path, random, verdicts = tmp_path / "a.jpg", np.random.default_rng(2), []
+    pixels = cv2.GaussianBlur(random.integers(0, 256, (800, 900, 3), dtype=np.uint8), (0, 0), 3)
+    Image.fromarray(pixels).save(path, quality=90, progressive=progressive)
+    content = path.read_bytes()
+    for _ in range(120):
+        damaged = bytearray(content)
+        for place in random.integers(700, len(content), 2):
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        verdicts.append((_is_unusable(facts_of, path), _is_unusable(read_image, path)))
+    assert all(fraction == whole for fraction, whole in verdicts)
+    assert 0 < sum(whole for _, whole in verdicts) < len(verdicts)
+
+
+def _is_unusable(read: Callable[[Path], object], path: Path) -> bool:
+    try:
+        read(path)
+    except UnusableImageError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -150,14 +193,14 @@ def test_pixels_are_used_whatever_state_their_exif_block_is_in(tmp_path: Path) -
             odd[place] = random.integers(0, 256)
         shape = read_image(with_exif(tmp_path / f"{at}.jpg", bytes(odd))).shape
         orientations.add(shape)
-        assert inspect_image(tmp_path / f"{at}.jpg").height_px == shape[0]
+        assert facts_of(tmp_path / f"{at}.jpg").height_px == shape[0]
     assert orientations == {(40, 30, 3), (30, 40, 3)}
 
 
 def test_a_photograph_of_more_than_90_megapixels_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.new("1", (10_000, 10_000)).save(path)
-    assert inspect_image(path).width_px == 10_000
+    assert facts_of(path).width_px == 10_000
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "LAB"])
@@ -165,7 +208,7 @@ def test_every_mode_is_read_or_refused_when_it_is_inspected(tmp_path: Path, mode
     path = tmp_path / "a.tif"
     Image.new(mode, (40, 30)).save(path)
     try:
-        inspect_image(path)
+        facts_of(path)
     except UnusableImageError:
         return
     assert read_image(path).shape[:2] == (30, 40)

@@ -1,6 +1,7 @@
 """The colour of the background, and how much each cell differs from it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import cv2
@@ -55,8 +56,11 @@ def view_of(work: Pixels, border: Border = "whole") -> View:
         sigma = np.maximum(MAD_TO_SIGMA * np.median(np.abs(residual[trusted] - centre), axis=0), MIN_SIGMA)
         trusted = (np.abs(residual - centre) < INLIER_SIGMAS * sigma).all(axis=1)
     ground = design @ surface
-    scaled = (lab - ground - centre) / sigma
-    return View(lab, np.asarray(ground + centre, np.float32), np.asarray(scaled, np.float32))
+    scaled = lab - ground
+    scaled -= centre
+    scaled /= sigma
+    ground += centre
+    return View(lab, ground, scaled)
 
 
 def _lab(work: Pixels) -> Map:
@@ -65,6 +69,7 @@ def _lab(work: Pixels) -> Map:
     return np.asarray(lab, np.float32)
 
 
+@lru_cache(maxsize=1)
 def _design(height: int, width: int) -> Map:
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2).astype(np.float32)

@@ -111,8 +111,7 @@ def _reduce(image: Pixels) -> tuple[Pixels, Points]:
 
 def _rough_corners(residual: Map, otsu_share: float) -> Points:
     """Return four clockwise corners around the only large object that is not background."""
-    lightness, red, yellow = cv2.split(residual)
-    distance = np.sqrt(lightness * lightness + red * red + yellow * yellow)
+    distance = np.sqrt(np.einsum("yxc,yxc->yx", residual, residual))
     distance = np.asarray(cv2.GaussianBlur(distance, (0, 0), 1.5), np.float32)
     mask = _close((distance > _threshold(distance, otsu_share)).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)

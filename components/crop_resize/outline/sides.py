@@ -77,7 +77,7 @@ def _refine_side(residual: Map, start: Points, end: Points, reach: float, max_sl
 def _best_line(strip: Map, run: float, max_slope: float) -> tuple[float, float]:
     """Return the slope, and the depth (index, at the strip's middle), of the outermost strong step."""
     slopes = np.linspace(-max_slope, max_slope, SLOPES)
-    steps = np.stack([_steps(strip, slope * run) for slope in slopes])
+    steps = _steps(np.stack([_profile(strip, slope * run) for slope in slopes], axis=1))
     best = steps.max(axis=0)
     is_peak = (best >= np.roll(best, 1)) & (best > np.roll(best, -1)) & (best >= OUTERMOST_SHARE * best.max())
     is_peak[[0, -1]] = False
@@ -86,15 +86,21 @@ def _best_line(strip: Map, run: float, max_slope: float) -> tuple[float, float]:
     return float(slopes[row]), depth + _vertex(steps[row, depth - 1 : depth + 2])
 
 
-def _steps(strip: Map, rise: float) -> Map:
-    """Return the size of the colour's step at each depth, across the line that rises by `rise` along the strip."""
+def _profile(strip: Map, rise: float) -> Map:
+    """Return the mean colour at each depth, D x C, along the line that rises by `rise` along the strip."""
     places = strip.shape[0]
     # Source depth of place p: depth + rise * (p / (places - 1) - 1 / 2).
     shear = np.array([[1, rise / (places - 1), -rise / 2], [0, 1, 0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     sheared = cv2.warpAffine(strip, shear, strip.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    profile = cv2.GaussianBlur(np.asarray(sheared).mean(axis=0), (1, 0), sigmaX=1e-3, sigmaY=STEP_SIGMA_CELLS)
-    return np.asarray(np.linalg.norm(np.gradient(profile, axis=0), axis=1), np.float32)
+    return np.asarray(np.asarray(sheared).mean(axis=0), np.float32)
+
+
+def _steps(profiles: Map) -> Map:
+    """Return the size of the colour's step across lines (S of them) at each depth, S x D, by profiles, D x S x C."""
+    columns = profiles.reshape(len(profiles), -1)
+    smooth = cv2.GaussianBlur(columns, (1, 0), sigmaX=1e-3, sigmaY=STEP_SIGMA_CELLS).reshape(profiles.shape)
+    return np.asarray(np.linalg.norm(np.gradient(smooth, axis=0), axis=2), np.float32).T
 
 
 def _vertex(values: Map) -> float:
