@@ -26,6 +26,7 @@ from benchmarks.sets import Roles, photographs, rendered
 from fabgan.components.artifacts.generator import generate, load_generator, untrained_generator
 from fabgan.components.artifacts.verdict import Check, outcome_of
 from fabgan.components.core.progress import Progress
+from fabgan.components.measures import spoiling
 from fabgan.components.measures.extractors import Extractor, efficientnet_lite1
 from fabgan.components.measures.features import extract
 from fabgan.components.measures.judge import judge
@@ -40,16 +41,16 @@ IMAGES = 64
 
 Spoil = Callable[[Tensor, float], Tensor]
 SPOILED: dict[str, tuple[Spoil, Sequence[float]]] = {
-    "blur, sigma in px": (spoiled.blurred, (1, 1.5, 2, 4, 8)),
-    "blur beyond recognition, sigma in px": (spoiled.blurred, (30,)),
-    "faint noise, sigma": (spoiled.noisy, (5,)),
-    "noise, sigma": (spoiled.noisy, (10, 20, 40)),
-    "jpeg, loss of quality": (lambda x, loss: spoiled.compressed(x, 100 - int(loss)), (70, 85, 95)),
+    "blur, sigma in px": (spoiling.blurred, (1, 1.5, 2, 4, 8)),
+    "blur beyond recognition, sigma in px": (spoiling.blurred, (30,)),
+    "faint noise, sigma": (spoiling.noisy, (5,)),
+    "noise, sigma": (spoiling.noisy, (10, 20, 40)),
+    "jpeg, loss of quality": (lambda x, loss: spoiling.compressed(x, 100 - int(loss)), (70, 85, 95)),
     "warp, sigma in px": (spoiled.warped, (0.5, 1, 2, 4)),
-    "lattice of 2 px, height": (lambda x, height: spoiled.with_lattice(x, height, 2), (6,)),
-    "lattice of 4 px, height": (lambda x, height: spoiled.with_lattice(x, height, 4), (6, 12)),
-    "lattice of 8 px, height": (lambda x, height: spoiled.with_lattice(x, height, 8), (8, 16)),
-    "tint, shift": (spoiled.tinted, (20, 30, 40)),
+    "lattice of 2 px, height": (lambda x, height: spoiling.with_lattice(x, height, 2), (6,)),
+    "lattice of 4 px, height": (lambda x, height: spoiling.with_lattice(x, height, 4), (6, 12)),
+    "lattice of 8 px, height": (lambda x, height: spoiling.with_lattice(x, height, 8), (8, 16)),
+    "tint, shift": (spoiling.tinted, (20, 30, 40)),
     "contrast": (spoiled.flattened, (0.6,)),
     "brightness": (lambda x, gain: spoiled.relit(x, gain=gain), (0.6,)),
     "large pixels, side in px": (lambda x, side: spoiled.coarse(x, int(side)), (2,)),

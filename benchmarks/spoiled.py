@@ -1,55 +1,17 @@
-"""Images spoiled in known ways, for the known-answer ladder.
+"""Images spoiled in more ways than `fabgan.components.measures.spoiling` has, for the known-answer ladder.
 
 Dimensions: N images, C channels, H W pixels.
 """
 
-import io
-
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from fabgan.components.measures.spoiling import as_uint8
 from fabgan.model.streams import random_stream
 
 SEED = 1
 GRID = {"padding_mode": "reflection", "align_corners": False}
-
-
-def as_uint8(x: Tensor) -> Tensor:
-    """Return pixels rounded and clipped to [0, 255]."""
-    return x.round().clamp(0, 255).to(torch.uint8)
-
-
-def blurred(x_NCHW: Tensor, sigma_px: float) -> Tensor:
-    """Return images under a Gaussian blur."""
-    reach = min(int(3 * sigma_px + 1), x_NCHW.shape[-1] - 1)
-    weights = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * sigma_px**2))
-    weights = (weights / weights.sum()).expand(x_NCHW.shape[1], 1, 1, -1)
-    x = x_NCHW.float()
-    for _ in range(2):
-        x = functional.conv2d(
-            functional.pad(x, (reach, reach, 0, 0), mode="reflect"), weights, groups=x.shape[1]
-        ).transpose(-1, -2)
-    return as_uint8(x)
-
-
-def noisy(x_NCHW: Tensor, sigma: float) -> Tensor:
-    """Return images with Gaussian noise."""
-    return as_uint8(x_NCHW + sigma * torch.randn(x_NCHW.shape, generator=random_stream(SEED, "noise")))
-
-
-def compressed(x_NCHW: Tensor, quality: int) -> Tensor:
-    """Return images after JPEG compression."""
-    return torch.stack([_compressed(x_CHW, quality) for x_CHW in x_NCHW])
-
-
-def _compressed(x_CHW: Tensor, quality: int) -> Tensor:
-    file = io.BytesIO()
-    Image.fromarray(x_CHW.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
-    with Image.open(file) as image:
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
 def warped(x_NCHW: Tensor, sigma_px: float, cell_px: int = 8) -> Tensor:
@@ -69,17 +31,6 @@ def moved(x_NCHW: Tensor, scale: float = 1.0, across: float = 0.0, down: float =
 def _sampled(x_NCHW: Tensor, transform: Tensor, field: Tensor) -> Tensor:
     grid = functional.affine_grid(transform.expand(len(x_NCHW), 2, 3), list(x_NCHW.shape), align_corners=False)
     return as_uint8(functional.grid_sample(x_NCHW.float(), grid + field, mode="bicubic", **GRID))  # type: ignore[arg-type]
-
-
-def with_lattice(x_NCHW: Tensor, height: float, period_px: int) -> Tensor:
-    """Return images with brighter rows and columns at every `period_px`."""
-    line = (torch.arange(x_NCHW.shape[-1]) % period_px == 0) * height
-    return as_uint8(x_NCHW + line[:, None] + line - 2 * height / period_px)
-
-
-def tinted(x_NCHW: Tensor, shift: float) -> Tensor:
-    """Return images with more red and less blue."""
-    return as_uint8(x_NCHW + shift * torch.tensor([1.0, 0.0, -1.0]).view(3, 1, 1))
 
 
 def relit(x_NCHW: Tensor, gain: float = 1.0, gamma: float = 1.0, slope: float = 0.0) -> Tensor:

@@ -50,6 +50,42 @@ class Check:
 
 
 @parameters
+class Sight:
+    """From which grade on the limits refuse held-out images that are spoiled in one way."""
+
+    name: str
+    """The kind of spoiling, with the unit of its grades."""
+    seen_from: float | None
+    """The smallest grade that was refused. None: not even the strongest one was."""
+    strongest: float
+    """The highest grade that was tried, if no smaller one was refused."""
+    seen_by: list[str]
+    """The checks that refused it."""
+
+
+@parameters
+class Sensitivity:
+    """What the limits see on these held-out images. It does not change the verdict."""
+
+    images: int
+    """Number of held-out images that were spoiled."""
+    sights: list[Sight]
+    obstacle: str
+    """Why nothing could be tried; empty if there are sights."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The number of kinds that are not seen, and the smallest grade that is seen of each other kind."""
+        seen = {f"{one.name}_seen_from": one.seen_from for one in self.sights if one.seen_from is not None}
+        return {"spoilings_not_seen": float(len(self.unseen)), **seen} if self.sights else {}
+
+    @property
+    def unseen(self) -> list[Sight]:
+        """The kinds whose strongest grade passes."""
+        return [one for one in self.sights if one.seen_from is None]
+
+
+@parameters
 class Verdict:
     """The outcome, every check behind it, and what was measured."""
 
@@ -72,6 +108,8 @@ class Verdict:
     """Seed of the generated images' latents."""
     groups: dict[str, dict[str, dict[str, float | None]]]
     """Measures of each group of each division of the images, such as the classes."""
+    sensitivity: Sensitivity | None = None
+    """None where only the verdict counts, as in `publish`."""
 
     @property
     def metrics(self) -> dict[str, float]:

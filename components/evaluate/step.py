@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,18 @@ from ..artifacts.gallery import Gallery, Suspect
 from ..artifacts.generator import Generator, generate, load_card, load_generator
 from ..artifacts.manifest import PackageManifest, read_manifest
 from ..artifacts.packages import Packages, open_packages
+from ..artifacts.pages.render import in_words
 from ..artifacts.pages.report import write_report
 from ..artifacts.sheets import image_grid, of_full_rows, side_by_side, with_corners
 from ..artifacts.verdict import FILE_NAME as VERDICT
-from ..artifacts.verdict import write_verdict
+from ..artifacts.verdict import Sensitivity, write_verdict
 from ..core.files import atomic_folder, check_replaceable
 from ..core.images import write_png
+from ..core.log import logger
 from ..core.provenance import git_commit
 from ..measures.evaluation import Evaluation, evaluation_of
 from ..measures.parameters import EvaluateParameters
+from ..measures.sensitivity import sensitivity_of
 
 SHEET_IMAGES = 36
 SHEET_COLUMNS = 6
@@ -46,6 +49,8 @@ def run(
     check_replaceable(report, VERDICT)
     card, trained = load_card(generator), load_generator(generator)
     evaluation = evaluation_of(trained, card, packages, params, "evaluate")
+    sensitivity = _sensitivity(evaluation, packages, trained.config.image_size_px, params)
+    verdict = replace(evaluation.verdict, sensitivity=sensitivity)
     gallery = _gallery(trained, packages, evaluation, params)
     shown = [gallery.generated, gallery.real]
     rows = of_full_rows(min(map(len, shown)), SHEET_COLUMNS)
@@ -53,14 +58,31 @@ def run(
     identity = _identity(trained, card, packages, params)
     inside = identity | ({"run": run} if run else {})
     with atomic_folder(report, VERDICT) as partial:
-        write_verdict(partial, evaluation.verdict)
+        write_verdict(partial, verdict)
         write_png(
             partial / "samples_beside_real.png",
             side_by_side(dict(zip(("generated", "real, held out"), grids, strict=True))),
         )
-        write_report(partial / "report.html", evaluation.verdict, gallery, inside, training)
-        write_report(partial / "report_export.html", evaluation.verdict, gallery, identity, training, with_real=False)
-    return evaluation.verdict.metrics | {"passed": float(evaluation.verdict.passed)}
+        write_report(partial / "report.html", verdict, gallery, inside, training)
+        write_report(partial / "report_export.html", verdict, gallery, identity, training, with_real=False)
+    return verdict.metrics | sensitivity.metrics | {"passed": float(verdict.passed)}
+
+
+def _sensitivity(evaluation: Evaluation, packages: Path, size_px: int, params: EvaluateParameters) -> Sensitivity:
+    """Return what the limits see on the held-out images, and warn of what they do not see."""
+    held_out = open_packages(packages, size_px, "held_out")
+    found = sensitivity_of(held_out, evaluation.real, evaluation.extractor, params)
+    if found.obstacle:
+        logger("evaluate").warning("what the limits would see is not known: %s", found.obstacle)
+    if found.unseen:
+        names = ", ".join(f"{in_words(one.name)} {one.strongest:g}" for one in found.unseen)
+        logger("evaluate").warning(
+            "the limits do not see these spoilings of %d held-out images: %s; lots differ too "
+            "much from each other, see 'What the limits see' in report.html",
+            found.images,
+            names,
+        )
+    return found
 
 
 def _identity(

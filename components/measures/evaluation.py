@@ -22,12 +22,12 @@ from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_pa
 from ..artifacts.verdict import Check, Verdict, outcome_of
 from ..core.errors import UserError
 from ..core.progress import Progress
-from .extractors import efficientnet_lite1, inception, open_extractor
+from .extractors import Extractor, efficientnet_lite1, inception, open_extractor
 from .features import extract
 from .groups import groups_of
 from .judge import Judgement, judge
 from .parameters import EvaluateParameters
-from .real import measure_real
+from .real import Real, measure_real
 from .usefulness import usefulness
 
 
@@ -37,6 +37,8 @@ class Evaluation:
 
     verdict: Verdict
     judgement: Judgement
+    real: Real
+    extractor: Extractor
 
 
 def evaluation_of(
@@ -95,7 +97,7 @@ def judged(
         seed=params.seed,
         groups=groups_of(generated, real, listed.listed, judgement.copied_N, known or {}),
     )
-    return Evaluation(verdict, judgement)
+    return Evaluation(verdict, judgement, real, extractor)
 
 
 def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, params: EvaluateParameters) -> Check:

@@ -48,25 +48,28 @@ def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgem
     """Judge generated images beside real ones."""
     new, made = real.new, real.search.likeness(generated.small_NRR)
     copied_N = _copied(made, new)
-    seen, new_real = real.training.texture_NPCRR, real.held_out.texture_NPCRR
-    told, strangeness_N = told_apart(
-        generated.texture_NPCRR, seen, new_real, real.told_apart, params.max_two_sample, params.seed
-    )
+    told, strangeness_N = classifier_check(generated, real, params)
     nearest_training_N, nearest_held_out_N = (
         torch.cdist(features.whole_NF, generated.whole_NF).amin(dim=1) for features in (real.training, real.held_out)
     )
     checks = [
-        *_distances(generated, real, params),
+        *distance_checks(generated, real, params),
         told,
-        _outliers(generated, real, params),
-        *_seams(generated, real, params),
+        outlier_check(generated, real, params),
+        *seam_checks(generated, real, params),
         *copy_checks(made, new, params),
         *membership_checks(nearest_training_N, nearest_held_out_N, params),
     ]
     return Judgement(checks, made, copied_N, strangeness_N)
 
 
-def _distances(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
+def classifier_check(generated: Features, real: Real, params: EvaluateParameters) -> tuple[Check, Tensor]:
+    """Return the check of the two-sample classifier, and its scores of the generated images."""
+    seen, new = real.training.texture_NPCRR, real.held_out.texture_NPCRR
+    return told_apart(generated.texture_NPCRR, seen, new, real.told_apart, params.max_two_sample, params.seed)
+
+
+def distance_checks(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
     """Return the checks of `MEASURES`. Groups of equal size are compared: most measures depend on it."""
     size = min(len(generated), real.group_size)
     values = _compared(generated, real, size, params.seed)
@@ -100,7 +103,7 @@ def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: Eva
     )
 
 
-def _outliers(generated: Features, real: Real, params: EvaluateParameters) -> Check:
+def outlier_check(generated: Features, real: Real, params: EvaluateParameters) -> Check:
     """Return the check of single images that are unlike all real ones."""
     share, floor = real.distances.share_of_outliers(generated), real.distances.floor(real.splits)
     return Check(
@@ -121,7 +124,7 @@ def _widened(floor: Tensor, by: float) -> tuple[float, float]:
     return low - by * (high - low), high + by * (high - low)
 
 
-def _seams(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
+def seam_checks(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
     """Return the checks of seams. Where lots differ by more than the limits in `params`, their range is the limit."""
     try:
         seams, floors = seam_visibility(generated.differences_ND2, real.held_out.differences_ND2), real.seams

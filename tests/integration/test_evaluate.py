@@ -93,6 +93,9 @@ def test_a_report_has_its_files_and_no_number_called_fid(
         assert "inception" not in words
     assert "fid" not in metrics
     verdict = read_verdict(tmp_path / "report")
+    assert verdict.sensitivity is not None
+    assert verdict.sensitivity.metrics.items() <= metrics.items()
+    assert verdict.sensitivity.sights or verdict.sensitivity.obstacle
     assert {"kernel_distance", "kernel_distance_floor", "precision", "copied_share"} <= metrics.keys()
     assert {check.name for check in verdict.checks if check.decides == "candidate"} >= {"recall", "spectrum_db", "ser1"}
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks import spoiled
+from fabgan.components.measures import spoiling
 from fabgan.model.measures.copies import SIDE_PX, CopySearch, Likeness, shrunk_to_compare, symmetries, turned
 
 SIDE = 128
@@ -22,7 +23,7 @@ def product(seed: int, channels: int) -> Tensor:
     coarse = torch.randn(COUNT, channels, SIDE // 4, SIDE // 4, generator=torch.Generator().manual_seed(seed))
     texture = functional.interpolate(coarse, size=(SIDE, SIDE), mode="bicubic")
     line = (torch.arange(SIDE) % 16 < 3).float()
-    return spoiled.as_uint8(25 * texture + 120 + 60 * torch.maximum(line, line[:, None]))
+    return spoiling.as_uint8(25 * texture + 120 + 60 * torch.maximum(line, line[:, None]))
 
 
 @cache
@@ -74,8 +75,8 @@ COPIES: dict[str, Change] = {
     "gamma of 0.8": lambda x: spoiled.relit(x, gamma=0.8),
     "darker": lambda x: spoiled.relit(x, gain=0.7),
     "lit from a side": lambda x: spoiled.relit(x, slope=40),
-    "a little noise": lambda x: spoiled.noisy(x, 3),
-    "a little blur": lambda x: spoiled.blurred(x, 1),
+    "a little noise": lambda x: spoiling.noisy(x, 3),
+    "a little blur": lambda x: spoiling.blurred(x, 1),
     "moved, turned and darker": lambda x: turned(spoiled.relit(spoiled.moved(x, 1, 0.03, 0.05), gain=0.8), 6),
 }
 

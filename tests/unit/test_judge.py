@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks import spoiled
 from fabgan.components.artifacts.packages import Packages, open_packages
 from fabgan.components.artifacts.verdict import Check, Outcome, outcome_of
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.progress import Progress
+from fabgan.components.measures import spoiling
 from fabgan.components.measures.comparison import MEASURES, compare
 from fabgan.components.measures.judge import copy_checks, judge, membership_checks
 from fabgan.components.measures.parameters import EvaluateParameters
@@ -51,7 +51,7 @@ def product(name: str, count: int) -> Tensor:
     coarse, fine = (torch.randn(count, 3, SIDE // step, SIDE // step, generator=stream) for step in (4, 1))
     texture = functional.interpolate(coarse, size=(SIDE, SIDE), mode="bicubic")
     line = ((torch.arange(SIDE) + 20) % 40 < 3).float()
-    return spoiled.as_uint8(25 * texture + 4 * fine + 120 + 60 * torch.maximum(line, line[:, None]))
+    return spoiling.as_uint8(25 * texture + 4 * fine + 120 + 60 * torch.maximum(line, line[:, None]))
 
 
 @cache
@@ -93,7 +93,7 @@ def test_fresh_images_of_the_same_product_pass_every_check() -> None:
 def with_seam(x_NCHW: Tensor) -> Tensor:
     x = x_NCHW.float()
     x[..., SIDE // 2 :] += 25
-    return spoiled.as_uint8(x)
+    return spoiling.as_uint8(x)
 
 
 def with_grey_quarter(x_NCHW: Tensor) -> Tensor:
@@ -104,20 +104,20 @@ def with_grey_quarter(x_NCHW: Tensor) -> Tensor:
 
 def with_garbage(x_NCHW: Tensor) -> Tensor:
     x, middle = x_NCHW.clone(), slice(SIDE // 4, 3 * SIDE // 4)
-    x[..., middle, middle] = spoiled.noisy(x[..., middle, middle], 120)
+    x[..., middle, middle] = spoiling.noisy(x[..., middle, middle], 120)
     return x
 
 
 SPOILED: dict[str, tuple[Callable[[Tensor], Tensor], set[str]]] = {
-    "blur": (lambda x: spoiled.blurred(x, 1), {"spectrum_db", "kernel_distance", "kernel_distance_patches"}),
-    "noise": (lambda x: spoiled.noisy(x, 20), {"spectrum_db", "kernel_distance", "kernel_distance_patches"}),
-    "tint": (lambda x: spoiled.tinted(x, 40), {"kernel_distance", "precision", "recall", "coverage"}),
-    "lattice": (lambda x: spoiled.with_lattice(x, 12, 8), {"lattice_db"}),
+    "blur": (lambda x: spoiling.blurred(x, 1), {"spectrum_db", "kernel_distance", "kernel_distance_patches"}),
+    "noise": (lambda x: spoiling.noisy(x, 20), {"spectrum_db", "kernel_distance", "kernel_distance_patches"}),
+    "tint": (lambda x: spoiling.tinted(x, 40), {"kernel_distance", "precision", "recall", "coverage"}),
+    "lattice": (lambda x: spoiling.with_lattice(x, 12, 8), {"lattice_db"}),
     "one image": (lambda x: x[:1].expand(FRESH, -1, -1, -1), {"kernel_distance", "recall"}),
     "a seam": (with_seam, {"ser1", "ser2"}),
     "a spoiled quarter": (with_grey_quarter, {"kernel_distance_worst_quarter", "kernel_distance_patches"}),
     "faded colours": (lambda x: (x.float().mean(dim=1, keepdim=True) * 0.7 + x * 0.3).byte(), {"colour_db"}),
-    "some garbage": (lambda x: torch.cat([spoiled.noisy(x[:12], 120), x[12:]]), {"outlier_share"}),
+    "some garbage": (lambda x: torch.cat([spoiling.noisy(x[:12], 120), x[12:]]), {"outlier_share"}),
     "garbage in the middle of some": (lambda x: torch.cat([with_garbage(x[:12]), x[12:]]), {"outlier_share"}),
     "copies": (lambda _: training()[:FRESH], {"copied_share", "copied_images", "membership_auc"}),
     "turned copies": (lambda _: with_copies(turned(training()[:6], 5)), {"copied_share", "copied_images"}),

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fabgan.components.artifacts.gallery import Gallery, Suspect
 from fabgan.components.artifacts.pages.report import write_report
-from fabgan.components.artifacts.verdict import Check, Verdict, outcome_of
+from fabgan.components.artifacts.verdict import Check, Sensitivity, Sight, Verdict, outcome_of
 from fabgan.components.core.images import Pixels
 
 GENERATED, HELD_OUT, TRAINED_ON = (0, 200, 0), (255, 0, 255), (0, 0, 255)
@@ -279,3 +279,19 @@ def test_a_page_of_many_large_images_stays_small_and_has_native_crops(tmp_path: 
     assert len(crops) == 6
     assert (crops[0] == images[0][:, 384:640, 384:640].permute(1, 2, 0).numpy()).all()
     assert "1024 px wide, shrunk to 256 px" in text
+
+
+def test_the_page_says_what_the_limits_see_and_marks_what_they_do_not(tmp_path: Path) -> None:
+    sights = [Sight("blur_px", 2.0, 2.0, ["spectrum_db", "recall"]), Sight("tint_levels", None, 20.0, [])]
+    text = page(tmp_path, replace(verdict_of(CHECK), sensitivity=Sensitivity(32, sights, "")))
+    table = text.split("What the limits see")[1].split("</table>")[0]
+    seen, unseen = table.split("tint levels")
+    assert "32 held-out images" in seen
+    assert "spectrum db, recall" in seen
+    assert "not seen</span>" not in seen
+    assert "not seen</span>" in unseen
+
+
+def test_the_page_says_why_it_is_not_known_what_the_limits_see(tmp_path: Path) -> None:
+    text = page(tmp_path, replace(verdict_of(CHECK), sensitivity=Sensitivity(0, [], "there are 3 held-out images")))
+    assert "Not known: there are 3 held-out images." in text

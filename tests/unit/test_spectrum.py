@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks import spoiled
+from fabgan.components.measures import spoiling
 from fabgan.model.measures.spectrum import OCTAVES, PERIODS_PX, colour_powers, lattice_powers, octave_powers
 
 SIDES_PX = (64, 112, 116, 224)
@@ -16,13 +16,13 @@ def images(side_px: int, count: int = 8) -> Tensor:
     stream = torch.Generator().manual_seed(1)
     coarse = torch.randn(count, 3, side_px // 4, side_px // 4, generator=stream)
     smooth = functional.interpolate(coarse, size=(side_px, side_px), mode="bicubic")
-    return spoiled.as_uint8(40 * smooth + 128 + 4 * torch.randn(count, 3, side_px, side_px, generator=stream))
+    return spoiling.as_uint8(40 * smooth + 128 + 4 * torch.randn(count, 3, side_px, side_px, generator=stream))
 
 
 def with_steps(x_NCHW: Tensor, period_px: int, height: float) -> Tensor:
     """Return images with rows and columns that are brighter for half of each period."""
     step = torch.where(torch.arange(x_NCHW.shape[-1]) % period_px < period_px // 2, height, -height)
-    return spoiled.as_uint8(x_NCHW + step + step[:, None])
+    return spoiling.as_uint8(x_NCHW + step + step[:, None])
 
 
 def octaves(x_NCHW: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def test_every_image_has_a_value_for_each_octave_and_each_period(side_px: int) -
 @pytest.mark.parametrize("side_px", SIDES_PX)
 def test_blur_lowers_the_finest_octave_the_more_the_wider_it_is_and_coarse_ones_least(side_px: int) -> None:
     x = images(side_px)
-    blurred = torch.stack([octaves(x), *(octaves(spoiled.blurred(x, sigma_px)) for sigma_px in (0.5, 0.75, 1.0))])
+    blurred = torch.stack([octaves(x), *(octaves(spoiling.blurred(x, sigma_px)) for sigma_px in (0.5, 0.75, 1.0))])
     assert bool((blurred[:, 0].diff() < -0.5).all())
     losses = blurred[0] - blurred[-1]
     assert bool((losses.diff() < 0).all())
@@ -54,7 +54,7 @@ def test_blur_lowers_the_finest_octave_the_more_the_wider_it_is_and_coarse_ones_
 @pytest.mark.parametrize("side_px", SIDES_PX)
 def test_noise_raises_the_finest_octave_the_more_the_stronger_it_is_and_coarse_ones_hardly(side_px: int) -> None:
     x = images(side_px)
-    changes = torch.stack([octaves(spoiled.noisy(x, sigma)) - octaves(x) for sigma in (0, 2, 5, 10, 20)])
+    changes = torch.stack([octaves(spoiling.noisy(x, sigma)) - octaves(x) for sigma in (0, 2, 5, 10, 20)])
     assert bool((changes[:, 0].diff() > 0.25).all())
     assert float(changes[:, 2:].abs().max()) < 0.1
 
@@ -87,7 +87,7 @@ def test_a_lattice_raises_its_own_period_and_hardly_the_others(side_px: int, per
 def test_lines_raise_their_own_period_the_more_the_brighter_they_are_and_no_longer_one(period_px: int) -> None:
     """Lines that recur every 8 px have harmonics at 4 and 2 px, but those that recur every 2 px have none at 8."""
     x = images(112)
-    heights = torch.stack([lattices(spoiled.with_lattice(x, height, period_px)) for height in (0, 5, 10, 20)])
+    heights = torch.stack([lattices(spoiling.with_lattice(x, height, period_px)) for height in (0, 5, 10, 20)])
     own = PERIODS_PX.index(period_px)
     assert bool((heights[:, own].diff() > 0.5).all())
     assert float((heights - heights[0])[:, own + 1 :].abs().sum()) < 0.1
@@ -96,7 +96,7 @@ def test_lines_raise_their_own_period_the_more_the_brighter_they_are_and_no_long
 def test_lattices_are_seen_across_and_down() -> None:
     x = images(112)
     line = (torch.arange(112) % 8 == 0) * 20.0
-    across, down = (lattices(spoiled.as_uint8(x + lines)) - lattices(x) for lines in (line, line[:, None]))
+    across, down = (lattices(spoiling.as_uint8(x + lines)) - lattices(x) for lines in (line, line[:, None]))
     torch.testing.assert_close(across, down, rtol=0.3, atol=0.1)
     assert float(across[-1]) > 1
 
