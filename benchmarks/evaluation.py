@@ -19,10 +19,12 @@ import torch
 from benchmarks.cases import device_name
 from fabgan.components.artifacts.generator import Generator, generate
 from fabgan.components.artifacts.manifest import Package, PackageManifest, write_manifest
+from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.images import write_png
 from fabgan.components.measures.evaluation import judged
 from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.components.measures.sensitivity import sensitivity_of
 from fabgan.model.seamless.config import SeamlessConfig
 from fabgan.model.seamless.generator import SeamlessGenerator
 
@@ -50,19 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started_s = time.perf_counter()
         images = generate(generator, options.images, params.seed)
-        judged(images, options.images, "", packages, SIZE_PX, params, "evaluate")
+        found = judged(images, options.images, "", packages, SIZE_PX, params, "evaluate")
+        judged_s = time.perf_counter() - started_s
+        sensitivity_of(open_packages(packages, SIZE_PX, "held_out"), found.real, found.extractor, params)
         evaluated_s = time.perf_counter() - started_s
-    found = {
+    line = {
         "images": options.images,
         "real_images": options.real,
         "image_size_px": SIZE_PX,
         "ratio": round(evaluated_s / generated_s, 2),
+        "sensitivity_s": round(evaluated_s - judged_s, 1),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "generation_peak_mib": before_kib // 1024,
         "device": device_name(torch.device("cpu")),
         "torch": torch.__version__,
     }
-    print(json.dumps(found))
+    print(json.dumps(line))
     return 0
 
 
