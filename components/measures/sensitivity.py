@@ -16,11 +16,11 @@ from torch import Tensor
 from fabgan.model.streams import random_stream
 
 from ..artifacts.packages import Packages
-from ..artifacts.verdict import Check, Sensitivity, Sight
+from ..artifacts.verdict import Sensitivity, Sight
 from ..core.progress import Progress
 from .extractors import Extractor
 from .features import Features, extract
-from .judge import classifier_check, distance_checks, outlier_check, seam_checks
+from .judge import distance_checks, outlier_check, seam_checks
 from .parameters import EvaluateParameters
 from .real import Real
 from .spoiling import blurred, compressed, faded, noisy, tinted, with_lattice
@@ -105,14 +105,10 @@ def _without_lots(held_out: Packages, real: Real, params: EvaluateParameters) ->
 
 
 def _refusing(features: Features, real: Real, params: EvaluateParameters) -> list[str]:
-    """Return the names of the checks that refuse images. The classifier takes long, so it is asked last."""
+    """Return the names of the checks that refuse images. The classifier is not asked, because it takes too long."""
     checks = [
         *distance_checks(features, real, params),
         outlier_check(features, real, params),
         *seam_checks(features, real, params),
     ]
-    return _failed(checks) or _failed([classifier_check(features, real, params)[0]])
-
-
-def _failed(checks: Sequence[Check]) -> list[str]:
     return [check.name for check in checks if check.decides == "candidate" and not check.passed]
