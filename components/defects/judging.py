@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # type: ignore[import-untyped]
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, touched
 from .card import Gain
@@ -36,8 +37,9 @@ class Judge:
     """Trains inspection models, and tests them on held-out packages."""
 
     def __init__(self, held_out: Packages) -> None:
-        self._eye, self._held_out = Eye(), held_out
-        self._kinds_N = np.array([package.defects[0].kind if package.defects else "" for package in held_out.listed])
+        """Take held-out packages. Only annotated ones judge: what a package without a mask shows is not known."""
+        self._eye, self._held_out = Eye(), annotated(held_out)
+        self._kinds_N = np.array([kind_of(package) for package in self._held_out.listed])
 
     def scores(self, pool: Packages, ways: Mapping[str, Iterable[Image]], seed: int) -> dict[str, Scores]:
         """Return what a model reaches that was trained on annotated packages, and one for each way of adding images.
@@ -45,7 +47,7 @@ class Judge:
         Of several ways, there is one more, called `both`, with the images of all of them.
         """
         random = np.random.default_rng([seed, 0])
-        images = list(images_of(pool))
+        images = list(images_of(annotated(pool)))
         real = self._eye.places(images, random)
         changed = self._eye.places(classical(images, VARIANTS, random), random)
         added = {way: self._eye.places(made, random) for way, made in ways.items()}
@@ -81,11 +83,21 @@ def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kin
     return found
 
 
+def annotated(packages: Packages) -> Packages:
+    """Return the packages that have a mask. One of zeros means that somebody looked and found nothing."""
+    return packages.chosen([at for at, package in enumerate(packages.listed) if package.masks])
+
+
+def kind_of(package: Package) -> str:
+    """Return the kind of a package's first defect, or nothing."""
+    return package.defects[0].kind if package.defects else ""
+
+
 def images_of(packages: Packages) -> Iterator[Image]:
     """Yield annotated packages: pixels, H x W x C, and the mask, H x W."""
     for x_CHW, mask_HW in zip(packages, packages.masks(), strict=True):
-        if mask_HW is not None:
-            yield x_CHW.permute(1, 2, 0).numpy(), mask_HW.numpy()
+        assert mask_HW is not None
+        yield x_CHW.permute(1, 2, 0).numpy(), mask_HW.numpy()
 
 
 def made_images(pool: Pool, paints: Mapping[str, Paint], random: np.random.Generator) -> Iterator[Image]:

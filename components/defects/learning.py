@@ -12,7 +12,7 @@ from ..core.files import check_replaceable
 from ..core.progress import Progress
 from .card import CARD, FITTED, NONE, PASTED, DefectCard, Gain, JudgedKind, save_model
 from .fitting import Fitter
-from .judging import CLASSICAL, Judge, Scores, gain, made_images
+from .judging import CLASSICAL, Judge, Scores, annotated, gain, kind_of, made_images
 from .parameters import TrainDefectsParameters
 from .pasting import pasted
 from .pool import Paint, Pool, pool_of
@@ -53,11 +53,13 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
 
 
 def _check_held_out(held_out: Packages) -> None:
-    bad = sum(bool(package.defects) for package in held_out.listed)
-    if not 0 < bad < len(held_out.listed):
+    known = annotated(held_out).listed
+    bad = sum(bool(package.defects) for package in known)
+    if not 0 < bad < len(known):
         raise UserError(
-            f"{held_out.folder}: {bad} of {len(held_out.listed)} held-out packages have defects; packages with and "
-            "without any are needed to judge what made defects add; see ingest.held_out_share and ingest.seed"
+            f"{held_out.folder}: of {len(known)} annotated held-out packages, {bad} have defects; some with and some "
+            "without are needed to judge what made defects add; see ingest.held_out_share and ingest.seed, and give "
+            "packages without defects an empty mask, which says that somebody looked"
         )
 
 
@@ -88,7 +90,7 @@ def _judged(kind: str, pool: Pool, held_out: Packages, runs: list[dict[str, Scor
     return JudgedKind(
         kind=kind,
         annotated=len(pool.cutouts[kind]),
-        held_out=sum(bool(package.defects) and package.defects[0].kind == kind for package in held_out.listed),
+        held_out=[kind_of(package) for package in annotated(held_out).listed].count(kind),
         classical=float(np.mean([run[CLASSICAL].get(measure, 0.0) for run in runs])),
         gains=gains,
         method=max(helpful, key=lambda method: gains[method].mean) if helpful else NONE,

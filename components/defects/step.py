@@ -60,14 +60,12 @@ def _counts(params: DefectsParameters, pool: Pool, methods: Mapping[str, Method]
             raise UserError(f"defects: no annotated defect of kind {kind!r} in the training images (known: {known})")
     useful = {kind: methods[kind].useful for kind, number in found.items() if number}
     if not params.counts and not any(useful.values()):
-        raise UserError(
-            "defects: no kind improved the inspection model that judged; ask for kinds with --kinds to make them anyway"
-        )
+        raise UserError("defects: the model recommends no kind; ask for kinds with --kinds to make them anyway")
     counts = dict(params.counts) or {kind: params.per_kind for kind in useful if useful[kind]}
     for kind in useful:
         if not useful[kind]:
             done = "made as asked" if kind in counts else "not made"
-            LOG.warning("%s: images with this kind did not improve the inspection model that judged: %s", kind, done)
+            LOG.warning("%s: the model does not recommend images with this kind: %s", kind, done)
     return counts
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from fabgan.model.defects.networks import Scene
 from fabgan.model.defects.training import Batch
 
+from ..core.errors import UserError
 from ..core.images import Pixels
 from ..core.progress import Progress
 from .cutouts import Cutout, flipped
@@ -37,7 +38,10 @@ class Sights:
     """Training examples: defects beside backgrounds like their own, and beside any, cut into squares."""
 
     def __init__(self, pool: Pool, random: np.random.Generator) -> None:
-        """Find places for every annotated defect. Of a kind with many, `MAX_CUTOUTS` are taken at random."""
+        """Find places for every annotated defect. Of a kind with many, `MAX_CUTOUTS` are taken at random.
+
+        Raises UserError if no defect fits into another package.
+        """
         sample = pool.sample(random)
         anywhere = [pixels_HWC for pixels_HWC, _ in sample]
         self._kinds = len(pool.cutouts)
@@ -51,6 +55,8 @@ class Sights:
             if near and far:
                 self._near[kind], self._far[kind] = _columns(near), _columns(far)
             progress.advance(len(cutouts) > 0)
+        if not self._near:
+            raise UserError("train_defects: the annotated defects fill their packages, so none fits into another")
 
     def batch(self, size: int, random: np.random.Generator) -> Batch:
         """Return random windows. All kinds are equally likely."""

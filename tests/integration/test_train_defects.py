@@ -105,7 +105,7 @@ def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tm
     assert done.returncode == 0, done.stderr
     made = read_manifest(tmp_path / "out", DefectManifest)
     assert {(image.kind, image.method) for image in made.images} == {("scratch", "fitted"), ("missing_ball", "pasted")}
-    assert "contamination: images with this kind did not improve" in done.stderr
+    assert "contamination: the model does not recommend images with this kind: not made" in done.stderr
     pasted = fabgan("defects", packages, "--kinds=scratch:2,missing_ball:2", f"--out={tmp_path / 'pasted'}")
     assert pasted.returncode == 0, pasted.stderr
     digests = {image.file: image.sha256 for image in read_manifest(tmp_path / "pasted", DefectManifest).images}
@@ -119,12 +119,10 @@ def test_kinds_that_are_asked_for_are_made_although_they_did_not_help(
     asked = recommending(model, tmp_path / "model", {})
     done = fabgan("defects", packages, f"--model={asked}", "--kinds=scratch:1", f"--out={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr
-    assert (
-        "scratch: images with this kind did not improve the inspection model that judged: made as asked" in done.stderr
-    )
+    assert "scratch: the model does not recommend images with this kind: made as asked" in done.stderr
     refused = fabgan("defects", packages, f"--model={asked}", "--per-kind=1", f"--out={tmp_path / 'none'}")
     assert refused.returncode == 1
-    assert "no kind improved the inspection model" in refused.stderr
+    assert "the model recommends no kind" in refused.stderr
     assert not (tmp_path / "none").exists()
 
 
@@ -154,6 +152,22 @@ def test_the_judge_gains_by_defects_that_it_lacked_and_loses_by_wrong_masks(pack
     wrong = [(pixels_HWC, np.roll(mask_HW, SIZE_PX // 2, axis=(0, 1))) for pixels_HWC, mask_HW in more]
     scores = Judge(held_out).scores(few, {"more": more, "wrong": wrong}, seed=1)
     assert scores["more"]["places"] > scores[CLASSICAL]["places"] > scores["wrong"]["places"]
+
+
+def test_packages_that_nobody_annotated_do_not_judge(packages: Path, tmp_path: Path) -> None:
+    """Without masks of held-out packages that are good, nothing tells good from bad."""
+    copy = shutil.copytree(packages, tmp_path / "copy")
+    content = json.loads((copy / "manifest.json").read_text())
+    bad = 0
+    for package in content["images"]:
+        if package["split"] == "held_out" and not package.get("defects"):
+            package["masks"], package["masks_sha256"] = {}, {}
+        bad += package["split"] == "held_out" and bool(package.get("defects"))
+    (copy / "manifest.json").write_text(json.dumps(content))
+    refused = fabgan("train_defects", copy, f"--model={tmp_path / 'model'}", "--steps=1", "--runs=2")
+    assert refused.returncode == 1
+    assert f"of {bad} annotated held-out packages, {bad} have defects" in refused.stderr
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_data_set_gives_the_same_items_in_any_worker(packages: Path, model: Path, tmp_path: Path) -> None:
