@@ -34,6 +34,7 @@ from fabgan.components.measures.inspection import Image
 SIZE_PX = 256
 FRAMES = 960
 TRAINING_SHARE = 0.25
+SHARES = (0.25, 1.0)
 RENDERER = {
     "frame_width_px": 640,
     "frame_height_px": 480,
@@ -55,11 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=FRAMES, help=f"number of rendered frames (default: {FRAMES})")
     parser.add_argument("--seeds", type=int, default=5, help="number of trainings of each kind (default: 5)")
     parser.add_argument("--steps", type=int, default=600, help="training steps of the defect model (default: 600)")
+    shares = "sizes of the pool, as shares of the training packages (default: 0.25 1)"
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help=shares)
     parser.add_argument("--folder", type=Path, help="folder to keep the packages in, for the next run")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         packages = _packages(options.folder or Path(folder), options.frames)
-        found = _compared(packages, options.seeds, options.steps)
+        found = _compared(packages, options.shares, options.seeds, options.steps)
     made = {"frames": options.frames, "seeds": options.seeds, "image_size_px": SIZE_PX, "steps": options.steps}
     print(json.dumps(found | made | {"device": device_name(torch.device("cpu"))}))
     return 0
@@ -78,10 +81,10 @@ def _packages(folder: Path, frames: int) -> Path:
     return folder / "packages"
 
 
-def _compared(folder: Path, seeds: int, steps: int) -> dict[str, float]:
+def _compared(folder: Path, shares: Sequence[float], seeds: int, steps: int) -> dict[str, float]:
     training, judge = open_packages(folder, SIZE_PX, "train"), Judge(open_packages(folder, SIZE_PX, "held_out"))
     found = dict[str, float]()
-    for size in (len(training.listed) // 4, len(training.listed)):
+    for size in [round(share * len(training.listed)) for share in shares]:
         runs = [_run(judge, training, size, steps, seed) for seed in range(seeds)]
         found |= printed_gains(runs, size, ("recall", "auc"))
     return found

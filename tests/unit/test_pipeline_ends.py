@@ -199,7 +199,7 @@ def test_a_step_from_the_cache_is_recorded_with_its_figures() -> None:
 
 
 def test_the_outcome_goes_to_the_run_that_the_launcher_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kubeflow's own MLflow integration sets MLFLOW_RUN_ID; a pod opens its step's run first, and then records."""
+    """A launcher may set MLFLOW_RUN_ID alone; the step's run is opened first, and then the outcome is recorded."""
     run_settings()
     launched, _ = recorded()
     with monkeypatch.context() as by_kubeflow:
@@ -210,3 +210,22 @@ def test_the_outcome_goes_to_the_run_that_the_launcher_opened(monkeypatch: pytes
     pipeline, steps = recorded()
     assert pipeline.data.tags[pipelines.OUTCOME_TAG] == "the generator is registered"
     assert list(steps) == ["train"]
+
+
+def test_steps_meet_in_one_run_although_kubeflow_gives_each_pod_a_run_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its MLflow plugin sets MLFLOW_RUN_ID to the run of the pod's task, which fabgan leaves alone."""
+    run_settings()
+    client, ours = MlflowClient(), recorded()[0]
+    for name in ("ingest", "train"):
+        of_task = client.create_run(client.create_experiment(f"by Kubeflow: {name}"))
+        with monkeypatch.context() as pod:
+            pod.setenv("MLFLOW_RUN_ID", of_task.info.run_id)
+            step(name)
+            assert os.environ["MLFLOW_RUN_ID"] == of_task.info.run_id
+        assert client.get_run(of_task.info.run_id).info.status == "RUNNING"
+        assert client.get_run(of_task.info.run_id).data.params == {}
+    pipeline, steps = recorded()
+    assert pipeline.info.run_id == ours.info.run_id
+    assert sorted(steps) == ["ingest", "train"]

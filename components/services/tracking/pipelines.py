@@ -134,17 +134,27 @@ def ended(end: Callable[[str, str], None]) -> Iterator[None]:
 
 @contextmanager
 def parent_run(parameters: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the pipeline's run. A launcher ends its own run; without a launcher, the run ends with the block."""
+    """Yield the pipeline's run. A launcher ends its own run; without a launcher, the run ends with the block.
+
+    FABGAN_RUN comes first: Kubeflow's own MLflow plugin gives each pod a run of its own by MLFLOW_RUN_ID, and steps
+    must meet in one.
+    """
     import mlflow
 
-    client = mlflow.MlflowClient()
-    launched = os.environ.pop("MLFLOW_RUN_ID", None)
-    if launched is not None:
-        try:
-            yield client.get_run(launched)
-        finally:
-            os.environ["MLFLOW_RUN_ID"] = launched  # mlflow must not see it in between, and later calls need it
-        return
+    launched = os.environ.pop("MLFLOW_RUN_ID", None)  # mlflow must not see it in between, and later calls need it
+    try:
+        if launched is not None and not os.environ.get("FABGAN_RUN"):
+            yield mlflow.MlflowClient().get_run(launched)
+        else:
+            with _own_run(mlflow.MlflowClient(), parameters) as run:
+                yield run
+    finally:
+        if launched is not None:
+            os.environ["MLFLOW_RUN_ID"] = launched
+
+
+@contextmanager
+def _own_run(client: Any, parameters: Mapping[str, Any]) -> Iterator[Any]:
     open_experiment(client, EXPERIMENT)
     run = _pipeline_run(client, parameters)
     if os.environ.get("FABGAN_RUN"):
