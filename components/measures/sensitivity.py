@@ -16,11 +16,11 @@ from torch import Tensor
 from fabgan.model.streams import random_stream
 
 from ..artifacts.packages import Packages
-from ..artifacts.verdict import Sensitivity, Sight
+from ..artifacts.verdict import Check, Sensitivity, Sight
 from ..core.progress import Progress
 from .extractors import Extractor
 from .features import Features, extract
-from .judge import distance_checks, outlier_check, seam_checks
+from .judge import classifier_check, distance_checks, outlier_check, seam_checks
 from .parameters import EvaluateParameters
 from .real import Real
 from .spoiling import blurred, compressed, faded, noisy, tinted, with_lattice
@@ -63,7 +63,7 @@ def sensitivity_of(held_out: Packages, real: Real, extractor: Extractor, params:
     if count < MIN_IMAGES:
         return Sensitivity(0, [], f"there are {count} held-out images, and at least {MIN_IMAGES} are needed")
     order = torch.randperm(count, generator=random_stream(params.seed, "sensitivity"))[:IMAGES]
-    refusing = _refusing(real.held_out.chosen(order), real, params)
+    refusing = _refusing_at_last(real.held_out.chosen(order), real, params)
     if refusing:
         return Sensitivity(len(order), [], f"the unspoiled images are refused, by {', '.join(refusing)}")
     images = list(held_out.chosen(order.tolist()))
@@ -81,11 +81,12 @@ def _sight(
     params: EvaluateParameters,
     progress: Progress,
 ) -> Sight:
-    """Try the grades of a kind until one is refused."""
+    """Try the grades of a kind until one is refused. The classifier is asked about the strongest grade alone."""
     for at, grade in enumerate(kind.grades):
         spoiled = (kind.spoil(x_CHW[None], grade, number)[0] for number, x_CHW in enumerate(images))
         features = extract(spoiled, extractor, random_stream(params.seed, "patches", "spoiled"), progress)
-        if refusing := _refusing(features, real, params):
+        refusing_of = _refusing_at_last if grade == kind.grades[-1] else _refusing
+        if refusing := refusing_of(features, real, params):
             progress.advance(len(images) * (len(kind.grades) - at - 1))
             return Sight(kind.name, grade, grade, refusing)
     return Sight(kind.name, None, kind.grades[-1], [])
@@ -100,15 +101,24 @@ def _without_lots(held_out: Packages, real: Real, params: EvaluateParameters) ->
     kept = set(lots[: round(len(lots) * (1 - LOTS_MISSING))])
     places = torch.tensor([place for place, owner in enumerate(owners) if owner in kept])
     order = torch.randperm(len(places), generator=random_stream(params.seed, "lots"))[:IMAGES]
-    refusing = _refusing(real.held_out.chosen(places[order]), real, params)
+    refusing = _refusing_at_last(real.held_out.chosen(places[order]), real, params)
     yield Sight("lots_missing", LOTS_MISSING if refusing else None, LOTS_MISSING, refusing)
 
 
 def _refusing(features: Features, real: Real, params: EvaluateParameters) -> list[str]:
-    """Return the names of the checks that refuse images. The classifier is not asked, because it takes too long."""
+    """Return the names of the checks that refuse images, but for the classifier, which takes long."""
     checks = [
         *distance_checks(features, real, params),
         outlier_check(features, real, params),
         *seam_checks(features, real, params),
     ]
+    return _failed(checks)
+
+
+def _refusing_at_last(features: Features, real: Real, params: EvaluateParameters) -> list[str]:
+    """Return the names of the checks that refuse images. The classifier is asked if no other check refuses."""
+    return _refusing(features, real, params) or _failed([classifier_check(features, real, params)[0]])
+
+
+def _failed(checks: Sequence[Check]) -> list[str]:
     return [check.name for check in checks if check.decides == "candidate" and not check.passed]
