@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from fabgan.model.paper.networks import PaperGenerator
@@ -17,10 +16,10 @@ from fabgan.model.pixels import to_uint8
 from fabgan.model.seamless.generator import SeamlessGenerator
 from fabgan.model.streams import random_stream
 
-from ..core.errors import OtherVersionError, UserError
+from ..core.errors import OtherVersionError
 from ..core.files import atomic_folder, read_json, sha256_of_file, write_json
 from ..core.parameters import parse
-from .tensors import save_tensors
+from .tensors import check_weights, load_weights, save_tensors
 
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
@@ -62,14 +61,9 @@ def load_generator(folder: Path) -> Generator:
     """
     card = load_card(folder)
     weights = folder / WEIGHTS
-    if not weights.is_file() or sha256_of_file(weights) != card.get("weights_sha256"):
-        raise UserError(f"{weights}: missing, or different from the weights that {CARD} describes (sha256 differs)")
+    check_weights(weights, card.get("weights_sha256"), CARD)
     generator = _untrained(str(card.get("variant")), card.get("config", {}), str(folder / CARD))
-    try:
-        generator.load_state_dict(load_file(weights))
-    except RuntimeError as error:
-        message = f"{weights}: this version of fabgan does not build these networks; use the version that wrote them"
-        raise OtherVersionError(message) from error
+    load_weights(generator, weights)
     return generator.eval()
 
 

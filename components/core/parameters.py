@@ -53,6 +53,7 @@ def _number(allowed: Callable[[float], bool], expected: str) -> BeforeValidator:
 
 
 PositiveInt = Annotated[int, _whole_number(1, "a positive int")]
+SeveralInt = Annotated[int, _whole_number(2, "an int of 2 or more")]
 NonNegativeInt = Annotated[int, _whole_number(0, "an int of 0 or more")]
 PositiveFloat = Annotated[float, _number(lambda x: x > 0, "a positive number")]
 NonNegativeFloat = Annotated[float, _number(lambda x: x >= 0, "a number of 0 or more")]

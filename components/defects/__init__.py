@@ -1,1 +1,1 @@
-"""Images of packages with defects, and masks of these: annotated defects, pasted into packages without any."""
+"""Images of packages with defects, and masks of these: annotated defects, made in packages without any."""

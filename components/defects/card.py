@@ -8,15 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from safetensors.torch import load_file
-
 from fabgan.model.defects.networks import DefectConfig, DefectGenerator
 
-from ..artifacts.tensors import save_tensors
+from ..artifacts.tensors import check_weights, load_weights, save_tensors
 from ..core.errors import OtherVersionError, UserError
 from ..core.files import atomic_folder, read_json, sha256_of_file, write_json
 from ..core.images import Pixels, write_png
 from ..core.parameters import parameters, parse
+from ..measures.gains import Gain
 from .fitting import Fitter
 from .pasting import pasted
 from .pool import Paint
@@ -31,17 +30,6 @@ NONE: Literal["none"] = "none"
 
 
 @parameters
-class Gain:
-    """What made defects add to training with annotated packages and classical augmentation."""
-
-    mean: float
-    low: float
-    """The 95% confidence interval, by Student's t over paired runs, begins here ..."""
-    high: float
-    """... and ends here. It covers the chance in training and in making defects, not the choice of packages."""
-
-
-@parameters
 class JudgedKind:
     """A kind of defect, and which images of it help an inspection model."""
 
@@ -50,10 +38,11 @@ class JudgedKind:
     """Number of defects in the training images."""
     held_out: int
     """Number of held-out packages whose first defect is of this kind."""
-    classical: float
-    """Average precision without made defects, as the mean over the runs."""
+    classical: float | None
+    """Average precision without made defects, as the mean over the runs. None if no held-out package can judge."""
     gains: dict[str, Gain]
-    """In average precision, by method. Empty if no held-out package can judge."""
+    """In average precision, by method. Empty if no held-out package can judge. Their intervals cover the chance in
+    training and in making defects, not the choice of packages."""
     method: Literal["none", "pasted", "fitted"]
     """The method with the largest gain whose interval lies above 0."""
 
@@ -116,14 +105,9 @@ def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
     card, weights = load_card(folder), folder / WEIGHTS
     if card.kinds != kinds:
         raise UserError(f"{folder}: knows the kinds {', '.join(card.kinds)}, but the packages have {', '.join(kinds)}")
-    if not weights.is_file() or sha256_of_file(weights) != card.weights_sha256:
-        raise UserError(f"{weights}: missing, or different from the weights that {CARD} describes (sha256 differs)")
+    check_weights(weights, card.weights_sha256, CARD)
     network = DefectGenerator(card.config)
-    try:
-        network.load_state_dict(load_file(weights))
-    except RuntimeError as error:
-        message = f"{weights}: this version of fabgan does not build these networks; use the version that wrote them"
-        raise OtherVersionError(message) from error
+    load_weights(network, weights)
     fitter = Fitter(network, kinds)
     made = {PASTED: Method(PASTED, pasted), FITTED: Method(FITTED, fitter), NONE: Method(PASTED, pasted, useful=False)}
     return {judged.kind: made[judged.method] for judged in card.judged}

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from ..core.errors import UserError
 from .card import methods_of
+from .parameters import DEFECTS_PER_IMAGE
 from .pool import read_pool
 
 
@@ -42,7 +43,7 @@ class DefectDataset(Dataset[DefectItem]):
         length: int,
         model: Path | str | None = None,
         kinds: Sequence[str] = (),
-        defects_per_image: int = 3,
+        defects_per_image: int = DEFECTS_PER_IMAGE,
         seed: int = 0,
     ) -> None:
         """Read the annotated defects of the training packages in a folder that `crop_resize` filled.

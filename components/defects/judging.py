@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # type: ignore[import-untyped]
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
+from ..measures.gains import Gain, gain_of
 from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, touched
-from .card import Gain
+from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
 
 CLASSICAL = "classical"
@@ -24,9 +24,7 @@ BOTH = "both"
 VARIANTS = 4
 """Classical changes of each package."""
 MADE_IMAGES = 200
-DEFECTS_PER_IMAGE = 3
 FALSE_ALARMS = 0.01
-CONFIDENCE = 0.95
 
 Scores = dict[str, float]
 """What inspection models reach: `auc` of images, average precision of `places`, and over all defects and for each kind
@@ -111,7 +109,4 @@ def made_images(pool: Pool, paints: Mapping[str, Paint], random: np.random.Gener
 
 def gain(runs: Sequence[Mapping[str, Scores]], way: str, measure: str) -> Gain:
     """Return what a way adds to classical augmentation in a measure, over paired runs."""
-    gains = [run[way][measure] - run[CLASSICAL][measure] for run in runs]
-    half_width = float(stdtrit(len(gains) - 1, (1 + CONFIDENCE) / 2)) * np.std(gains, ddof=1) / len(gains) ** 0.5
-    mean = float(np.mean(gains))
-    return Gain(mean, mean - half_width, mean + half_width)
+    return gain_of([run[way][measure] for run in runs], [run[CLASSICAL][measure] for run in runs])

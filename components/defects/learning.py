@@ -10,7 +10,8 @@ from ..artifacts.packages import Packages, open_packages
 from ..core.errors import UserError
 from ..core.files import check_replaceable
 from ..core.progress import Progress
-from .card import CARD, FITTED, NONE, PASTED, DefectCard, Gain, JudgedKind, save_model
+from ..measures.gains import Gain
+from .card import CARD, FITTED, NONE, PASTED, DefectCard, JudgedKind, save_model
 from .fitting import Fitter
 from .judging import CLASSICAL, Judge, Scores, annotated, gain, kind_of, made_images
 from .parameters import TrainDefectsParameters
@@ -71,7 +72,7 @@ class _Trial:
 
     def runs(self, ways: Mapping[str, Mapping[str, Paint]], first: int) -> list[dict[str, Scores]]:
         """Return the scores of each way, which is how each kind is made, in each run. `first` numbers the runs."""
-        progress, found = Progress("judge", self._params.runs, "runs"), list[dict[str, Scores]]()
+        progress, found = Progress("train_defects", self._params.runs, "runs of the judge"), list[dict[str, Scores]]()
         for number in range(first, first + self._params.runs):
             made = {
                 way: made_images(self._pool, paints, np.random.default_rng([self._params.seed, number]))
@@ -91,7 +92,7 @@ def _judged(kind: str, pool: Pool, held_out: Packages, runs: list[dict[str, Scor
         kind=kind,
         annotated=len(pool.cutouts[kind]),
         held_out=[kind_of(package) for package in annotated(held_out).listed].count(kind),
-        classical=float(np.mean([run[CLASSICAL].get(measure, 0.0) for run in runs])),
+        classical=float(np.mean([run[CLASSICAL][measure] for run in runs])) if judged else None,
         gains=gains,
         method=max(helpful, key=lambda method: gains[method].mean) if helpful else NONE,
     )

@@ -1,10 +1,12 @@
-"""The parameters of `defects`, from its command line."""
+"""The parameters of `defects` and `train_defects`, from their command lines."""
 
 from typing import Literal
 
-from ..core.parameters import NonNegativeInt, PositiveInt, parameters
+from ..core.parameters import NonNegativeInt, PositiveInt, SeveralInt, parameters
 
 Layout = Literal["masks", "coco", "yolo", "mvtec"]
+DEFECTS_PER_IMAGE = 3
+"""As many as in the images that are judged."""
 
 
 @parameters
@@ -16,10 +18,10 @@ class DefectsParameters:
     counts: dict[str, PositiveInt]
     """How many images of each kind. Empty: `per_kind` images of every kind."""
     per_kind: PositiveInt
-    defects_per_image: PositiveInt
     seed: NonNegativeInt
     layout: Layout
     """How a training program expects images, masks and boxes."""
+    defects_per_image: PositiveInt = DEFECTS_PER_IMAGE
 
 
 @parameters
@@ -29,6 +31,6 @@ class TrainDefectsParameters:
     size_px: PositiveInt
     """Side of the images: one of crop_resize.sizes_px."""
     steps: PositiveInt
-    runs: PositiveInt
+    runs: SeveralInt
     """How often inspection models are trained in each way, to judge what made defects add."""
     seed: NonNegativeInt

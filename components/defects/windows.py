@@ -47,7 +47,7 @@ class Sights:
         self._kinds = len(pool.cutouts)
         self._near: dict[int, list[Tensor]] = {}
         self._far: dict[int, list[Tensor]] = {}
-        progress = Progress("places", sum(len(cutouts) > 0 for cutouts in pool.cutouts.values()), "kinds")
+        progress = Progress("train_defects", sum(len(cutouts) > 0 for cutouts in pool.cutouts.values()), "kinds placed")
         for kind, cutouts in enumerate(pool.cutouts.values()):
             chosen = [cutouts[at] for at in random.permutation(len(cutouts))[:MAX_CUTOUTS]]
             near = [square for cutout in chosen for square in _sights(cutout, pool.like(cutout, sample), True, random)]

@@ -73,8 +73,7 @@ def judged(
     `known` are the kind and the class of each image, if it has any.
     """
     listed = open_packages(packages, size_px)
-    file = params.extractor_file
-    extractor = open_extractor(file, params.extractor_sha256) if file else efficientnet_lite1()
+    extractor = _extractor(params)
     progress = Progress(step, len(listed.listed) + count, "images")
     real = measure_real(listed, extractor, params.seed, progress)
     fid = _Fid(params, listed) if params.inception_file else None
@@ -98,6 +97,11 @@ def judged(
         groups=groups_of(generated, real, listed.listed, judgement.copied_N, known or {}),
     )
     return Evaluation(verdict, judgement, real, extractor)
+
+
+def _extractor(params: EvaluateParameters) -> Extractor:
+    file = params.extractor_file
+    return open_extractor(file, params.extractor_sha256) if file else efficientnet_lite1()
 
 
 def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, params: EvaluateParameters) -> Check:

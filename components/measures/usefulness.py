@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from scipy.special import stdtrit  # type: ignore[import-untyped]
 from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,6 +29,7 @@ from fabgan.model.streams import random_stream
 
 from ..core.errors import UserError
 from ..core.progress import Progress
+from .gains import gain_of
 
 SIZE_PX = 128
 MIN_SIZE_PX = 64
@@ -37,7 +37,6 @@ RUNS = 5
 STEPS = 200
 BATCH = 16
 LEARNING_RATE = 0.01
-CONFIDENCE = 0.95
 
 MAX_SHIFT = 1 / 16
 """As a share of the side of an image."""
@@ -173,10 +172,8 @@ def _refuse_different_shapes(images: list[Tensor]) -> None:
 
 
 def _compared(real: tuple[float, ...], augmented: tuple[float, ...], synthetic: tuple[float, ...]) -> Usefulness:
-    gains_R = torch.tensor(synthetic, dtype=torch.float64) - torch.tensor(augmented, dtype=torch.float64)
-    gain, standard_error = float(gains_R.mean()), float(gains_R.std()) / len(gains_R) ** 0.5
-    half_width = float(stdtrit(len(gains_R) - 1, (1 + CONFIDENCE) / 2)) * standard_error
-    return Usefulness(real, augmented, synthetic, gain, gain - half_width, gain + half_width)
+    gain = gain_of(synthetic, augmented)
+    return Usefulness(real, augmented, synthetic, gain.mean, gain.low, gain.high)
 
 
 class InspectionModel(nn.Module):

@@ -23,9 +23,8 @@ def add(commands: "Subcommands") -> None:
     number.add_argument(
         "--kinds", metavar="KIND:NUMBER,...", help="number of images of some kinds, as scratch:200,pit:50"
     )
-    command.add_argument(
-        "--defects-per-image", type=int, default=3, metavar="NUMBER", help="of the image's kind; default: 3"
-    )
+    defects = "of the image's kind; default: 3, as in the images that train_defects judges"
+    command.add_argument("--defects-per-image", type=int, metavar="NUMBER", help=defects)
     model = "folder that `fabgan train_defects` filled; default: every kind is pasted"
     command.add_argument("--model", type=Path, metavar="DIR", help=model)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
@@ -44,10 +43,11 @@ def _run(options: argparse.Namespace) -> None:
         "size_px": options.size,
         "counts": _counts(options.kinds) if options.kinds else {},
         "per_kind": options.per_kind or 1,
-        "defects_per_image": options.defects_per_image,
         "seed": options.seed,
         "layout": options.layout,
     }
+    if options.defects_per_image is not None:
+        asked["defects_per_image"] = options.defects_per_image
     made = run(parse(DefectsParameters, asked, "fabgan defects"), options.packages, options.out, options.model)
     sys.stdout.write(f"{options.out}: {made['images']:.0f} images with defects, with their masks and manifest\n")
 

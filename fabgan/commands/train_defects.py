@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from .options import add_command
 
 if TYPE_CHECKING:
-    from fabgan.components.defects.card import DefectCard, Gain
+    from fabgan.components.defects.card import DefectCard
+    from fabgan.components.measures.gains import Gain
 
     from .options import Subcommands
 
@@ -20,7 +21,7 @@ def add(commands: "Subcommands") -> None:
     command.add_argument("--packages", type=Path, required=True, metavar="DIR", help="folder that crop_resize filled")
     command.add_argument("--size", type=int, required=True, help="side of the images: one of crop_resize.sizes_px")
     command.add_argument("--steps", type=int, default=600, help="steps of training; default: 600")
-    runs = "inspection models trained in each way, to judge; default: 5"
+    runs = "inspection models trained in each way, to judge, 2 or more; default: 5"
     command.add_argument("--runs", type=int, default=5, help=runs)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same model; default: 0")
     command.add_argument("--model", type=Path, required=True, metavar="DIR", help="new or empty folder to fill")
@@ -42,7 +43,8 @@ def _lines(card: "DefectCard") -> Iterator[str]:
     yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'classical':>9}  {'pasted':<24} {'fitted':<24} recommended"
     for kind in card.judged:
         gains = [_said(kind.gains[method]) if kind.gains else "not judged" for method in ("pasted", "fitted")]
-        figures = f"{kind.annotated:>9} {kind.held_out:>8} {kind.classical:>9.3f}"
+        classical = "" if kind.classical is None else f"{kind.classical:.3f}"
+        figures = f"{kind.annotated:>9} {kind.held_out:>8} {classical:>9}"
         yield f"{kind.kind:<20} {figures}  {gains[0]:<24} {gains[1]:<24} {kind.method}"
     if card.confirmed:
         auc, recall = (_said(card.confirmed[name]) for name in ("auc", "recall"))

@@ -8,6 +8,7 @@ where they never lay; there is no truth for these. The discriminator judges both
 Dimensions: B batch, C image channels, H W pixels, K kinds.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,8 +56,7 @@ class DefectTraining:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             generator, discriminator = DefectGenerator(config), DefectDiscriminator(config)
-        averaged = DefectGenerator(config).requires_grad_(False)
-        averaged.load_state_dict(generator.state_dict())
+        averaged = deepcopy(generator).requires_grad_(False)
         return cls(generator, discriminator, averaged, (ADAM.build(generator), ADAM.build(discriminator)))
 
     def step(self, batch: Batch, stream: torch.Generator) -> dict[str, float]:

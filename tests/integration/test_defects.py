@@ -4,11 +4,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from fabgan.components.artifacts.manifest import (
     DefectManifest,
@@ -20,30 +18,20 @@ from fabgan.components.artifacts.manifest import (
 from fabgan.components.core.files import read_json, sha256_of_file
 from fabgan.components.core.images import read_image
 from fabgan.components.core.parameters import parse
-from fabgan.components.crop_resize import step as crop_resize
-from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.defects.cutouts import neighbourhood
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
-from tests.conftest import RENDERED, section
+from tests.annotated import SIZE_PX, annotated_packages
+from tests.conftest import section
 
 pytestmark = pytest.mark.integration
-SIZE_PX = 128
 KINDS = ["bridged_balls", "contamination", "deformed_ball", "missing_ball", "scratch"]
 
 
 @pytest.fixture(scope="module")
 def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of rendered packages with masks. Not to be changed."""
-    folder = tmp_path_factory.mktemp("annotated")
-    source: dict[str, Any] = {**RENDERED, "frames": 48, "masks": True}
-    source["renderer"] = {**source["renderer"], "defect_share": 0.7}
-    (folder / "rendered.yaml").write_text(yaml.safe_dump(source))
-    asked = parse(IngestParameters, section("ingest", source=str(folder / "rendered.yaml")), "tests")
-    ingest.run(asked, folder / "frames")
-    params = parse(CropResizeParameters, section("crop_resize", sizes_px=[SIZE_PX]), "tests")
-    crop_resize.run(params, folder / "frames", folder / "packages")
-    return folder / "packages"
+    return annotated_packages(tmp_path_factory.mktemp("annotated"), defect_share=0.7)
 
 
 def defects(packages: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:

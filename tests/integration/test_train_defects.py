@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from torch.utils.data import DataLoader
 
 from fabgan.components.artifacts.manifest import DefectManifest, PackageManifest, read_manifest
@@ -18,34 +17,20 @@ from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.artifacts.sheets import CAPTION_PX, GAP_PX
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.images import read_image
-from fabgan.components.core.parameters import parse
-from fabgan.components.crop_resize import step as crop_resize
-from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.defects.card import load_card
 from fabgan.components.defects.dataset import DefectDataset
 from fabgan.components.defects.judging import CLASSICAL, Judge, images_of
 from fabgan.components.defects.pool import read_pool
 from fabgan.components.defects.sheet import WINDOW_PX
-from fabgan.components.ingest import step as ingest
-from fabgan.components.ingest.parameters import IngestParameters
-from tests.conftest import RENDERED, section
+from tests.annotated import SIZE_PX, annotated_packages
 
 pytestmark = pytest.mark.integration
-SIZE_PX = 128
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Rendered packages with masks of two kinds. Not to be changed."""
-    folder = tmp_path_factory.mktemp("annotated")
-    source: dict[str, Any] = {**RENDERED, "frames": 48, "masks": True}
-    source["renderer"] = {**source["renderer"], "defect_share": 0.6}
-    (folder / "rendered.yaml").write_text(yaml.safe_dump(source))
-    asked = section("ingest", source=str(folder / "rendered.yaml"), held_out_share=0.5)
-    ingest.run(parse(IngestParameters, asked, "tests"), folder / "frames")
-    params = parse(CropResizeParameters, section("crop_resize", sizes_px=[SIZE_PX]), "tests")
-    crop_resize.run(params, folder / "frames", folder / "packages")
-    return folder / "packages"
+    """A folder of rendered packages with masks. Not to be changed."""
+    return annotated_packages(tmp_path_factory.mktemp("annotated"), defect_share=0.6, held_out_share=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +76,11 @@ def test_every_kind_is_judged_on_held_out_packages(packages: Path, model: Path) 
     for judged in card.judged:
         first = [package.defects[0].kind for package in held_out if package.defects]
         assert judged.held_out == first.count(judged.kind)
-        assert bool(judged.gains) == bool(judged.held_out and judged.annotated)
+        known = bool(judged.held_out and judged.annotated)
+        assert (bool(judged.gains), judged.classical is not None) == (known, known)
         for gain in judged.gains.values():
             assert gain.low <= gain.mean <= gain.high
+            assert judged.classical is not None
             assert -judged.classical <= gain.mean <= 1 - judged.classical
         helpful = [name for name, gain in judged.gains.items() if gain.low > 0]
         assert judged.method == (max(helpful, key=lambda name: judged.gains[name].mean) if helpful else "none")
@@ -152,6 +139,18 @@ def test_the_judge_gains_by_defects_that_it_lacked_and_loses_by_wrong_masks(pack
     wrong = [(pixels_HWC, np.roll(mask_HW, SIZE_PX // 2, axis=(0, 1))) for pixels_HWC, mask_HW in more]
     scores = Judge(held_out).scores(few, {"more": more, "wrong": wrong}, seed=1)
     assert scores["more"]["places"] > scores[CLASSICAL]["places"] > scores["wrong"]["places"]
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--runs=1", "runs: expected an int of 2 or more"), ("--steps=0", "steps: expected a positive int")],
+)
+def test_what_cannot_be_trained_is_refused(packages: Path, tmp_path: Path, option: str, words: str) -> None:
+    """One run has no interval, and a recommendation needs one."""
+    refused = fabgan("train_defects", packages, f"--model={tmp_path / 'model'}", option)
+    assert refused.returncode == 1
+    assert words in refused.stderr.splitlines()[-1]
+    assert not (tmp_path / "model").exists()
 
 
 def test_packages_that_nobody_annotated_do_not_judge(packages: Path, tmp_path: Path) -> None:
