@@ -17,38 +17,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import yaml
 
+from benchmarks import usefulness
 from benchmarks.cases import device_name
-from fabgan.components.core.parameters import parse
-from fabgan.components.crop_resize import step as crop_resize
-from fabgan.components.crop_resize.parameters import CropResizeParameters
+from benchmarks.sets import rendered_packages
 from fabgan.components.defects.fitting import Fitter
 from fabgan.components.defects.pasting import pasted
 from fabgan.components.defects.pool import Paint, Pool, read_pool
 from fabgan.components.defects.training import trained
-from fabgan.components.ingest import step as ingest
-from fabgan.components.ingest.parameters import IngestParameters
 
 SIZE_PX = 1024
-SOURCE = {
-    "frames": 64,
-    "seed": 1,
-    "masks": True,
-    "renderer": {
-        "frame_width_px": 1920,
-        "frame_height_px": 1440,
-        "products": 2,
-        "frames_per_lot": 8,
-        "min_balls_per_side": 10,
-        "max_balls_per_side": 16,
-        "max_angle_deg": 10,
-        "min_body_share": 0.6,
-        "max_body_share": 0.7,
-        "defect_share": 0.6,
-        "grey": False,
-    },
-}
+FRAMES = 64
+RENDERER = usefulness.RENDERER | {"frame_width_px": 1920, "frame_height_px": 1440, "products": 2, "defect_share": 0.6}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        pool = read_pool(_packages(Path(folder)), SIZE_PX)
+        source = {"frames": FRAMES, "seed": 1, "masks": True, "renderer": RENDERER}
+        pool = read_pool(rendered_packages(Path(folder), source, SIZE_PX).folder, SIZE_PX)
         before_mib, began_s = _peak_mib(), time.monotonic()
         fitter = Fitter(trained(pool, options.steps, 0), list(pool.cutouts))
         seconds = time.monotonic() - began_s
@@ -73,14 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(json.dumps({"what": name, "kind": kind, "images_per_s": round(rate, 1)}), flush=True)
     print(json.dumps({"image_size_px": SIZE_PX, "device": device_name(torch.device("cpu"))}))
     return 0
-
-
-def _packages(folder: Path) -> Path:
-    (folder / "rendered.yaml").write_text(yaml.safe_dump(SOURCE))
-    ingest.run(parse(IngestParameters, {"source": str(folder / "rendered.yaml")}, "benchmark"), folder / "frames")
-    params = parse(CropResizeParameters, {"sizes_px": [SIZE_PX]}, "benchmark")
-    crop_resize.run(params, folder / "frames", folder / "packages")
-    return folder / "packages"
 
 
 def _peak_mib() -> float:

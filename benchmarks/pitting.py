@@ -19,17 +19,12 @@ import numpy as np
 import torch
 
 from benchmarks.cases import device_name
+from benchmarks.sets import packages_of
 from benchmarks.usefulness import printed_gains, ways_of
-from fabgan.components.artifacts.manifest import Package
-from fabgan.components.artifacts.packages import Packages, open_packages
-from fabgan.components.core.errors import UserError
+from fabgan.components.artifacts.manifest import Package, has_manifest
+from fabgan.components.artifacts.packages import Packages
 from fabgan.components.core.images import Pixels, read_image, write_png
-from fabgan.components.core.parameters import parse
-from fabgan.components.crop_resize import step as crop_resize
-from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.defects.judging import Judge, Scores
-from fabgan.components.ingest import step as ingest
-from fabgan.components.ingest.parameters import IngestParameters
 
 SIDE_PX, SIZE_PX = 460, 256
 LEFT_PX = (0, 335, 670)
@@ -48,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     root = os.environ.get("FABGAN_REAL_DATA")
     if not root:
-        raise UserError("FABGAN_REAL_DATA is not set: it names the folder that holds bsd_pitting")
+        parser.error("FABGAN_REAL_DATA is not set: it names the folder that holds bsd_pitting")
     with tempfile.TemporaryDirectory() as folder:
         packages = _packages(Path(root) / "bsd_pitting", options.folder or Path(folder))
         found = dict[str, float]()
@@ -64,16 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _packages(source: Path, folder: Path) -> Packages:
     """Cut the photographs of one size into squares, and take them in as packages with masks."""
-    if not (folder / "packages").is_dir():
+    if not has_manifest(folder / "packages"):
         for row in csv.DictReader((source / "index.csv").read_text(encoding="utf-8").splitlines()):
             if row["width"] == FRAME_WIDTH_PX:
                 _cut(source, row, folder / "squares")
         (folder / "squares" / "masks" / "classes.txt").write_text("pit\n", encoding="utf-8")
-        asked = {"source": str(folder / "squares"), "annotations": "masks", "held_out_share": 0.5}
-        ingest.run(parse(IngestParameters, asked, "benchmark"), folder / "frames")
-        params = parse(CropResizeParameters, {"sizes_px": [SIZE_PX], "find": "whole"}, "benchmark")
-        crop_resize.run(params, folder / "frames", folder / "packages")
-    return open_packages(folder / "packages", SIZE_PX)
+    asked = {"source": str(folder / "squares"), "annotations": "masks", "held_out_share": 0.5}
+    return packages_of(folder, asked, SIZE_PX, find="whole")
 
 
 def _cut(source: Path, row: dict[str, str], squares: Path) -> None:

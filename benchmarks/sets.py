@@ -3,6 +3,7 @@
 import random
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -111,14 +112,12 @@ class Roles:
 def rendered(folder: Path) -> ImageSet:
     """Return rendered packages of 128 px. They are made in `folder` unless they are there."""
     frames = yaml.safe_load(Path("data/rendered.yaml").read_text(encoding="utf-8")) | {"frames": RENDERED_FRAMES}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rendered.yaml").write_text(yaml.safe_dump(frames), encoding="utf-8")
-    return ImageSet(_packages(folder, {"source": str(folder / "rendered.yaml")}, 128))
+    return ImageSet(rendered_packages(folder, frames, 128))
 
 
 def photographs(data: Path, folder: Path) -> ImageSet:
     """Return the photographs of `dip_package` at 256 px, whose lots are shots: runs of stills of one scene."""
-    found = _packages(folder, {"source": str(data / "dip_package" / "images"), "lot_pattern": r"(frame_\d+)"}, 256)
+    found = packages_of(folder, {"source": str(data / "dip_package" / "images"), "lot_pattern": r"(frame_\d+)"}, 256)
     return ImageSet(replace(found, listed=_by_shot(found.listed)))
 
 
@@ -127,13 +126,21 @@ def _by_shot(listed: list[Package]) -> list[Package]:
     return [replace(package, lot=re.sub(r"frame_(\d+)\d", r"frame_\1", package.lot)) for package in listed]
 
 
-def _packages(folder: Path, changes: dict[str, object], size_px: int) -> Packages:
+def rendered_packages(folder: Path, source: Mapping[str, object], size_px: int, **changes: object) -> Packages:
+    """Return the packages of a .yaml source. They are made in `folder` unless they are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rendered.yaml").write_text(yaml.safe_dump(dict(source)), encoding="utf-8")
+    return packages_of(folder, {"source": str(folder / "rendered.yaml"), **changes}, size_px)
+
+
+def packages_of(folder: Path, changes: Mapping[str, object], size_px: int, **cropping: object) -> Packages:
+    """Return the packages of a source. They are made in `folder` unless they are there.
+
+    `changes` and `cropping` are parameters of ingest and of crop_resize.
+    """
     if not has_manifest(folder / "packages"):
-        sections = {
-            "ingest": {"lot_pattern": "^([^/]+)/", "held_out_share": 0.3, "min_side_px": 256} | changes,
-            "crop_resize": {"sizes_px": [size_px]},
-        }
-        ingest.run(parse(IngestParameters, sections["ingest"], "benchmark"), folder / "frames")
-        crop = parse(CropResizeParameters, sections["crop_resize"], "benchmark")
+        taking = {"lot_pattern": "^([^/]+)/", "held_out_share": 0.3, "min_side_px": 256, **changes}
+        ingest.run(parse(IngestParameters, taking, "benchmark"), folder / "frames")
+        crop = parse(CropResizeParameters, {"sizes_px": [size_px], **cropping}, "benchmark")
         crop_resize.run(crop, folder / "frames", folder / "packages")
     return open_packages(folder / "packages", size_px)

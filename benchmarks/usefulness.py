@@ -15,20 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from benchmarks.cases import device_name
+from benchmarks.sets import rendered_packages
 from fabgan.components.artifacts.packages import Packages, open_packages
-from fabgan.components.core.parameters import parse
-from fabgan.components.crop_resize import step as crop_resize
-from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.defects.fitting import Fitter
 from fabgan.components.defects.judging import CLASSICAL, Judge, Scores, gain, made_images
 from fabgan.components.defects.pasting import pasted
 from fabgan.components.defects.pool import Paint, pool_of
 from fabgan.components.defects.training import trained
-from fabgan.components.ingest import step as ingest
-from fabgan.components.ingest.parameters import IngestParameters
 from fabgan.components.measures.inspection import Image
 
 SIZE_PX = 256
@@ -70,15 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _packages(folder: Path, frames: int) -> Path:
     """Render annotated frames, and cut the packages out."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "packages").is_dir():
-        source = {"frames": frames, "seed": 1, "masks": True, "renderer": RENDERER}
-        (folder / "rendered.yaml").write_text(yaml.safe_dump(source))
-        asked = {"source": str(folder / "rendered.yaml"), "held_out_share": 1 - TRAINING_SHARE}
-        ingest.run(parse(IngestParameters, asked, "benchmark"), folder / "frames")
-        params = parse(CropResizeParameters, {"sizes_px": [SIZE_PX]}, "benchmark")
-        crop_resize.run(params, folder / "frames", folder / "packages")
-    return folder / "packages"
+    source = {"frames": frames, "seed": 1, "masks": True, "renderer": RENDERER}
+    return rendered_packages(folder, source, SIZE_PX, held_out_share=1 - TRAINING_SHARE).folder
 
 
 def _compared(folder: Path, shares: Sequence[float], seeds: int, steps: int) -> dict[str, float]:
