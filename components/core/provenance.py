@@ -47,8 +47,12 @@ def code_of(step: str) -> str:
     That is the step's module and every module of fabgan that it imports, directly or not, without comments and
     docstrings. Work is not resumed with other code, because the result would mix versions.
     """
-    modules = modules_of(f"fabgan.components.{step}.step")
-    return digest({module: _without_comments(_file(module).read_bytes()) for module in modules})
+    return code_of_module(f"fabgan.components.{step}.step")
+
+
+def code_of_module(module: str) -> str:
+    """Return the SHA-256 of the code of a module, as `code_of` does for that of a step."""
+    return digest({name: _without_comments(_file(name).read_bytes()) for name in modules_of(module)})
 
 
 def modules_of(module: str) -> list[str]:

@@ -10,10 +10,9 @@ from typing import Literal
 
 from fabgan.model.defects.networks import DefectConfig, DefectGenerator
 
-from ..artifacts.tensors import check_weights, load_weights, save_tensors
+from ..artifacts.tensors import check_weights, load_weights
 from ..core.errors import OtherVersionError, UserError
-from ..core.files import atomic_folder, read_json, sha256_of_file, write_json
-from ..core.images import Pixels, write_png
+from ..core.files import read_json, sha256_of_file, write_json
 from ..core.parameters import parameters, parse
 from ..measures.gains import Gain
 from .fitting import Fitter
@@ -75,15 +74,12 @@ class Method:
     """Whether an inspection model gained by it."""
 
 
-def save_model(folder: Path, network: DefectGenerator, sheet: Pixels, facts: Mapping[str, object]) -> DefectCard:
-    """Write a trained network, a sheet of its images, and its card, whose other fields are `facts`. Return the card."""
-    with atomic_folder(folder, CARD) as partial:
-        write_png(partial / SHEET, sheet)
-        save_tensors(partial / WEIGHTS, network.state_dict())
-        digest = sha256_of_file(partial / WEIGHTS)
-        content = {"format": FORMAT, "config": asdict(network.config), "weights_sha256": digest, **facts}
-        card = parse(DefectCard, content, CARD)
-        write_json(partial / CARD, asdict(card))
+def write_card(folder: Path, network: DefectGenerator, facts: Mapping[str, object]) -> DefectCard:
+    """Write the card of a network whose weights are in the folder; its other fields are `facts`. Return it."""
+    digest = sha256_of_file(folder / WEIGHTS)
+    content = {"format": FORMAT, "config": asdict(network.config), "weights_sha256": digest, **facts}
+    card = parse(DefectCard, content, CARD)
+    write_json(folder / CARD, asdict(card))
     return card
 
 

@@ -1,17 +1,25 @@
 """The train_defects step: it trains the defect model, and finds out which made defects help an inspection model."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fabgan.model.defects.networks import DefectConfig, DefectGenerator
+
 from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Packages, open_packages
+from ..artifacts.tensors import load_weights, save_tensors
 from ..core.errors import UserError
-from ..core.files import check_replaceable
+from ..core.files import read_json, write_json
+from ..core.images import write_png
+from ..core.parameters import digest
 from ..core.progress import Progress
+from ..core.provenance import code_of_module
+from ..core.resumable import RECORDS, resumable_folder
 from ..measures.gains import Gain
-from .card import CARD, FITTED, NONE, PASTED, DefectCard, JudgedKind, save_model
+from .card import CARD, FITTED, NONE, PASTED, SHEET, WEIGHTS, DefectCard, JudgedKind, write_card
 from .fitting import Fitter
 from .judging import CLASSICAL, Judge, Scores, annotated, gain, kind_of, made_images
 from .parameters import TrainDefectsParameters
@@ -26,31 +34,36 @@ RECOMMENDED = "recommended"
 def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCard:
     """Fill the folder `model` with a trained defect model and with what its images are worth. Return its card.
 
-    Raises UserError without annotated defects or without good packages, in the training or in the held-out images.
+    A run that is cut short resumes when it is started again, with the trained network and the finished runs of the
+    judge. Raises UserError without annotated defects or without good packages, in the training or in the held-out
+    images.
     """
-    check_replaceable(model, CARD)
     training, held_out = (open_packages(packages, params.size_px, split) for split in ("train", "held_out"))
     pool = pool_of(training)
     _check_held_out(held_out)
-    network = trained(pool, params.steps, params.seed)
-    paints: dict[str, Paint] = {PASTED: pasted, FITTED: Fitter(network, list(pool.cutouts))}
-    trial = _Trial(Judge(held_out), training, pool, params)
-    present = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
-    runs = trial.runs({method: dict.fromkeys(present, paint) for method, paint in paints.items()}, first=0)
-    judged = [_judged(kind, pool, held_out, runs) for kind in pool.cutouts]
-    chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
-    confirming = trial.runs({RECOMMENDED: chosen}, first=params.runs) if chosen else []
-    facts = {
-        "kinds": list(pool.cutouts),
-        "packages_sha256": manifest_digest(packages),
-        "size_px": params.size_px,
-        "steps": params.steps,
-        "runs": params.runs,
-        "seed": params.seed,
-        "judged": judged,
-        "confirmed": {name: gain(confirming, RECOMMENDED, name) for name in ("auc", "recall") if confirming},
-    }
-    return save_model(model, network, sheet_of(pool, paints), facts)
+    work = digest([asdict(params), manifest_digest(packages), code_of_module(__name__)])
+    with resumable_folder(model, work, CARD) as folder:
+        network = _network(pool, params, folder / WEIGHTS)
+        paints: dict[str, Paint] = {PASTED: pasted, FITTED: Fitter(network, list(pool.cutouts))}
+        write_png(folder / SHEET, sheet_of(pool, paints))
+        trial = _Trial(Judge(held_out), training, pool, params, folder / RECORDS)
+        present = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
+        runs = trial.runs({method: dict.fromkeys(present, paint) for method, paint in paints.items()}, first=0)
+        judged = [_judged(kind, pool, held_out, runs) for kind in pool.cutouts]
+        chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
+        confirming = trial.runs({RECOMMENDED: chosen}, first=params.runs) if chosen else []
+        confirmed = {name: gain(confirming, RECOMMENDED, name) for name in ("auc", "recall") if confirming}
+        facts = {"kinds": list(pool.cutouts), "packages_sha256": manifest_digest(packages), **asdict(params)}
+        return write_card(folder, network, facts | {"judged": judged, "confirmed": confirmed})
+
+
+def _network(pool: Pool, params: TrainDefectsParameters, weights: Path) -> DefectGenerator:
+    """Return the trained network, which is kept in a file."""
+    if not weights.is_file():
+        save_tensors(weights, trained(pool, params.steps, params.seed).state_dict())
+    network = DefectGenerator(DefectConfig(pool.channels, len(pool.cutouts)))
+    load_weights(network, weights)
+    return network
 
 
 def _check_held_out(held_out: Packages) -> None:
@@ -64,23 +77,33 @@ def _check_held_out(held_out: Packages) -> None:
         )
 
 
+@dataclass(frozen=True)
 class _Trial:
-    """Trains inspection models with and without made defects."""
+    """Trains inspection models with and without made defects. Runs that have a record are not repeated."""
 
-    def __init__(self, judge: Judge, training: Packages, pool: Pool, params: TrainDefectsParameters) -> None:
-        self._judge, self._training, self._pool, self._params = judge, training, pool, params
+    judge: Judge
+    training: Packages
+    pool: Pool
+    params: TrainDefectsParameters
+    records: Path
 
     def runs(self, ways: Mapping[str, Mapping[str, Paint]], first: int) -> list[dict[str, Scores]]:
         """Return the scores of each way, which is how each kind is made, in each run. `first` numbers the runs."""
-        progress, found = Progress("train_defects", self._params.runs, "runs of the judge"), list[dict[str, Scores]]()
-        for number in range(first, first + self._params.runs):
-            made = {
-                way: made_images(self._pool, paints, np.random.default_rng([self._params.seed, number]))
-                for way, paints in ways.items()
-            }
-            found.append(self._judge.scores(self._training, made, self._params.seed + number))
+        progress, found = Progress("train_defects", self.params.runs, "runs of the judge"), list[dict[str, Scores]]()
+        for number in range(first, first + self.params.runs):
+            record = self.records / f"run-{number}.json"
+            if not record.is_file():
+                write_json(record, self._run(ways, number))
+            found.append(read_json(record))
             progress.advance(1)
         return found
+
+    def _run(self, ways: Mapping[str, Mapping[str, Paint]], number: int) -> dict[str, Scores]:
+        made = {
+            way: made_images(self.pool, paints, np.random.default_rng([self.params.seed, number]))
+            for way, paints in ways.items()
+        }
+        return self.judge.scores(self.training, made, self.params.seed + number)
 
 
 def _judged(kind: str, pool: Pool, held_out: Packages, runs: list[dict[str, Scores]]) -> JudgedKind:

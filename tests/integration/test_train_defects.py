@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fabgan.components.artifacts.manifest import DefectManifest, PackageManifest
 from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.artifacts.sheets import CAPTION_PX, GAP_PX
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.images import read_image
 from fabgan.components.defects.card import load_card
 from fabgan.components.defects.dataset import DefectDataset
@@ -41,6 +43,23 @@ def model(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "recommended" in done.stdout
     return folder
+
+
+def test_a_killed_run_resumes_to_the_same_model(packages: Path, model: Path, tmp_path: Path) -> None:
+    options = [f"--packages={packages}", f"--size={SIZE_PX}", f"--model={tmp_path / 'model'}", "--steps=3", "--runs=2"]
+    record = tmp_path / ".model.partial" / ".records" / "run-0.json"
+    with subprocess.Popen([sys.executable, "-m", "fabgan", "train_defects", *options]) as running:
+        while not record.is_file() and running.poll() is None:
+            time.sleep(0.05)
+        running.kill()
+    assert not (tmp_path / "model").exists()
+    weights_ns = (tmp_path / ".model.partial" / "defects.safetensors").stat().st_mtime_ns
+    done = fabgan("train_defects", packages, f"--model={tmp_path / 'model'}", "--steps=3", "--runs=2")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "model" / "defects.safetensors").stat().st_mtime_ns == weights_ns  # not trained again
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == sorted(path.name for path in model.iterdir())
+    for path in model.iterdir():
+        assert sha256_of_file(tmp_path / "model" / path.name) == sha256_of_file(path), path.name
 
 
 def test_the_sheet_shows_annotated_defects_beside_made_ones(packages: Path, model: Path) -> None:
