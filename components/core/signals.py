@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -33,6 +34,25 @@ def stop_on_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, stop)
+
+
+@contextmanager
+def undisturbed(ending: bool) -> Iterator[None]:
+    """Let a SIGTERM wait until the block is done; drop it if the work is `ending` with an exception anyway.
+
+    Python runs signal handlers in the main thread only, so elsewhere there is nothing to hold back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if waiting and not ending:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def end_with_parent(number: signal.Signals) -> None:

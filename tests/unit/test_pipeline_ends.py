@@ -161,6 +161,31 @@ def test_a_killed_step_that_is_started_again_goes_on_with_its_run() -> None:
     assert pipelines.FAILURE_TAG not in after.data.tags
 
 
+def test_a_process_that_is_stopped_while_it_fails_leaves_its_run_failed() -> None:
+    """As torchrun stops all processes when one has died: the others fail at that moment, and end their run."""
+    program = f"""
+import signal
+from fabgan.components.services.tracking import runs
+from fabgan.components.train.processes import end_with_torchrun
+close = runs.StepRun.close
+def close_while_stopped(*arguments):
+    signal.raise_signal(signal.SIGTERM)
+    close(*arguments)
+    signal.raise_signal(signal.SIGTERM)
+runs.StepRun.close = close_while_stopped
+end_with_torchrun()
+with runs.step_run("train", {PARAMETERS}, {{}}):
+    raise RuntimeError("connection closed by peer")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert ended.stderr.endswith("RuntimeError: connection closed by peer\n"), ended.stderr
+    before = recorded()[1]["train"]
+    assert before.info.status == "FAILED"
+    step("train")
+    after = recorded()[1]["train"]
+    assert (after.info.run_id, after.info.status) == (before.info.run_id, "FINISHED")
+
+
 def test_the_next_run_ends_what_a_killed_process_of_this_computer_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a launcher nothing else would: nobody starts that very step again."""
     killed_step()

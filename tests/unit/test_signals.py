@@ -57,3 +57,18 @@ except KeyboardInterrupt as error:
     said, _ = process.communicate(timeout=30)
     assert said == f"{Terminated.__name__} {128 + signal.SIGTERM}\n"
     assert not (tmp_path / "worker-unwound").is_file()
+
+
+def test_sigterm_waits_for_the_end_of_a_block() -> None:
+    done = []
+    with pytest.raises(Terminated):  # noqa: PT012
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            signals.stop_on_sigterm()
+            with signals.undisturbed(ending=False):
+                signal.raise_signal(signal.SIGTERM)
+                done.append("the block")
+            done.append("what follows it")
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    assert done == ["the block"]

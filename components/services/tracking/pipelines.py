@@ -13,6 +13,7 @@ from typing import Any
 from ...core.parameters import digest
 from ...core.processes import is_gone
 from ...core.provenance import git_commit
+from ...core.signals import undisturbed
 from .local import open_experiment
 from .store import first_line, mlflow_errors, warn_on_failure
 
@@ -116,7 +117,8 @@ def _parent_of(run: Any) -> str:
 def ended(end: Callable[[str, str], None]) -> Iterator[None]:
     """Call `end` after the block with the status of the run and the reason if it failed.
 
-    The status is FINISHED, KILLED after a signal, or FAILED after another exception.
+    The status is FINISHED, KILLED after a signal, or FAILED after another exception. A signal that arrives meanwhile
+    waits: processes that train together fail at once when one has died, and are then stopped as well.
     """
     status, failure = "FAILED", ""
     try:
@@ -129,7 +131,8 @@ def ended(end: Callable[[str, str], None]) -> Iterator[None]:
         failure = first_line(error)[:FAILURE_LENGTH]
         raise
     finally:
-        end(status, failure)
+        with undisturbed(ending=status != "FINISHED"):
+            end(status, failure)
 
 
 @contextmanager

@@ -101,9 +101,11 @@ class StepRun:
         if self._unsent:
             logger(self.step).warning("points that never reached MLflow: %d", len(self._unsent))
         with warn_on_failure(self.step, "MLflow still shows its run as running"):
-            if failure:
-                self.client.set_tag(self.run_id, FAILURE_TAG, failure)
-            self.mlflow.end_run(status)
+            try:
+                if failure:
+                    self.client.set_tag(self.run_id, FAILURE_TAG, failure)
+            finally:  # a run that is still open when Python ends would be recorded as FINISHED by mlflow
+                self.mlflow.end_run(status)
 
     def _log_data_set(self, folder: Path) -> None:
         from mlflow.data.dataset_source_registry import resolve_dataset_source
