@@ -25,8 +25,8 @@ from .parameters import EvaluateParameters
 from .real import Real
 from .spoiling import blurred, compressed, faded, noisy, tinted, with_lattice
 
-IMAGES = 32
-"""Number of held-out images that are spoiled. It bounds the time."""
+IMAGES = 16
+"""Number of held-out images that are spoiled. It bounds the time and the memory."""
 MIN_IMAGES = 8
 """With fewer images, chance decides."""
 RGB = 3
