@@ -1,6 +1,7 @@
 """A trained defect model as files. No pickle.
 
-`defects.safetensors` holds the weights, `defects.png` is a sheet of defects, and `defects.json` is everything else.
+`defects.safetensors` holds the weights, `defects.png` is a sheet of defects, `defects.json` is everything else, and
+`defects.html` is a page that shows it.
 """
 
 from collections.abc import Mapping
@@ -8,24 +9,32 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from fabgan.model.defects.networks import DefectConfig, DefectGenerator
 
 from ..artifacts.tensors import check_weights, load_weights
 from ..core.errors import OtherVersionError, UserError
 from ..core.files import read_json, sha256_of_file, write_json
+from ..core.images import Pixels
 from ..core.parameters import parameters, parse
 from ..measures.gains import Gain
+from .cutouts import Cutout
 from .fitting import Fitter
-from .pasting import pasted
+from .pasting import Place, pasted
 from .pool import Paint
 
 WEIGHTS = "defects.safetensors"
 CARD = "defects.json"
 SHEET = "defects.png"
+PAGE = "defects.html"
 FORMAT = 1
 PASTED: Literal["pasted"] = "pasted"
 FITTED: Literal["fitted"] = "fitted"
+BOTH: Literal["both"] = "both"
+"""Each defect is pasted or fitted, by chance."""
 NONE: Literal["none"] = "none"
+METHODS = (PASTED, FITTED, BOTH)
 
 
 @parameters
@@ -42,7 +51,7 @@ class JudgedKind:
     gains: dict[str, Gain]
     """In average precision, by method. Empty if no held-out package can judge. Their intervals cover the chance in
     training and in making defects, not the choice of packages."""
-    method: Literal["none", "pasted", "fitted"]
+    method: Literal["none", "pasted", "fitted", "both"]
     """The method with the largest gain whose interval lies above 0."""
 
 
@@ -55,6 +64,8 @@ class DefectCard:
     kinds: list[str]
     weights_sha256: str
     packages_sha256: str
+    work_sha256: str
+    """Digest of the parameters, packages and code that made the model."""
     size_px: int
     steps: int
     runs: int
@@ -62,6 +73,24 @@ class DefectCard:
     judged: list[JudgedKind]
     confirmed: dict[str, Gain]
     """What images made as recommended add, in other runs than those that chose: in `auc` and in `recall`."""
+
+    @property
+    def recommended(self) -> dict[str, str]:
+        """The method of each kind of which images are recommended."""
+        return {kind.kind: kind.method for kind in self.judged if kind.method != NONE}
+
+    @property
+    def helps(self) -> bool:
+        """Whether images made as recommended help an inspection model by more than chance explains, in AUC."""
+        return "auc" in self.confirmed and self.confirmed["auc"].low > 0
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The gains that were confirmed with their lower ends, and the number of recommended kinds."""
+        found = {"kinds": float(len(self.judged)), "kinds_recommended": float(len(self.recommended))}
+        for name, gain in self.confirmed.items():
+            found |= {f"{name}_gain": gain.mean, f"{name}_gain_low": gain.low}
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,6 +120,17 @@ def load_card(folder: Path) -> DefectCard:
     return parse(DefectCard, content, str(folder / CARD))
 
 
+def paints_of(network: DefectGenerator, kinds: list[str]) -> dict[str, Paint]:
+    """Return the ways to put a defect into a background, by their names."""
+    fitted = Fitter(network, kinds)
+
+    def either(cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels, Pixels]:
+        drawn = np.random.default_rng([place.top_px, place.left_px]).integers(2)  # a defect does not depend on others
+        return (pasted, fitted)[drawn](cutout, background_HWC, place)
+
+    return {PASTED: pasted, FITTED: fitted, BOTH: either}
+
+
 def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
     """Return how to make each of some kinds, as a model recommends. Without a model, and if not recommended: pasted.
 
@@ -104,6 +144,6 @@ def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
     check_weights(weights, card.weights_sha256, CARD)
     network = DefectGenerator(card.config)
     load_weights(network, weights)
-    fitter = Fitter(network, kinds)
-    made = {PASTED: Method(PASTED, pasted), FITTED: Method(FITTED, fitter), NONE: Method(PASTED, pasted, useful=False)}
+    made = {name: Method(name, paint) for name, paint in paints_of(network, kinds).items()}
+    made[NONE] = Method(PASTED, pasted, useful=False)
     return {judged.kind: made[judged.method] for judged in card.judged}

@@ -16,11 +16,11 @@ from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..measures.gains import Gain, gain_of
 from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, touched
+from .card import BOTH
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
 
 CLASSICAL = "classical"
-BOTH = "both"
 VARIANTS = 4
 """Classical changes of each package."""
 MADE_IMAGES = 200

@@ -19,11 +19,24 @@ from ..core.progress import Progress
 from ..core.provenance import code_of_module
 from ..core.resumable import RECORDS, resumable_folder
 from ..measures.gains import Gain
-from .card import CARD, FITTED, NONE, PASTED, SHEET, WEIGHTS, DefectCard, JudgedKind, write_card
-from .fitting import Fitter
+from .card import (
+    CARD,
+    FITTED,
+    METHODS,
+    NONE,
+    PAGE,
+    PASTED,
+    SHEET,
+    WEIGHTS,
+    DefectCard,
+    JudgedKind,
+    load_card,
+    paints_of,
+    write_card,
+)
 from .judging import CLASSICAL, Judge, Scores, annotated, gain, kind_of, made_images
+from .page import write_page
 from .parameters import TrainDefectsParameters
-from .pasting import pasted
 from .pool import Paint, Pool, pool_of
 from .sheet import sheet_of
 from .training import trained
@@ -38,23 +51,37 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
     judge. Raises UserError without annotated defects or without good packages, in the training or in the held-out
     images.
     """
+    work = digest([asdict(params), manifest_digest(packages), code_of_module(__name__)])
+    if (made := _made(model)) and made.work_sha256 == work:
+        return made
     training, held_out = (open_packages(packages, params.size_px, split) for split in ("train", "held_out"))
     pool = pool_of(training)
     _check_held_out(held_out)
-    work = digest([asdict(params), manifest_digest(packages), code_of_module(__name__)])
     with resumable_folder(model, work, CARD) as folder:
         network = _network(pool, params, folder / WEIGHTS)
-        paints: dict[str, Paint] = {PASTED: pasted, FITTED: Fitter(network, list(pool.cutouts))}
-        write_png(folder / SHEET, sheet_of(pool, paints))
+        paints = paints_of(network, list(pool.cutouts))
+        ways: dict[str, Paint] = {name: paints[name] for name in (PASTED, FITTED)}
+        sheet = sheet_of(pool, ways)
+        write_png(folder / SHEET, sheet)
         trial = _Trial(Judge(held_out), training, pool, params, folder / RECORDS)
         present = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
-        runs = trial.runs({method: dict.fromkeys(present, paint) for method, paint in paints.items()}, first=0)
+        runs = trial.runs({way: dict.fromkeys(present, paint) for way, paint in ways.items()}, first=0)
         judged = [_judged(kind, pool, held_out, runs) for kind in pool.cutouts]
         chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
         confirming = trial.runs({RECOMMENDED: chosen}, first=params.runs) if chosen else []
         confirmed = {name: gain(confirming, RECOMMENDED, name) for name in ("auc", "recall") if confirming}
-        facts = {"kinds": list(pool.cutouts), "packages_sha256": manifest_digest(packages), **asdict(params)}
-        return write_card(folder, network, facts | {"judged": judged, "confirmed": confirmed})
+        facts = {"kinds": list(pool.cutouts), "packages_sha256": manifest_digest(packages), "work_sha256": work}
+        card = write_card(folder, network, {**facts, **asdict(params), "judged": judged, "confirmed": confirmed})
+        write_page(folder / PAGE, card, sheet)
+        return card
+
+
+def _made(model: Path) -> DefectCard | None:
+    """Return the card of a model that is already there, if there is one."""
+    try:
+        return load_card(model)
+    except UserError:
+        return None
 
 
 def _network(pool: Pool, params: TrainDefectsParameters, weights: Path) -> DefectGenerator:
@@ -109,8 +136,8 @@ class _Trial:
 def _judged(kind: str, pool: Pool, held_out: Packages, runs: list[dict[str, Scores]]) -> JudgedKind:
     measure = f"average_precision {kind}"
     judged = measure in runs[0][CLASSICAL] and bool(pool.cutouts[kind])
-    gains: dict[str, Gain] = {method: gain(runs, method, measure) for method in (PASTED, FITTED) if judged}
-    helpful = [method for method in (PASTED, FITTED) if judged and gains[method].low > 0]
+    gains: dict[str, Gain] = {method: gain(runs, method, measure) for method in METHODS if judged}
+    helpful = [method for method in METHODS if judged and gains[method].low > 0]
     return JudgedKind(
         kind=kind,
         annotated=len(pool.cutouts[kind]),

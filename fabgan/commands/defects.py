@@ -25,8 +25,8 @@ def add(commands: "Subcommands") -> None:
     )
     defects = "of the image's kind; default: 3, as in the images that train_defects judges"
     command.add_argument("--defects-per-image", type=int, metavar="NUMBER", help=defects)
-    model = "folder that `fabgan train_defects` filled; default: every kind is pasted"
-    command.add_argument("--model", type=Path, metavar="DIR", help=model)
+    model = "folder of `fabgan train_defects`, or models:/NAME@ALIAS or models:/NAME/NUMBER; default: all are pasted"
+    command.add_argument("--model", default="", metavar="MODEL", help=model)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
     layout = "how a training program expects them: masks, coco, yolo or mvtec; default: masks"
     command.add_argument("--layout", default="masks", metavar="NAME", help=layout)
@@ -38,6 +38,7 @@ def _run(options: argparse.Namespace) -> None:
     from fabgan.components.core.parameters import parse
     from fabgan.components.defects.parameters import DefectsParameters
     from fabgan.components.defects.step import run
+    from fabgan.components.services.tracking.registry import model_folder
 
     asked = {
         "size_px": options.size,
@@ -48,7 +49,8 @@ def _run(options: argparse.Namespace) -> None:
     }
     if options.defects_per_image is not None:
         asked["defects_per_image"] = options.defects_per_image
-    made = run(parse(DefectsParameters, asked, "fabgan defects"), options.packages, options.out, options.model)
+    with model_folder(options.model) as model:
+        made = run(parse(DefectsParameters, asked, "fabgan defects"), options.packages, options.out, model)
     sys.stdout.write(f"{options.out}: {made['images']:.0f} images with defects, with their masks and manifest\n")
 
 

@@ -13,7 +13,7 @@ from .options import add_command, add_params
 if TYPE_CHECKING:
     from .options import Subcommands
 
-NAMES = ("training", "sweep", "augmentation")
+NAMES = ("training", "sweep", "augmentation", "defects")
 DEFAULT_IMAGE = "fabgan:{version}"
 
 

@@ -25,27 +25,44 @@ def add(commands: "Subcommands") -> None:
     command.add_argument("--runs", type=int, default=5, help=runs)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same model; default: 0")
     command.add_argument("--model", type=Path, required=True, metavar="DIR", help="new or empty folder to fill")
+    register = "name of the model in MLflow under which it is registered; default: it is not registered"
+    command.add_argument("--register", metavar="NAME", help=register)
     command.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     from fabgan.components.core.parameters import parse
-    from fabgan.components.defects.learning import run
+    from fabgan.components.defects import learning, registration
     from fabgan.components.defects.parameters import TrainDefectsParameters
+    from fabgan.components.publish.parameters import PublishParameters
 
     asked = {"size_px": options.size, "steps": options.steps, "runs": options.runs, "seed": options.seed}
-    card = run(parse(TrainDefectsParameters, asked, "fabgan train_defects"), options.packages, options.model)
-    sys.stdout.write("".join(f"{line}\n" for line in _lines(card)))
+    params = parse(TrainDefectsParameters, asked, "fabgan train_defects")
+    if options.register is None:
+        sys.stdout.write(_table(learning.run(params, options.packages, options.model)))
+        return
+    name = parse(PublishParameters, {"model_name": options.register}, "fabgan train_defects --register").model_name
+    card, published = registration.run(params, options.packages, options.model, name)
+    sys.stdout.write(_table(card))
+    aliases = " ".join(f"@{alias}" for alias in published.aliases) or "no alias"
+    sys.stdout.write(f"registered: {published.version.uri} {aliases}; {published.reason}\n")
+
+
+def _table(card: "DefectCard") -> str:
+    return "".join(f"{line}\n" for line in _lines(card))
 
 
 def _lines(card: "DefectCard") -> Iterator[str]:
     """Yield a table of the kinds, and what images made as recommended add."""
-    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'classical':>9}  {'pasted':<24} {'fitted':<24} recommended"
+    from fabgan.components.defects.card import METHODS
+
+    heads = "".join(f" {method:<24}" for method in METHODS)
+    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'classical':>9} {heads} recommended"
     for kind in card.judged:
-        gains = [_said(kind.gains[method]) if kind.gains else "not judged" for method in ("pasted", "fitted")]
+        gains = [_said(kind.gains[method]) if kind.gains else "not judged" for method in METHODS]
         classical = "" if kind.classical is None else f"{kind.classical:.3f}"
         figures = f"{kind.annotated:>9} {kind.held_out:>8} {classical:>9}"
-        yield f"{kind.kind:<20} {figures}  {gains[0]:<24} {gains[1]:<24} {kind.method}"
+        yield f"{kind.kind:<20} {figures} {''.join(f' {gain:<24}' for gain in gains)} {kind.method}"
     if card.confirmed:
         auc, recall = (_said(card.confirmed[name]) for name in ("auc", "recall"))
         yield f"images as recommended, in other runs: AUC {auc}, recall at 1% false alarms {recall}"

@@ -21,10 +21,16 @@ from fabgan.components.steps import load_content, parse_sections
 
 from ..definitions.augmentation import augmentation_pipeline
 from ..definitions.cluster import Cluster, KubeflowParameters, Placement
+from ..definitions.defects import defects_pipeline
 from ..definitions.sweep import sweep_pipeline
 from ..definitions.training import training_pipeline
 
-PIPELINES = {"training": training_pipeline, "sweep": sweep_pipeline, "augmentation": augmentation_pipeline}
+PIPELINES = {
+    "training": training_pipeline,
+    "sweep": sweep_pipeline,
+    "augmentation": augmentation_pipeline,
+    "defects": defects_pipeline,
+}
 
 
 def pipelines(image: str, params: Path, place: Placement | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fabgan.components.services.storage import split_url
 
 from ..definitions.explained import choices_of
 from ..definitions.training import steps_of
+from ..pod.defects import requests_of
 from ..pod.run import FORM, checked_sections
 
 READERS: dict[str, Callable[[str], Any]] = {"Integer": int, "Float": float, "String": str, "List": json.loads}
@@ -46,8 +47,10 @@ def check_form(name: str, content: Mapping[str, Any], form: Mapping[str, Any]) -
     if name == "augmentation":
         _check_augmentation(form)
         return
+    if name == "defects":
+        requests_of(form)
     for training in _trainings(form):
-        checked_sections(steps_of(content), dict(form) | training, form["pod_gpus"])
+        checked_sections(steps_of(content), dict(form) | training, form.get("pod_gpus", 0))
 
 
 def _trainings(form: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ def run_name(name: str, form: Mapping[str, Any]) -> str:
         model = form["model"].removeprefix("models:/")
         return f"{form['count']} images of {model}, seed {form['seed']}"
     data = " ".join(filter(None, [_data(form["data_source"]), form["data_version"]]))
+    if name == "defects":
+        return f"defects of {data}, {form['image_size_px']} px, seed {form['seed']}"
     if name == "sweep":
         sizes = "+".join(str(size) for size in form["image_sizes_px"])
         return f"{data}, {sizes} px, {'+'.join(form['variants'])}, {len(form['seeds'])} seed(s)"

@@ -29,6 +29,7 @@ TIMEOUT_S = 10.0
 RESULTS = {
     "training": "the report is the artifact `page` of the step evaluate, tab Visualization",
     "sweep": "the table is the artifact `page` of the step compare, tab Visualization",
+    "defects": "the gains are the artifact `page` of the step train-defects, and the images that of make-defects",
     "augmentation": "the images and their manifest.json are in the bucket, at the `destination` of the form",
 }
 FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED", "ERROR")

@@ -52,6 +52,21 @@ def generator(folder: str) -> Facts:
     }
 
 
+def defect_model(folder: str) -> Facts:
+    """Return what `train_defects` made, and the kinds of which images are recommended."""
+    from fabgan.components.defects.card import load_card
+
+    card = load_card(Path(folder))
+    recommended = ", ".join(f"{kind} ({method})" for kind, method in card.recommended.items()) or "none"
+    return {
+        "weights_sha256": card.weights_sha256,
+        "manifest_sha256": card.packages_sha256,
+        "image_size_px": card.size_px,
+        "kinds": ", ".join(card.kinds),
+        "recommended": recommended,
+    }
+
+
 def evaluation(folder: str) -> Facts:
     """Return the verdict of `evaluate`, and what it is about."""
     verdict = read_verdict(Path(folder))

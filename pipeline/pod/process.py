@@ -6,7 +6,7 @@ processes that train together have one request. The leading process writes the m
 
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fabgan.components.core.files import read_json, write_json
 from fabgan.components.core.log import LOG
 from fabgan.components.core.parameters import parse
 from fabgan.components.core.signals import end_with_parent
+from fabgan.components.defects.parameters import DefectsParameters, TrainDefectsParameters
 from fabgan.components.steps import STEPS, parameter_type, run_step
 
 from . import run
@@ -31,7 +32,7 @@ def main(request: Path) -> None:
     asked = read_json(request)
     step, arguments = asked["step"], asked["arguments"]
     try:
-        metrics = _augment(**arguments) if step == "augment" else _step(step, **arguments)
+        metrics = WORK[step](**arguments) if step in WORK else _step(step, **arguments)
     except WorkerKilledError as error:
         LOG.warning(error)
         sys.exit(WORKER_KILLED)
@@ -59,6 +60,33 @@ def _augment(section: Mapping[str, Any], destination: str) -> dict[str, float]:
 
     return augment.run(parse(AugmentParameters, section, run.FORM), destination)
 
+
+def _train_defects(section: Mapping[str, Any], paths: Mapping[str, str], model_name: str) -> dict[str, float]:
+    from fabgan.components.defects import registration
+
+    params = parse(TrainDefectsParameters, section, run.FORM)
+    card, _ = registration.run(params, Path(paths["packages"]), Path(paths["model"]), model_name)
+    return card.metrics
+
+
+def _defects(section: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, float]:
+    from fabgan.components.defects import step as defects
+    from fabgan.components.defects.card import load_card
+
+    model, images = Path(paths["model"]), Path(paths["images"])
+    if not load_card(model).recommended:
+        LOG.warning("the model recommends no kind, so no images are made")
+        images.mkdir(parents=True, exist_ok=True)
+        return {"images": 0}
+    return defects.run(parse(DefectsParameters, section, run.FORM), Path(paths["packages"]), images, model)
+
+
+WORK: dict[str, Callable[..., dict[str, float]]] = {
+    "augment": _augment,
+    "train_defects": _train_defects,
+    "defects": _defects,
+}
+"""What is no step of params.yaml."""
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

@@ -34,6 +34,7 @@ TERMINATED = 143
 FAILED_STATES = ("FAILED", "ERROR", "SYSTEM_ERROR")
 TERMINATED_STATES = ("CANCELING", "CANCELED", "CANCELLED")
 FIELDS = {
+    "annotations": "ingest.annotations",
     "data_source": "ingest.source",
     "data_version": "ingest.revision",
     "labels_file": "ingest.labels_file",

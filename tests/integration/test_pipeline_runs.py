@@ -174,6 +174,30 @@ def test_a_sweep_compares_its_trainings_in_one_table(project: Project) -> None:
     assert {key.split(".")[0] for key in parent.data.metrics} == {"ingest", "crop_resize"}
 
 
+def test_annotated_photographs_become_a_judged_defect_model_in_the_registry(project: Project) -> None:
+    """Hardly trained, so it is registered without an alias. Images are made if it recommends a kind all the same."""
+    root, source = project.folder / "out", yaml.safe_load((project.folder / "data" / "rendered.yaml").read_text())
+    source |= {"masks": True, "frames": 48, "renderer": source["renderer"] | {"defect_share": 0.6}}
+    (project.folder / "data" / "annotated.yaml").write_text(yaml.safe_dump(source))
+    form = {"data_source": "data/annotated.yaml", "image_size_px": 128, "steps": 3, "runs": 2, "per_kind": 1}
+    asked = " ".join(f"--set {name}={value}" for name, value in form.items())
+    project.run(f"fabgan pipeline run defects --runner subprocess --image fabgan:0 --root {root} {asked}")
+    folder = max(root.glob("fabgan-defects-*"))
+    card = read_json(folder / "train-defects" / "model" / "defects.json")
+    recommended = [kind["kind"] for kind in card["judged"] if kind["method"] != "none"]
+    made = read_json(folder / "make-defects" / "metrics")
+    assert made == {"images": len(recommended)}
+    assert len(list((folder / "make-defects" / "images" / "images").glob("*.png"))) == len(recommended)
+    assert "What made defects add, by kind" in (root / "report.html").read_text()
+    version = MlflowClient(f"sqlite:///{root}/mlflow.db").get_model_version("bga-defects", "1")
+    assert version.tags["weights_sha256"] == card["weights_sha256"]
+    parent = next(filter(is_a_pipeline, runs_in_mlflow(root)))
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["fabgan.outcome"].startswith(f"models:/bga-defects/1 {version.tags['verdict']}")
+    names = {run.info.run_name for run in runs_in_mlflow(root) if "mlflow.parentRunId" in run.data.tags}
+    assert names == {"ingest", "crop_resize", "train_defects"}
+
+
 def test_shards_of_a_registered_model_fill_a_bucket(in_processes: Project, bucket: Bucket, tmp_path: Path) -> None:
     project = Project(in_processes.folder)
     registry = f"sqlite:///{project.folder}/out/subprocess/mlflow.db"

@@ -181,6 +181,11 @@ def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Pat
         ("sweep", {"pod_gpus": "2"}, "train.variant: paper trains in one process"),
         ("augmentation", {"destination": "/tmp"}, "/tmp: expected s3://bucket/prefix"),
         ("augmentation", {"destination": "s3://a/b", "count": "0"}, "count: expected a positive int, got 0"),
+        ("defects", {"data_source": "s3://a/b"}, "annotations: say where in the source the defects are annotated"),
+        ("defects", {"runs": "1"}, "runs: expected an int of 2 or more, got 1"),
+        ("defects", {"image_size_px": "48"}, "image_size_px: expected a power of two"),
+        ("defects", {"layout": "voc"}, "layout: expected one of masks, coco, yolo, mvtec, got voc"),
+        ("defects", {"model_name": "a/b"}, "model_name: expected a name without / and :"),
         ("augmentation", {"destination": "s3://a/b", "shards": "0"}, "shards: expected a positive int, got 0"),
     ],
 )
@@ -194,7 +199,7 @@ def test_a_form_that_no_run_could_start_with_is_refused_before_anything_is_sent(
         assert server.state.pipelines == []
 
 
-@pytest.mark.parametrize("name", ["sweep", "augmentation"])
+@pytest.mark.parametrize("name", ["sweep", "augmentation", "defects"])
 def test_the_other_pipelines_are_submitted_too(name: str) -> None:
     form = {"destination": "s3://a/b"} if name == "augmentation" else {}
     with KubeflowServer(State()) as server:

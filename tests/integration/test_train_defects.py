@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mlflow import MlflowClient
 from torch.utils.data import DataLoader
 
 from fabgan.components.artifacts.manifest import DefectManifest, PackageManifest, read_manifest
@@ -117,6 +118,58 @@ def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tm
     digests = {image.file: image.sha256 for image in read_manifest(tmp_path / "pasted", DefectManifest).images}
     for image in made.images:
         assert (digests[image.file] == image.sha256) == (image.method == "pasted")
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """An empty MLflow database, which the commands use."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def judged(model: Path, auc_gain: dict[str, float] | None) -> None:
+    """Let the card of a model say that this gain in AUC was confirmed, or that none was."""
+    card = json.loads((model / "defects.json").read_text())
+    recall = {"mean": 0.0, "low": -0.1, "high": 0.1}
+    card["confirmed"] = {"auc": auc_gain, "recall": recall} if auc_gain else {}
+    (model / "defects.json").write_text(json.dumps(card))
+
+
+def test_a_model_is_registered_and_pulled_and_is_champion_if_it_helps(
+    packages: Path, model: Path, registry: MlflowClient, tmp_path: Path
+) -> None:
+    asked = recommending(model, tmp_path / "model", {"scratch": "both"})
+    registering = [f"--model={asked}", "--steps=3", "--runs=2", "--register=bga-defects"]
+    judged(asked, None)
+    done = fabgan("train_defects", packages, *registering)
+    assert done.returncode == 0, done.stderr
+    assert "registered: models:/bga-defects/1 no alias; the verdict is refused" in done.stdout
+    judged(asked, {"mean": 0.02, "low": 0.01, "high": 0.03})
+    done = fabgan("train_defects", packages, *registering)
+    assert "models:/bga-defects/1 @candidate @champion; its images help" in done.stdout, done.stderr
+    run = registry.get_run(registry.get_model_version("bga-defects", "1").run_id or "")
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "train_defects")
+    assert {file.path for file in registry.list_artifacts(run.info.run_id, "model")} >= {"model/defects.html"}
+    outputs = {
+        name: fabgan("defects", packages, f"--model={place}", "--per-kind=3", f"--out={tmp_path / name}")
+        for name, place in (("pulled", "models:/bga-defects@champion"), ("local", asked))
+    }
+    assert all(done.returncode == 0 for done in outputs.values()), outputs
+    made, same = (read_manifest(tmp_path / name, DefectManifest) for name in outputs)
+    assert made == same
+    assert {image.method for image in made.images} == {"both"}
+
+
+def test_what_mlflow_would_refuse_is_refused_before_training(
+    packages: Path, registry: MlflowClient, tmp_path: Path
+) -> None:
+    refused = fabgan("train_defects", packages, f"--model={tmp_path / 'model'}", "--register=a/b")
+    assert refused.returncode == 1
+    assert "model_name: expected a name without / and :" in refused.stderr
+    missing = fabgan("defects", packages, "--model=models:/none/1", "--per-kind=1", f"--out={tmp_path / 'out'}")
+    assert missing.returncode == 1
+    assert "models:/none/1: no such model in the registry" in missing.stderr
+    assert registry.search_registered_models() == []
 
 
 def test_kinds_that_are_asked_for_are_made_although_they_did_not_help(

@@ -60,7 +60,7 @@ def type_of(spec: dict[str, Any], task: dict[str, Any], inputs: dict[str, Any], 
     return str(producer["outputDefinitions"]["parameters"][source["outputParameterKey"]]["parameterType"])
 
 
-@pytest.mark.parametrize(("name", "pods"), [("training", 5), ("sweep", 4), ("augmentation", 1)])
+@pytest.mark.parametrize(("name", "pods"), [("training", 5), ("sweep", 4), ("augmentation", 1), ("defects", 4)])
 def test_resources_are_given_as_text_because_the_driver_makes_nothing_of_numbers(
     compiled: dict[str, dict[str, Any]], name: str, pods: int
 ) -> None:
@@ -113,11 +113,13 @@ def test_the_first_run_fits_into_one_core_and_three_gigabytes(compiled: dict[str
 
 
 def test_planning_and_finishing_ask_for_a_tenth_of_a_core(compiled: dict[str, dict[str, Any]]) -> None:
-    for name, first in (("training", "settings"), ("sweep", "plan-sweep"), ("augmentation", "plan-augmentation")):
+    planning = {"training": "settings", "sweep": "plan-sweep", "augmentation": "plan-augmentation"}
+    for name, first in (planning | {"defects": "plan-defects"}).items():
         executors = compiled[name]["deploymentSpec"]["executors"]
         assert executors[f"exec-{first}"]["container"]["resources"]["resourceCpuRequest"] == "100m"
-    executors = compiled["training"]["deploymentSpec"]["executors"]
-    assert executors["exec-finish"]["container"]["resources"]["resourceCpuRequest"] == "100m"
+    for name in ("training", "defects"):
+        executors = compiled[name]["deploymentSpec"]["executors"]
+        assert executors["exec-finish"]["container"]["resources"]["resourceCpuRequest"] == "100m"
 
 
 @pytest.mark.parametrize(("gpus", "text"), [(0, "0"), (4, "4")])

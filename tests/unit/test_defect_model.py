@@ -4,12 +4,14 @@ Dimensions: B batch, C image channels, H W pixels, K kinds.
 """
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from fabgan.components.defects.card import paints_of
 from fabgan.components.defects.cutouts import Cutout, neighbourhood
 from fabgan.components.defects.fitting import Fitter
 from fabgan.components.defects.pasting import Place, pasted
@@ -48,6 +50,23 @@ def test_an_untrained_generator_shows_the_reference_and_keeps_the_background() -
     inside = (place.share_B1HW == 1).expand_as(made_BCHW)
     assert torch.equal(made_BCHW[~inside], place.background_BCHW[~inside])
     assert (made_BCHW[inside] - 0.5).abs().max() < 0.15  # nearly opaque
+
+
+def test_both_ways_are_drawn_by_place_alone() -> None:
+    """Also where places are multiples of four, as in images of four times the size in which they are searched."""
+    random = np.random.default_rng(1)
+    covers_HW = np.zeros((16, 16), np.bool_)
+    covers_HW[5:11, 5:11] = True
+    cutout = Cutout("b", "source", random.integers(0, 255, (16, 16, 3), np.uint8), covers_HW)
+    paints = paints_of(begun_training().generator, ["a", "b"])
+    background_HWC, drawn = np.full((96, 96, 3), 90, np.uint8), list[str]()
+    for top_px, left_px in product(range(0, 64, 4), repeat=2):
+        place = Place(top_px, left_px, 0.0)
+        made = {name: paint(cutout, background_HWC, place)[0] for name, paint in paints.items()}
+        assert not np.array_equal(made["pasted"], made["fitted"])
+        drawn.append("pasted" if np.array_equal(made["both"], made["pasted"]) else "fitted")
+        assert np.array_equal(made["both"], made[drawn[-1]])
+    assert 0.4 < drawn.count("pasted") / len(drawn) < 0.6
 
 
 def test_training_restores_colours_that_were_distorted() -> None:

@@ -29,6 +29,8 @@ def test_a_training_is_named_by_data_size_variant_and_seed(source: str, version:
 def test_sweeps_and_sets_of_images_are_named_by_what_they_make() -> None:
     sweep = {"data_source": "s3://a/b", "data_version": "", "image_sizes_px": [128, 256], "seeds": [1, 2, 3]}
     assert run_name("sweep", sweep | {"variants": ["seamless"]}) == "b, 128+256 px, seamless, 3 seed(s)"
+    defects = {"data_source": "s3://a/b", "data_version": "v2", "image_size_px": 512, "seed": 3}
+    assert run_name("defects", defects) == "defects of b v2, 512 px, seed 3"
     images = {"count": 500, "model": "models:/bga-generator@champion", "seed": 1}
     assert run_name("augmentation", images) == "500 images of bga-generator@champion, seed 1"
 

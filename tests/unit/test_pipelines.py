@@ -172,14 +172,18 @@ def test_every_field_of_the_training_form_changes_the_parameters_of_its_step() -
         assert getattr(checked_sections(sections, {field: other[field]})[section], key) == other[field], field
 
 
-def test_what_depends_on_the_world_is_never_taken_from_the_cache(compiled: Path) -> None:
-    spec = documents(compiled, "training")[0]
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("training", {"ingest", "crop-resize", "train"}), ("defects", {"ingest", "crop-resize"})],
+)
+def test_what_depends_on_the_world_is_never_taken_from_the_cache(name: str, expected: set[str], compiled: Path) -> None:
+    spec = documents(compiled, name)[0]
     tasks = spec["root"]["dag"]["tasks"] | spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
     cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
-    assert {"ingest", "crop-resize", "train"} == cached
+    assert cached == expected
 
 
-@pytest.mark.parametrize("name", ["training", "sweep"])
+@pytest.mark.parametrize("name", ["training", "sweep", "defects"])
 def test_whatever_happens_the_end_of_a_run_is_told_to_mlflow(name: str, compiled: Path) -> None:
     spec = documents(compiled, name)[0]
     finish = spec["root"]["dag"]["tasks"]["finish"]

@@ -18,7 +18,7 @@ def render(path: Path, template: str, **content: object) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"in_words": in_words, "number": number}
+    environment.filters |= {"in_words": in_words, "number": number, "signed": signed}
     with atomic_file(path) as partial:
         partial.write_text(environment.get_template(template).render(content), encoding="utf-8")
 
@@ -26,6 +26,11 @@ def render(path: Path, template: str, **content: object) -> None:
 def in_words(name: str) -> str:
     """Return a name of the code as words: `diversity_nearest` becomes `diversity nearest`."""
     return name.replace("_", " ")
+
+
+def signed(value: float) -> str:
+    """Return a difference in three decimals, with its sign."""
+    return f"{value:+.3f}"
 
 
 def number(value: float | None) -> str:

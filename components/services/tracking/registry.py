@@ -1,4 +1,4 @@
-"""The MLflow registry of generators: register versions, set their tags and aliases, pull their files."""
+"""The MLflow registry of models: register versions, set their tags and aliases, pull their files."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -45,7 +45,7 @@ class Registry:
         if self._client.search_registered_models(f"name = '{name}'"):
             return
         try:
-            self._client.create_registered_model(name, description="Generators of BGA package images, by fabgan.")
+            self._client.create_registered_model(name, description="For images of BGA packages, by fabgan.")
         except self._mlflow.MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise

@@ -1,0 +1,86 @@
+"""The components of the defects pipeline, as thin as those in steps.py, and for the same reasons."""
+
+from typing import NamedTuple
+
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+
+def plan_defects(
+    params: dict,  # type: ignore[type-arg]
+    sizes: dict,  # type: ignore[type-arg]
+    annotations: str,
+    data_source: str,
+    data_version: str,
+    image_size_px: int,
+    layout: str,
+    lot_pattern: str,
+    model_name: str,
+    per_kind: int,
+    pod_size: str,
+    runs: int,
+    seed: int,
+    steps: int,
+) -> NamedTuple(  # type: ignore
+    "Plan",
+    ingest=dict,
+    crop_resize=dict,
+    training=dict,
+    making=dict,
+    cpu=str,
+    memory=str,
+    cpu_limit=str,
+    memory_limit=str,
+):
+    """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
+    from collections import namedtuple
+
+    from fabgan.pipeline.pod import defects, sizing
+
+    form = {
+        "annotations": annotations,
+        "data_source": data_source,
+        "data_version": data_version,
+        "image_size_px": image_size_px,
+        "layout": layout,
+        "lot_pattern": lot_pattern,
+        "model_name": model_name,
+        "per_kind": per_kind,
+        "runs": runs,
+        "seed": seed,
+        "steps": steps,
+    }
+    found = sizing.resources(sizes, pod_size) | defects.plan(params, form)
+    return namedtuple("Plan", found)(**found)
+
+
+def train_defects(
+    training: dict,  # type: ignore[type-arg]
+    model_name: str,
+    packages: Input[Dataset],
+    model: Output[Model],
+    page: Output[HTML],
+    metrics: Output[Metrics],
+) -> NamedTuple("Publication", registered=str):  # type: ignore
+    """Train the defect model, judge what its images are worth, and register it in MLflow."""
+    from collections import namedtuple
+
+    from fabgan.pipeline.pod import defects, describing, run
+
+    defects.train(training, metrics, model_name, packages=packages.path, model=model.path)
+    run.show_page(model.path, defects.PAGE, page.path)
+    model.metadata.update(describing.defect_model(model.path))
+    return namedtuple("Publication", ["registered"])(defects.registered(model_name, model.path))
+
+
+def make_defects(
+    making: dict,  # type: ignore[type-arg]
+    registered: str,
+    packages: Input[Dataset],
+    model: Input[Model],
+    images: Output[Dataset],
+    metrics: Output[Metrics],
+) -> None:
+    """Make images with defects and masks, of the kinds that the model recommends."""
+    from fabgan.pipeline.pod import defects
+
+    defects.make(making, metrics, registered, packages=packages.path, model=model.path, images=images.path)

@@ -1,0 +1,63 @@
+"""The pods of the defects pipeline: check its form, train, judge and register the defect model, make images with it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.parameters import parse
+from fabgan.components.defects.parameters import DefectsParameters, TrainDefectsParameters
+
+from . import run
+from .supervisor import supervised
+
+PAGE = "defects.html"
+
+
+def requests_of(form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the checked parameters of training and of making images. Raises UserError for a wrong value."""
+    if not form["annotations"] and not form["data_source"].endswith(".yaml"):
+        raise UserError(f"{run.FORM}: annotations: say where in the source the defects are annotated")
+    common = {"size_px": form["image_size_px"], "seed": form["seed"]}
+    training = common | {name: form[name] for name in ("steps", "runs")}
+    making = common | {name: form[name] for name in ("per_kind", "layout")} | {"counts": {}}
+    return {
+        "training": asdict(parse(TrainDefectsParameters, training, run.FORM)),
+        "making": asdict(parse(DefectsParameters, making, run.FORM)),
+    }
+
+
+@run.report_user_errors
+def plan(content: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the parameters of every step, with the data pinned. The pipeline's run is opened in MLflow."""
+    asked = requests_of(form)
+    sections = run.settings(content, form)
+    return {name: sections[name] for name in ("ingest", "crop_resize")} | asked
+
+
+@run.report_user_errors
+def train(section: Mapping[str, Any], metrics: Any, model_name: str, **paths: str) -> None:
+    """Train the defect model, judge it and register it. If its process is killed, it resumes."""
+    asked = {"section": section, "paths": paths, "model_name": model_name}
+    run.log_metrics(metrics, supervised("train_defects", asked))
+
+
+@run.report_user_errors
+def registered(model_name: str, model: str) -> str:
+    """Return the address of the version of a model with its aliases, in words."""
+    from fabgan.components.defects.card import load_card
+    from fabgan.components.services.tracking.registry import Registry
+
+    registry = Registry()
+    version = registry.find(model_name, load_card(Path(model)).weights_sha256)
+    assert version is not None  # it was registered in this pod
+    return " ".join([version.uri, version.tags["verdict"], *(f"@{alias}" for alias in registry.aliases(version))])
+
+
+@run.report_user_errors
+def make(section: Mapping[str, Any], metrics: Any, registered: str, **paths: str) -> None:
+    """Make images of the kinds that the model recommends, which may be none."""
+    found = supervised("defects", {"section": section, "paths": paths})
+    run.log_metrics(metrics, found)
+    run.record(f"{registered}: {found['images']:.0f} images with defects")

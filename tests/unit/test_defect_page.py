@@ -1,0 +1,88 @@
+"""What a person is told of a defect model: its page, and how its versions are compared."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fabgan.components.core.parameters import parse
+from fabgan.components.defects.card import DefectCard
+from fabgan.components.defects.page import write_page
+from fabgan.components.defects.registration import better
+from fabgan.components.services.tracking.registry import Version
+from tests.unit.test_publication_page import words
+
+GAINS: dict[str, Any] = {
+    "pasted": {"mean": 0.02, "low": 0.01, "high": 0.03},
+    "fitted": {"mean": 0.05, "low": -0.01, "high": 0.11},
+    "both": {"mean": 0.04, "low": 0.02, "high": 0.06},
+}
+KIND: dict[str, Any] = {"kind": "missing_ball", "annotated": 9, "held_out": 4, "classical": 0.5, "gains": GAINS}
+UNJUDGED: dict[str, Any] = {"kind": "<pit>", "annotated": 1, "held_out": 0, "classical": None, "gains": {}}
+CARD = parse(
+    DefectCard,
+    {
+        "format": 1,
+        "config": {"channels": 3, "kinds": 2},
+        "kinds": ["missing_ball", "<pit>"],
+        "weights_sha256": "0123456789abcdef",
+        "packages_sha256": "",
+        "work_sha256": "",
+        "size_px": 256,
+        "steps": 600,
+        "runs": 5,
+        "seed": 1,
+        "judged": [KIND | {"method": "both"}, UNJUDGED | {"method": "none"}],
+        "confirmed": {name: {"mean": 0.0204, "low": 0.0101, "high": 0.0307} for name in ("auc", "recall")},
+    },
+    "tests",
+)
+SHEET = np.zeros((8, 16, 3), np.uint8)
+
+
+def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", CARD, SHEET)
+    text = words(tmp_path / "page.html")
+    assert "Helps Images are recommended for missing_ball." in text
+    assert "in AUC +0.020 (+0.010 to +0.031) and in recall at 1% false alarms +0.020 (+0.010 to +0.031)." in text
+    row = "missing ball 9 4 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
+    assert row in text
+    assert "1 0 none not judged not judged not judged none" in text
+    assert "<pit>" not in (tmp_path / "page.html").read_text()
+
+
+def test_the_page_says_that_nothing_helps(tmp_path: Path) -> None:
+    nothing = replace(CARD, judged=[replace(one, method="none") for one in CARD.judged], confirmed={})
+    write_page(tmp_path / "page.html", nothing, SHEET)
+    assert "No help No kind is recommended" in words(tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    ("low", "helps"), [(0.001, True), (-0.001, False)], ids=["above zero", "zero is inside the interval"]
+)
+def test_a_model_helps_if_its_recommendation_was_confirmed(low: float, helps: bool) -> None:
+    confirmed = CARD.confirmed | {"auc": replace(CARD.confirmed["auc"], low=low)}
+    assert replace(CARD, confirmed=confirmed).helps == helps
+    assert CARD.metrics["kinds_recommended"] == 1
+
+
+def version(number: int, packages: str, gain: str) -> Version:
+    return Version("bga-defects", number, {"packages_sha256": packages, "auc_gain": gain})
+
+
+@pytest.mark.parametrize(
+    ("champion", "expected"),
+    [
+        (None, True),
+        (version(1, "same", "0.01"), True),
+        (version(1, "same", "0.03"), False),
+        (version(1, "other", "0.03"), True),
+    ],
+    ids=["no champion", "it gains less", "it gains more", "other packages"],
+)
+def test_a_model_becomes_champion_unless_the_champion_gains_more_on_the_same_packages(
+    champion: Version | None, expected: bool
+) -> None:
+    assert better(version(2, "same", "0.02"), champion)[0] == expected
