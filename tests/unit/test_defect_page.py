@@ -1,5 +1,6 @@
 """What a person is told of a defect model: its page, and how its versions are compared."""
 
+import html
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Pat
     row = "missing ball 9 4 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
     assert row in text
     assert "1 0 none not judged not judged not judged none" in text
+    assert "The rows are missing ball, <pit>." in html.unescape(text)
     assert "<pit>" not in (tmp_path / "page.html").read_text()
 
 
@@ -62,9 +64,12 @@ def test_the_page_says_that_nothing_helps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("low", "helps"), [(0.001, True), (-0.001, False)], ids=["above zero", "zero is inside the interval"]
 )
-def test_a_model_helps_if_its_recommendation_was_confirmed(low: float, helps: bool) -> None:
+def test_a_model_helps_if_its_recommendation_was_confirmed(low: float, helps: bool, tmp_path: Path) -> None:
     confirmed = CARD.confirmed | {"auc": replace(CARD.confirmed["auc"], low=low)}
-    assert replace(CARD, confirmed=confirmed).helps == helps
+    card = replace(CARD, confirmed=confirmed)
+    write_page(tmp_path / "page.html", card, SHEET)
+    assert card.helps == helps
+    assert ("not taken for one that helps" in words(tmp_path / "page.html")) != helps
     assert CARD.metrics["kinds_recommended"] == 1
 
 
