@@ -101,6 +101,8 @@ class Method:
     paint: Paint
     useful: bool = True
     """Whether an inspection model gained by it."""
+    weights_sha256: str = ""
+    """Of the model, if there is one."""
 
 
 def write_card(folder: Path, network: DefectGenerator, facts: Mapping[str, object]) -> DefectCard:
@@ -144,6 +146,7 @@ def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
     check_weights(weights, card.weights_sha256, CARD)
     network = DefectGenerator(card.config)
     load_weights(network, weights)
-    made = {name: Method(name, paint) for name, paint in paints_of(network, kinds).items()}
+    digest = card.weights_sha256
+    made = {name: Method(name, paint, weights_sha256=digest) for name, paint in paints_of(network, kinds).items()}
     made[NONE] = Method(PASTED, pasted, useful=False)
     return {judged.kind: made[judged.method] for judged in card.judged}

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.errors import UserError
+from ..services.tracking.registry import model_folder
 from .card import methods_of
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import read_pool
@@ -48,13 +49,15 @@ class DefectDataset(Dataset[DefectItem]):
     ) -> None:
         """Read the annotated defects of the training packages in a folder that `crop_resize` filled.
 
-        `model` is a folder that `train_defects` filled. Without it, defects are pasted. `kinds` are made in turn; by
-        default those that the model recommends, or all. Raises UserError for a kind without annotated defects, if no
-        kind is recommended, and for what `read_pool` and `methods_of` refuse.
+        `model` is a folder that `train_defects` filled, or models:/NAME@ALIAS or models:/NAME/NUMBER in MLflow. Without
+        it, defects are pasted. `kinds` are made in turn; by default those that the model recommends, or all. Raises
+        UserError for a kind without annotated defects, if no kind is recommended, and for what `read_pool`,
+        `model_folder` and `methods_of` refuse.
         """
         self._pool = read_pool(Path(packages), size_px)
         self._names = list(self._pool.cutouts)
-        self._methods = methods_of(Path(model) if model else None, self._names)
+        with model_folder(str(model or "")) as folder:
+            self._methods = methods_of(folder, self._names)
         present = [kind for kind, cutouts in self._pool.cutouts.items() if cutouts]
         self.kinds = list(kinds) or [kind for kind in present if self._methods[kind].useful]
         if not self.kinds or set(self.kinds) - set(present):

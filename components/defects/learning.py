@@ -10,7 +10,7 @@ from fabgan.model.defects.networks import DefectConfig, DefectGenerator
 
 from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Packages, open_packages
-from ..artifacts.tensors import load_weights, save_tensors
+from ..artifacts.tensors import check_weights, load_weights, save_tensors
 from ..core.errors import UserError
 from ..core.files import read_json, write_json
 from ..core.images import write_png
@@ -77,11 +77,13 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
 
 
 def _made(model: Path) -> DefectCard | None:
-    """Return the card of a model that is already there, if there is one."""
+    """Return the card of a model that is already there, if there is a whole one."""
     try:
-        return load_card(model)
+        card = load_card(model)
+        check_weights(model / WEIGHTS, card.weights_sha256, CARD)
     except UserError:
         return None
+    return card
 
 
 def _network(pool: Pool, params: TrainDefectsParameters, weights: Path) -> DefectGenerator:

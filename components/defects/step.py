@@ -5,17 +5,21 @@ a larger count begins with the images of a smaller count.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from ..artifacts.manifest import FILE_NAME, DefectImage, DefectManifest, manifest_digest, write_manifest
 from ..core.errors import UserError
-from ..core.files import atomic_folder, sha256_of_file
+from ..core.files import read_json, sha256_of_file, write_json
 from ..core.images import write_png
 from ..core.log import logger
 from ..core.masks import parts_of
+from ..core.parameters import digest, parse
 from ..core.progress import Progress
+from ..core.provenance import code_of
+from ..core.resumable import RECORDS, resumable_folder
 from .card import Method, methods_of
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
@@ -29,7 +33,7 @@ def run(params: DefectsParameters, packages: Path, output: Path, model: Path | N
 
     `model` is a folder that `train_defects` filled. It says how to make each kind. Without it, defects are pasted.
 
-    A run that is cut short leaves nothing under the final name, and is made again from its beginning. Raises UserError
+    A run that is cut short leaves nothing under the final name, and the same call again continues it. Raises UserError
     for a kind without annotated defects, for a folder without annotations or without good packages, for the model of
     other kinds, and for an output that holds something else.
     """
@@ -37,7 +41,9 @@ def run(params: DefectsParameters, packages: Path, output: Path, model: Path | N
     methods = methods_of(model, list(pool.cutouts))
     counts = _counts(params, pool, methods)
     check_layout(params.layout, list(counts))
-    with atomic_folder(output, FILE_NAME) as folder:
+    settings = [asdict(params), counts, {kind: [one.name, one.weights_sha256] for kind, one in methods.items()}]
+    work = digest([*settings, manifest_digest(packages), code_of("defects")])
+    with resumable_folder(output, work, FILE_NAME) as folder:
         made = DefectManifest(
             packages_sha256=manifest_digest(packages),
             image_size_px=params.size_px,
@@ -75,7 +81,10 @@ def _images(
     progress = Progress("defects", sum(counts.values()), "images")
     for kind, count in counts.items():
         for index in range(count):
-            yield _image(params, pool, methods[kind], kind, index, folder)
+            record = folder / RECORDS / f"{list(pool.cutouts).index(kind)}-{index}.json"
+            if not record.is_file():
+                write_json(record, asdict(_image(params, pool, methods[kind], kind, index, folder)))
+            yield parse(DefectImage, read_json(record), str(record))
             progress.advance(1)
 
 

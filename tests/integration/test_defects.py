@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,23 @@ def test_a_kind_that_is_no_name_of_a_folder_is_refused_where_folders_are_kinds(a
     assert refused.returncode == 1
     assert "'../scratch' cannot be the name of a folder" in refused.stderr
     assert made(copy, tmp_path / "out", "--kinds=../scratch:1").images[0].kind == "../scratch"
+
+
+def test_a_killed_run_goes_on_where_it_was_and_other_settings_begin_anew(annotated: Path, tmp_path: Path) -> None:
+    whole = made(annotated, tmp_path / "whole", "--per-kind=40")
+    arguments = [f"--packages={annotated}", f"--size={SIZE_PX}", "--per-kind=40", f"--out={tmp_path / 'out'}"]
+    partial = tmp_path / ".out.partial"
+    with subprocess.Popen([sys.executable, "-m", "fabgan", "defects", *arguments]) as running:
+        while len(list(partial.glob(".records/*-*.json"))) < 5 and running.poll() is None:
+            time.sleep(0.01)
+        running.kill()
+    assert not (tmp_path / "out").exists()
+    first = next(path for path in sorted(partial.rglob("images/*.png")))
+    before_ns = first.stat().st_mtime_ns
+    assert made(annotated, tmp_path / "out", "--per-kind=40") == whole
+    assert (tmp_path / "out" / "images" / first.name).stat().st_mtime_ns == before_ns
+    assert not list((tmp_path / "out").glob(".records"))
+    for image in whole.images:
+        assert sha256_of_file(tmp_path / "out" / image.file) == image.sha256
+        assert sha256_of_file(tmp_path / "out" / image.mask) == image.mask_sha256
+    assert made(annotated, tmp_path / "out", "--per-kind=1", "--seed=9") != whole

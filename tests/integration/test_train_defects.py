@@ -157,6 +157,9 @@ def test_a_model_is_registered_and_pulled_and_is_champion_if_it_helps(
     assert all(done.returncode == 0 for done in outputs.values()), outputs
     made, same = (read_manifest(tmp_path / name, DefectManifest) for name in outputs)
     assert made == same
+    pulled, local = (fabgan_dataset(packages, model=place) for place in ("models:/bga-defects/1", asked))
+    assert pulled.kinds == local.kinds == ["scratch"]
+    assert torch.equal(pulled[0].image_CHW, local[0].image_CHW)
     assert {image.method for image in made.images} == {"both"}
 
 
