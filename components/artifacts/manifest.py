@@ -184,7 +184,7 @@ class DefectImage:
     index: int
     """Number of the image among those of its kind."""
     method: str
-    """`pasted` or `fitted`."""
+    """`pasted`, `fitted` or `both`."""
     boxes_px: list[tuple[int, int, int, int]]
     """Left, top, right and bottom of each part of the mask. Defects that touch are one part."""
     background: str
