@@ -46,7 +46,7 @@ SHEET = np.zeros((8, 16, 3), np.uint8)
 def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Path) -> None:
     write_page(tmp_path / "page.html", CARD, SHEET)
     text = words(tmp_path / "page.html")
-    assert "Helps Images are recommended for missing_ball." in text
+    assert "Helps Images are recommended for missing ball." in text
     assert "in AUC +0.020 (+0.010 to +0.031) and in recall at 1% false alarms +0.020 (+0.010 to +0.031)." in text
     row = "missing ball 9 4 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
     assert row in text
