@@ -36,7 +36,7 @@ RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
     && echo "fabgan:x:${USER_ID}:${USER_ID}::/tmp:/usr/sbin/nologin" >> /etc/passwd
 COPY --from=dependencies /opt/fabgan /opt/fabgan
 COPY --from=application /application /
-COPY data/rendered.yaml /srv/fabgan/data/
+COPY data/annotated.yaml data/rendered.yaml /srv/fabgan/data/
 WORKDIR /srv/fabgan
 USER ${USER_ID}:${USER_ID}
 # Clusters mount the root file system read-only, so /tmp serves as home and as cache.

@@ -5,7 +5,7 @@ set -euo pipefail
 name=$1 base_image=$2 flavour=$3
 commit=$("$PYTHON" -c 'from fabgan.components.core.provenance import git_commit; print(git_commit())')
 base=$(docker image inspect --format '{{.Id}}' "$base_image")
-files=(Dockerfile .dockerignore data/rendered.yaml "build/wheelhouse/$flavour/requirements.txt" build/wheel/*.whl)
+files=(Dockerfile .dockerignore data/annotated.yaml data/rendered.yaml "build/wheelhouse/$flavour/requirements.txt" build/wheel/*.whl)
 inputs=$({ sha256sum "${files[@]}" && echo "$base $commit"; } | sha256sum | cut -c 1-64)
 if [ "$(docker image inspect --format '{{index .Config.Labels "fabgan.inputs"}}' "$name" 2> /dev/null)" = "$inputs" ]; then
     echo "$name is up to date"

@@ -20,6 +20,7 @@ TARGET_PATHS = {
     "params.yaml": "params.yaml",
     "dvc.yaml": "dvc.yaml",
     "rendered.yaml": "data/rendered.yaml",
+    "annotated.yaml": "data/annotated.yaml",
     "gitignore": ".gitignore",
     "dvcignore": ".dvcignore",
     "dvc_config": ".dvc/config",

@@ -23,22 +23,25 @@ DESCRIPTION = (
     "of the step `train-defects`, tab *Visualization*. The images are the artifact `images` of the step "
     "`make-defects`. If no kind is recommended, none are made."
 )
+EMBEDDED = {"source": "data/annotated.yaml", "revision": ""}
+"""What the form shows while params.yaml names no annotated photographs."""
 
 
 def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParameters, place: Placement) -> Any:
     """Return the pipeline for a container image; `params`, a params.yaml, gives the form's defaults and the rest."""
     tasks = Tasks(image, place)
-    ingest_defaults = params["ingest"]
+    annotated = params["ingest"]["annotations"]
+    data = params["ingest"] if annotated else params["ingest"] | EMBEDDED
     sizes = {name: asdict(size) for name, size in cluster.sizes.items()}
 
     @dsl.pipeline(name=NAME, display_name="fabgan: make packages with defects", description=DESCRIPTION)
     def pipeline(
-        annotations: str = ingest_defaults["annotations"],
-        data_source: str = ingest_defaults["source"],
-        data_version: str = ingest_defaults["revision"],
+        annotations: str = data["annotations"],
+        data_source: str = data["source"],
+        data_version: str = data["revision"],
         image_size_px: int = params["train"]["image_size_px"],
         layout: str = "masks",
-        lot_pattern: str = ingest_defaults["lot_pattern"],
+        lot_pattern: str = data["lot_pattern"],
         model_name: str = "bga-defects",
         per_kind: int = 200,
         pod_size: str = cluster.size,
@@ -52,7 +55,7 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
             annotations: Where in the source the defects are annotated: a file, a folder or a pattern such as *.json, in
                 the format of COCO, labelme, YOLO or VOC, or masks.
             data_source: Where the photographs are: s3://bucket/prefix, or git+https://host/repository.git#path for a
-                DVC repository.
+                DVC repository. data/annotated.yaml renders the embedded data set with defects instead.
             data_version: Tag, branch or commit of the DVC repository; empty for the newest commit. The run pins it to
                 a commit when it starts.
             image_size_px: Side of the images in pixels, a power of two from 64 to 4096.

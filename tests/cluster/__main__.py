@@ -1,4 +1,4 @@
-"""`python -m tests.cluster`: run the three pipelines on a cluster at the demo's size, and print a table.
+"""`python -m tests.cluster`: run the pipelines on a cluster at the demo's size, and print a table.
 
 The exit status is 1 if anything failed. Passwords of MLflow are read from the Secret of the namespace.
 """

@@ -38,6 +38,7 @@ def checks_of(site: Site, mlflow: Any) -> Mapping[str, Check]:
         "a deleted pod": partial(_deleted_pod, site),
         "sweep": partial(_sweep, site),
         "augmentation": partial(_augmentation, site, mlflow),
+        "defects": partial(_defects, site),
         "states in MLflow": partial(_states, site, mlflow),
         "report": partial(_report, site, mlflow),
     }
@@ -144,6 +145,13 @@ def _augmentation(site: Site, mlflow: Any) -> str:
     run = site.started("augmentation", "augmentation", destination=destination, model=model, count=16, shards=2)
     site.succeeded(run)
     return f"16 images of {model} are in {destination}"
+
+
+def _defects(site: Site) -> str:
+    """A defect model of the embedded data set, hardly trained."""
+    run = site.started("defects", "defects", image_size_px=128, per_kind=2, runs=2, steps=20)
+    site.succeeded(run)
+    return f"{run.url} succeeded: {', '.join(steps_of(site.step_pods(run)))}"
 
 
 def _states(site: Site, mlflow: Any) -> str:

@@ -84,7 +84,8 @@ def test_the_root_file_system_has_nothing_to_write_to(image: str) -> None:
 
 
 def test_embedded_data_set_lies_in_the_working_folder(image: str) -> None:
-    assert contained(image, "cat", "data/rendered.yaml") == (ROOT / "data/rendered.yaml").read_text()
+    for source in ("data/rendered.yaml", "data/annotated.yaml"):
+        assert contained(image, "cat", source) == (ROOT / source).read_text()
 
 
 def test_user_is_a_number_and_not_root(image: str) -> None:

@@ -179,7 +179,7 @@ def test_annotated_photographs_become_a_judged_defect_model_in_the_registry(proj
     root, source = project.folder / "out", yaml.safe_load((project.folder / "data" / "rendered.yaml").read_text())
     source |= {"masks": True, "frames": 48, "renderer": source["renderer"] | {"defect_share": 0.6}}
     (project.folder / "data" / "annotated.yaml").write_text(yaml.safe_dump(source))
-    form = {"data_source": "data/annotated.yaml", "image_size_px": 128, "steps": 3, "runs": 2, "per_kind": 1}
+    form = {"image_size_px": 128, "steps": 3, "runs": 2, "per_kind": 1}
     asked = " ".join(f"--set {name}={value}" for name, value in form.items())
     project.run(f"fabgan pipeline run defects --runner subprocess --image fabgan:0 --root {root} {asked}")
     folder = max(root.glob("fabgan-defects-*"))
