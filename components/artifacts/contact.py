@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ MAX_QUARANTINED = 120
 OUTLINE, DEFECT = (0, 200, 80), (255, 40, 40)
 
 Corners = Sequence[tuple[float, float]]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,21 @@ def write_contact_sheet(
     groups: Sequence[Sequence[str]] = (),
 ) -> None:
     """Write the contact sheet of a step into its folder. `groups` are the sources of near-duplicates."""
-    render(
-        folder / SHEET,
-        "contact.html.j2",
-        step=step,
-        sections=[
-            ("Quarantined", len(quarantined), _spread(quarantined, MAX_QUARANTINED)),
-            ("Accepted", len(accepted), _spread(accepted, MAX_ACCEPTED)),
-        ],
-        groups=groups,
-    )
+    sections = [
+        ("Quarantined", len(quarantined), spread(quarantined, MAX_QUARANTINED)),
+        ("Accepted", len(accepted), spread(accepted, MAX_ACCEPTED)),
+    ]
+    write_sections(folder, step, sections, groups)
+
+
+def write_sections(
+    folder: Path,
+    step: str,
+    sections: Sequence[tuple[str, int, Sequence[Shown]]],
+    groups: Sequence[Sequence[str]] = (),
+) -> None:
+    """Write a contact sheet of sections: their names, how many there are, and those that are shown."""
+    render(folder / SHEET, "contact.html.j2", step=step, sections=sections, groups=groups)
 
 
 @contextmanager
@@ -90,7 +97,7 @@ def sheet_written(folder: Path | None, show: Callable[[Path], None]) -> Iterator
                 show(place / SHEET)
 
 
-def _spread(shown: Sequence[Shown], count: int) -> list[Shown]:
+def spread(items: Sequence[Item], count: int) -> list[Item]:
     """Return at most so many, evenly spread."""
-    places = np.unique(np.linspace(0, len(shown) - 1, min(count, len(shown))).round().astype(int))
-    return [shown[place] for place in places]
+    places = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
+    return [items[place] for place in places]

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..artifacts.contact import Shown, spread, thumbnail, write_sections
 from ..artifacts.manifest import FILE_NAME, DefectImage, DefectManifest, manifest_digest, write_manifest
 from ..core.errors import UserError
 from ..core.files import read_json, sha256_of_file, write_json
-from ..core.images import write_png
+from ..core.images import read_image, write_png
 from ..core.log import logger
 from ..core.masks import parts_of
 from ..core.parameters import digest, parse
@@ -25,11 +26,12 @@ from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
 from .pool import Pool, read_pool
 
+SHOWN_PER_KIND = 24
 LOG = logger("defects")
 
 
 def run(params: DefectsParameters, packages: Path, output: Path, model: Path | None = None) -> dict[str, float]:
-    """Fill `output` with images, masks, annotations in the layout that is asked for, and a manifest.
+    """Fill `output` with images, masks, annotations in the layout that is asked for, a manifest and a contact sheet.
 
     `model` is a folder that `train_defects` filled. It says how to make each kind. Without it, defects are pasted.
 
@@ -54,7 +56,22 @@ def run(params: DefectsParameters, packages: Path, output: Path, model: Path | N
         )
         write_annotations(folder, made)
         write_manifest(folder, made)
+        _write_sheet(folder, made)
     return {"images": sum(counts.values())}
+
+
+def _write_sheet(folder: Path, made: DefectManifest) -> None:
+    """Write a contact sheet with some images of each kind, and the borders of their defects."""
+    sections = []
+    for kind in dict.fromkeys(image.kind for image in made.images):
+        of_kind = [image for image in made.images if image.kind == kind]
+        sections.append((kind, len(of_kind), [_shown(folder, image) for image in spread(of_kind, SHOWN_PER_KIND)]))
+    write_sections(folder, "defects", sections)
+
+
+def _shown(folder: Path, image: DefectImage) -> Shown:
+    pixels, mask = read_image(folder / image.file), read_image(folder / image.mask)
+    return Shown(image.file, f"{image.method}, in {image.background}", thumbnail(pixels, mask=mask))
 
 
 def _counts(params: DefectsParameters, pool: Pool, methods: Mapping[str, Method]) -> dict[str, int]:

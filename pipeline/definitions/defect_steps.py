@@ -78,9 +78,11 @@ def make_defects(
     packages: Input[Dataset],
     model: Input[Model],
     images: Output[Dataset],
+    contact_sheet: Output[HTML],
     metrics: Output[Metrics],
 ) -> None:
     """Make images with defects and masks, of the kinds that the model recommends."""
-    from fabgan.pipeline.pod import defects
+    from fabgan.pipeline.pod import defects, run
 
     defects.make(making, metrics, registered, packages=packages.path, model=model.path, images=images.path)
+    run.show_page(images.path, run.SHEET, contact_sheet.path)

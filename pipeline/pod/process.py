@@ -70,6 +70,7 @@ def _train_defects(section: Mapping[str, Any], paths: Mapping[str, str], model_n
 
 
 def _defects(section: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, float]:
+    from fabgan.components.artifacts.contact import write_sections
     from fabgan.components.defects import step as defects
     from fabgan.components.defects.card import load_card
 
@@ -77,6 +78,7 @@ def _defects(section: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, 
     if not load_card(model).recommended:
         LOG.warning("the model recommends no kind, so no images are made")
         images.mkdir(parents=True, exist_ok=True)
+        write_sections(images, "defects", [])
         return {"images": 0}
     return defects.run(parse(DefectsParameters, section, run.FORM), Path(paths["packages"]), images, model)
 

@@ -1,5 +1,6 @@
 """`fabgan defects` as a person uses it: from annotated packages to a training set with masks and boxes."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fabgan.components.artifacts.contact import thumbnail
 from fabgan.components.artifacts.manifest import (
     DefectManifest,
     FrameManifest,
@@ -168,6 +170,21 @@ def test_a_kind_that_is_no_name_of_a_folder_is_refused_where_folders_are_kinds(a
     assert refused.returncode == 1
     assert "'../scratch' cannot be the name of a folder" in refused.stderr
     assert made(copy, tmp_path / "out", "--kinds=../scratch:1").images[0].kind == "../scratch"
+
+
+def test_a_contact_sheet_shows_images_of_each_kind_with_the_borders_of_their_defects(
+    annotated: Path, tmp_path: Path
+) -> None:
+    found = made(annotated, tmp_path / "out", "--kinds=scratch:30,missing_ball:2", "--layout=mvtec")
+    page = (tmp_path / "out" / "contact_sheet.html").read_text()
+    assert re.findall("<h2>(.*)</h2>", page) == ["scratch: 30", "missing ball: 2"]
+    assert "24 of them are shown, evenly spread." in page
+    pictures = re.findall('alt="(.*?)" src="data:image/jpeg;base64,(.*?)"', page)
+    assert len(pictures) == 24 + 2
+    masks = {image.file: image.mask for image in found.images}
+    for name, content in pictures:
+        pixels, mask = read_image(tmp_path / "out" / name), read_image(tmp_path / "out" / masks[name])
+        assert content == thumbnail(pixels, mask=mask) != thumbnail(pixels)
 
 
 def test_a_killed_run_goes_on_where_it_was_and_other_settings_begin_anew(annotated: Path, tmp_path: Path) -> None:
