@@ -85,10 +85,10 @@ class DoomedRegistry(Registry):
         super().__init__()
         self._moment = moment
 
-    def find(self, name: str, weights_sha256: str) -> Version | None:
+    def find(self, name: str, tag: str, value: str) -> Version | None:
         """Count messages from here on, because a publisher does this first in its turn."""
         die_at_message(self._moment)
-        return super().find(name, weights_sha256)
+        return super().find(name, tag, value)
 
 
 def die_at_message(moment: float) -> None:

@@ -225,9 +225,7 @@ def _written(content: Any) -> Any:
 
 def read_manifest(folder: Path, cls: type[T]) -> T:
     """Read `manifest.json` from `folder` as a `cls`. Raises UserError if it is missing or of another step."""
-    path = folder / FILE_NAME
-    if not path.is_file():
-        raise UserError(f"{path}: missing; run the step that writes this folder first")
+    path = _manifest_of(folder)
     return parse(cls, read_json(path), str(path))
 
 
@@ -237,8 +235,18 @@ def has_manifest(folder: Path) -> bool:
 
 
 def manifest_digest(folder: Path) -> str:
-    """Return the digest of the manifest. It identifies the data set, as the manifest has every image's SHA-256."""
-    return sha256_of_file(folder / FILE_NAME)
+    """Return the digest of the manifest. It identifies the data set, as the manifest has every image's SHA-256.
+
+    Raises UserError if there is no manifest.
+    """
+    return sha256_of_file(_manifest_of(folder))
+
+
+def _manifest_of(folder: Path) -> Path:
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise UserError(f"{path}: missing; run the step that writes this folder first")
+    return path
 
 
 def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_share: float, sheet: Path) -> None:

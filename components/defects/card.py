@@ -115,7 +115,9 @@ def write_card(folder: Path, network: DefectGenerator, facts: Mapping[str, objec
 
 
 def load_card(folder: Path) -> DefectCard:
-    """Return the card of a model. Raises UserError if it is damaged, OtherVersionError for another format."""
+    """Return the card of a model. Raises UserError if it is missing or damaged, OtherVersionError for another."""
+    if not (folder / CARD).is_file():
+        raise UserError(f"{folder / CARD}: missing; name a folder that `fabgan train_defects` filled")
     content = read_json(folder / CARD)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise OtherVersionError(f"{folder / CARD}: not the card of a defect model that this version can build")

@@ -8,18 +8,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..artifacts.manifest import manifest_digest
+from ..core.files import sha256_of_file
 from ..core.parameters import digest
 from ..core.provenance import git_commit
 from ..services.tracking.promotion import CANDIDATE, REFUSED, Publication, publish
 from ..services.tracking.registry import Registry, Version
 from ..services.tracking.runs import step_run
 from . import learning
-from .card import DefectCard
+from .card import CARD, DefectCard
 from .parameters import TrainDefectsParameters
 
 STEP = "train_defects"
 PACKAGES = "packages_sha256"
 GAIN = "auc_gain"
+CARD_SHA256 = "card_sha256"
+"""Tag by which a model is known again. The same weights with another judgement are another version."""
 
 
 def run(params: TrainDefectsParameters, packages: Path, model: Path, model_name: str) -> tuple[DefectCard, Publication]:
@@ -29,13 +32,14 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path, model_name:
     """
     with step_run(STEP, {STEP: asdict(params)}, {"packages": manifest_digest(packages)}) as tracked:
         card = learning.run(params, packages, model)
-        publication = publish(Registry(), model_name, model, _tags(card), better)
+        publication = publish(Registry(), model_name, model, _tags(card, model), better, identity=CARD_SHA256)
         tracked.finish(card.metrics | {"version": float(publication.version.number)}, [model], [packages])
     return card, publication
 
 
-def _tags(card: DefectCard) -> dict[str, str]:
+def _tags(card: DefectCard, model: Path) -> dict[str, str]:
     return {
+        CARD_SHA256: sha256_of_file(model / CARD),
         "weights_sha256": card.weights_sha256,
         PACKAGES: card.packages_sha256,
         "parameters_sha256": digest([card.size_px, card.steps, card.runs, card.seed]),

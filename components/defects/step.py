@@ -21,7 +21,7 @@ from ..core.parameters import digest, parse
 from ..core.progress import Progress
 from ..core.provenance import code_of
 from ..core.resumable import RECORDS, resumable_folder
-from .card import Method, methods_of
+from .card import Method, load_card, methods_of
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
 from .pool import Pool, read_pool
@@ -41,6 +41,8 @@ def run(params: DefectsParameters, packages: Path, output: Path, model: Path | N
     """
     pool = read_pool(packages, params.size_px)
     methods = methods_of(model, list(pool.cutouts))
+    if model and not load_card(model).helps:
+        LOG.warning("%s: what this model recommends was not confirmed to help an inspection model", model.name)
     counts = _counts(params, pool, methods)
     check_layout(params.layout, list(counts))
     settings = [asdict(params), counts, {kind: [one.name, one.weights_sha256] for kind, one in methods.items()}]

@@ -46,11 +46,13 @@ def train(section: Mapping[str, Any], metrics: Any, model_name: str, **paths: st
 @run.report_user_errors
 def registered(model_name: str, model: str) -> str:
     """Return the address of the version of a model with its aliases, in words."""
-    from fabgan.components.defects.card import load_card
+    from fabgan.components.core.files import sha256_of_file
+    from fabgan.components.defects.card import CARD
+    from fabgan.components.defects.registration import CARD_SHA256
     from fabgan.components.services.tracking.registry import Registry
 
     registry = Registry()
-    version = registry.find(model_name, load_card(Path(model)).weights_sha256)
+    version = registry.find(model_name, CARD_SHA256, sha256_of_file(Path(model) / CARD))
     assert version is not None  # it was registered in this pod
     return " ".join([version.uri, version.tags["verdict"], *(f"@{alias}" for alias in registry.aliases(version))])
 

@@ -146,8 +146,8 @@ def test_a_model_is_registered_and_pulled_and_is_champion_if_it_helps(
     assert "registered: models:/bga-defects/1 no alias; the verdict is refused" in done.stdout
     judged(asked, {"mean": 0.02, "low": 0.01, "high": 0.03})
     done = fabgan("train_defects", packages, *registering)
-    assert "models:/bga-defects/1 @candidate @champion; its images help" in done.stdout, done.stderr
-    run = registry.get_run(registry.get_model_version("bga-defects", "1").run_id or "")
+    assert "models:/bga-defects/2 @candidate @champion; its images help" in done.stdout, done.stderr
+    run = registry.get_run(registry.get_model_version("bga-defects", "2").run_id or "")
     assert (run.info.status, run.info.run_name) == ("FINISHED", "train_defects")
     assert {file.path for file in registry.list_artifacts(run.info.run_id, "model")} >= {"model/defects.html"}
     outputs = {
@@ -157,7 +157,12 @@ def test_a_model_is_registered_and_pulled_and_is_champion_if_it_helps(
     assert all(done.returncode == 0 for done in outputs.values()), outputs
     made, same = (read_manifest(tmp_path / name, DefectManifest) for name in outputs)
     assert made == same
-    pulled, local = (fabgan_dataset(packages, model=place) for place in ("models:/bga-defects/1", asked))
+    unconfirmed = "was not confirmed to help an inspection model"
+    assert not any(unconfirmed in done.stderr for done in outputs.values())
+    judged(asked, {"mean": 0.02, "low": -0.01, "high": 0.05})
+    done = fabgan("defects", packages, f"--model={asked}", "--per-kind=1", f"--out={tmp_path / 'unconfirmed'}")
+    assert unconfirmed in done.stderr
+    pulled, local = (fabgan_dataset(packages, model=place) for place in ("models:/bga-defects/2", asked))
     assert pulled.kinds == local.kinds == ["scratch"]
     assert torch.equal(pulled[0].image_CHW, local[0].image_CHW)
     assert {image.method for image in made.images} == {"both"}
@@ -226,6 +231,15 @@ def test_what_cannot_be_trained_is_refused(packages: Path, tmp_path: Path, optio
     assert refused.returncode == 1
     assert words in refused.stderr.splitlines()[-1]
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("option", ["--steps=1", "--register=bga-defects"])
+def test_a_folder_without_packages_is_refused(option: str, registry: MlflowClient, tmp_path: Path) -> None:
+    refused = fabgan("train_defects", tmp_path / "none", f"--model={tmp_path / 'model'}", option)
+    assert refused.returncode == 1
+    words = "manifest.json: missing; run the step that writes this folder first"
+    assert refused.stderr.splitlines()[-1] == f"fabgan: error: {tmp_path}/none/{words}"
+    assert registry.search_registered_models() == []
 
 
 def test_packages_that_nobody_annotated_do_not_judge(packages: Path, tmp_path: Path) -> None:

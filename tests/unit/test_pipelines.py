@@ -74,21 +74,6 @@ def test_the_form_shows_the_values_of_the_parameters_file(compiled: Path) -> Non
     assert fields["pod_size"]["defaultValue"] == params["kubeflow"]["size"]
 
 
-@pytest.mark.parametrize(
-    ("annotations", "source"), [("", "data/annotated.yaml"), ("*.json", "s3://fab/lots")], ids=["embedded", "own"]
-)
-def test_the_form_of_defects_shows_photographs_that_are_annotated(
-    annotations: str, source: str, tmp_path: Path
-) -> None:
-    content = yaml.safe_load(PARAMS.read_text())
-    content["ingest"] |= {"annotations": annotations, "source": "s3://fab/lots", "revision": "" if annotations else "1"}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    fields = pipelines(IMAGE, tmp_path / "params.yaml", place_locally)["defects"].component_spec.inputs
-    assert fields["data_source"].default == source
-    assert (fields["annotations"].default or "", fields["data_version"].default or "") == (annotations, "")
-    assert (ROOT / "data" / "annotated.yaml").is_file()
-
-
 def test_the_form_offers_the_sizes_of_the_parameters_file_and_explains_itself(compiled: Path) -> None:
     params = yaml.safe_load(PARAMS.read_text())
     for name in PIPELINES:

@@ -31,6 +31,8 @@ from .turns import Turn, turn
 CANDIDATE = "candidate"
 CHAMPION = "champion"
 REFUSED = "refused"
+WEIGHTS = "weights_sha256"
+"""Tag by which a generator is known again."""
 DECISION = "champion_decision"
 PROMOTING = "fabgan.promoting"
 PROMOTED = "fabgan.promoted"
@@ -54,18 +56,20 @@ class Publication:
     aliases: list[str]
 
 
-def publish(registry: Registry, name: str, folder: Path, tags: Mapping[str, str], better: Better) -> Publication:
+def publish(
+    registry: Registry, name: str, folder: Path, tags: Mapping[str, str], better: Better, identity: str = WEIGHTS
+) -> Publication:
     """Register the files of `folder` as a version of the model `name`, and decide whether it becomes champion.
 
-    `tags` must have `weights_sha256`, by which a generator is known again, and `verdict`. Waits for other publishers.
+    `tags` must have `verdict` and `identity`, the tag by which a version is known again. Waits for other publishers.
     Raises UserError if others took this publisher for dead, and what `better` raises about this version.
     """
     registry.create_model(name)
     with turn(registry, name) as ours:
-        known = registry.find(name, tags["weights_sha256"])
+        known = registry.find(name, identity, tags[identity])
         if known is None:
             registry.register(name, folder, tags)
-        first, *others = _without_duplicates(registry, name, tags["weights_sha256"])
+        first, *others = _without_duplicates(registry, name, identity, tags[identity])
         own = _renew(registry, first, tags)
         _point_candidate(registry, name)
         for version in others:
@@ -75,17 +79,17 @@ def publish(registry: Registry, name: str, folder: Path, tags: Mapping[str, str]
         return Publication(own, known is None, is_champion, reason, registry.aliases(own))
 
 
-def _without_duplicates(registry: Registry, name: str, weights_sha256: str) -> list[Version]:
-    """Delete undecided duplicates; return the version with these weights, and then all others by their numbers.
+def _without_duplicates(registry: Registry, name: str, identity: str, value: str) -> list[Version]:
+    """Delete undecided duplicates; return the version of this identity, and then all others by their numbers.
 
     A duplicate comes from a request that took effect twice, or after its sender was killed.
     """
     first: dict[str, Version] = {}
     for version in registry.versions(name):
-        same = first.setdefault(version.tags.get("weights_sha256", f"version {version.number}"), version)
+        same = first.setdefault(version.tags.get(identity, f"version {version.number}"), version)
         if same is not version and DECISION not in version.tags:
             registry.delete(version)
-    return [first.pop(weights_sha256), *first.values()]
+    return [first.pop(value), *first.values()]
 
 
 def _renew(registry: Registry, version: Version, tags: Mapping[str, str]) -> Version:

@@ -66,9 +66,9 @@ class Registry:
         """Return all versions of a model, in the order of their numbers."""
         return self._search(f"name = '{name}'")
 
-    def find(self, name: str, weights_sha256: str) -> Version | None:
-        """Return the version of a model that holds these weights, the lowest if there are several, or None."""
-        return next(iter(self._search(f"name = '{name}' and tags.weights_sha256 = '{weights_sha256}'")), None)
+    def find(self, name: str, tag: str, value: str) -> Version | None:
+        """Return the version of a model whose tag has a value, the lowest if there are several, or None."""
+        return next(iter(self._search(f"name = '{name}' and tags.{tag} = '{value}'")), None)
 
     def _search(self, query: str) -> list[Version]:
         found = page = self._client.search_model_versions(query)

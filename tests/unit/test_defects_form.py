@@ -1,0 +1,26 @@
+"""The form of the defects pipeline shows data that can be learned from."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fabgan.pipeline.commands.compile import pipelines
+from fabgan.pipeline.definitions.cluster import place_locally
+from tests.conftest import ROOT
+from tests.unit.test_pipelines import IMAGE, PARAMS
+
+
+@pytest.mark.parametrize(
+    ("annotations", "source"), [("", "data/annotated.yaml"), ("*.json", "s3://fab/lots")], ids=["embedded", "own"]
+)
+def test_the_form_of_defects_shows_photographs_that_are_annotated(
+    annotations: str, source: str, tmp_path: Path
+) -> None:
+    content = yaml.safe_load(PARAMS.read_text())
+    content["ingest"] |= {"annotations": annotations, "source": "s3://fab/lots", "revision": "" if annotations else "1"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    fields = pipelines(IMAGE, tmp_path / "params.yaml", place_locally)["defects"].component_spec.inputs
+    assert fields["data_source"].default == source
+    assert (fields["annotations"].default or "", fields["data_version"].default or "") == (annotations, "")
+    assert (ROOT / "data" / "annotated.yaml").is_file()
