@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UserError
-from ..core.images import UnusableImageError, read_image
+from ..core.images import Pixels, UnusableImageError, read_image
 from .manifest import Package, PackageManifest, Split, read_manifest
 
 
@@ -31,6 +31,11 @@ class Packages:
         """Yield images, C x H x W uint8. Raises UserError for a file that differs from the manifest."""
         size = str(self.size_px)
         return (_load(self.folder / package.files[size], package.sha256[size]) for package in self.listed)
+
+    def pixels(self, place: int) -> Pixels:
+        """Return the image at a place of the list, H x W x C. Raises UserError for a file that differs."""
+        package, size = self.listed[place], str(self.size_px)
+        return _read(self.folder / package.files[size], package.sha256[size])
 
     def masks(self) -> Iterator[Tensor | None]:
         """Yield masks of defects, H x W uint8, and None for packages that were not annotated.
@@ -115,8 +120,11 @@ def load_labels(folder: Path, split: Split) -> Labels:
 
 
 def _load(path: Path, sha256: str) -> Tensor:
+    return torch.from_numpy(_read(path, sha256)).permute(2, 0, 1).contiguous()
+
+
+def _read(path: Path, sha256: str) -> Pixels:
     try:
-        pixels = read_image(path, sha256)
+        return np.atleast_3d(read_image(path, sha256))
     except (UnusableImageError, OSError) as error:
         raise UserError(f"{path}: {error}; run crop_resize again") from error
-    return torch.from_numpy(np.atleast_3d(pixels)).permute(2, 0, 1).contiguous()

@@ -21,7 +21,8 @@ from ..core.parameters import parameters, parse
 from ..measures.gains import Gain
 from .cutouts import Cutout
 from .fitting import Fitter
-from .pasting import Place, pasted
+from .pasting import pasted
+from .places import Place
 from .pool import Paint
 
 WEIGHTS = "defects.safetensors"

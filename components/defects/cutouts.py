@@ -4,7 +4,9 @@ Dimensions: H W pixels, C channels.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 import cv2
 import numpy as np
@@ -12,14 +14,14 @@ from numpy.typing import NDArray
 
 from ..core.images import Pixels
 from ..core.masks import parts_of
+from .places import Surroundings, search_scale, shrunk
+from .variation import Variation
 
 CONTEXT_SHARE = 0.5
 """Width of what is kept around a defect, relative to the longer side of its box."""
 MIN_CONTEXT_PX = 8
 MIN_AREA_PX = 4
 """Smaller parts of a mask are crumbs that resizing has left."""
-MAX_TURN_DEG = 10.0
-MAX_SCALING = 0.15
 FEATHER_SHARE = 1 / 16
 MIN_FEATHER_PX, MAX_FEATHER_PX = 0.45, 2.0
 
@@ -34,6 +36,21 @@ class Cutout:
     pixels_HWC: Pixels
     covers_HW: NDArray[np.bool_]
     """Which of the pixels are the defect."""
+    scale: float = 1.0
+    """How much smaller packages are in which places for it are searched."""
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What a place for it must look like."""
+        ring_HW1 = self.ring[:, :, None].astype(np.uint8) * 255
+        return Surroundings(
+            shrunk(self.pixels_HWC, self.scale), shrunk(ring_HW1, self.scale)[:, :, 0] > 127, self.scale
+        )
+
+    def varied(self, variation: Variation) -> Self:
+        """Return it varied."""
+        covers_HW = variation.of_mask(self.covers_HW)
+        return replace(self, pixels_HWC=variation.of_pixels(self.pixels_HWC), covers_HW=covers_HW)
 
     @property
     def ring(self) -> NDArray[np.bool_]:
@@ -55,6 +72,7 @@ def neighbourhood(covers_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def cutouts_of(pixels_HWC: Pixels, mask_HW: Pixels, kinds: list[str], source: str) -> Iterator[Cutout]:
     """Yield the defects of a package. In the mask, the value k means the k-th of `kinds`, and 0 no defect."""
+    scale = search_scale(max(mask_HW.shape))
     for part in parts_of(mask_HW):
         if np.count_nonzero(part.covers_HW) >= MIN_AREA_PX:
             height, width = part.covers_HW.shape
@@ -65,25 +83,4 @@ def cutouts_of(pixels_HWC: Pixels, mask_HW: Pixels, kinds: list[str], source: st
                 max(part.top_px - around, 0) : part.top_px + height + around,
                 max(part.left_px - around, 0) : part.left_px + width + around,
             ]
-            yield Cutout(kinds[part.value - 1], source, pixels_HWC[window].copy(), covers_HW[window].copy())
-
-
-def flipped(cutout: Cutout, random: np.random.Generator) -> Cutout:
-    """Return a cutout that is turned by a quarter turn, and mirrored, or not, at random. No pixel is interpolated."""
-    turns, mirror = int(random.integers(4)), int(random.choice([1, -1]))
-    pixels_HWC, covers_HW = (np.rot90(map_, turns)[:, ::mirror] for map_ in (cutout.pixels_HWC, cutout.covers_HW))
-    return Cutout(cutout.kind, cutout.source, np.ascontiguousarray(pixels_HWC), np.ascontiguousarray(covers_HW))
-
-
-def varied(cutout: Cutout, random: np.random.Generator) -> Cutout:
-    """Return a cutout that is mirrored or turned by a quarter turn, and turned and scaled a little, at random."""
-    cutout = flipped(cutout, random)
-    pixels_HWC, covers_HW = cutout.pixels_HWC, cutout.covers_HW.astype(np.uint8)
-    height_px, width_px = covers_HW.shape
-    angle_deg, scale = random.uniform(-1, 1, 2) * (MAX_TURN_DEG, MAX_SCALING)
-    matrix = cv2.getRotationMatrix2D(((width_px - 1) / 2, (height_px - 1) / 2), angle_deg, 1 + scale)
-    size_px = (width_px, height_px)
-    turned = cv2.warpAffine(pixels_HWC, matrix, size_px, borderMode=cv2.BORDER_REFLECT_101)
-    covered = cv2.warpAffine(covers_HW, matrix, size_px, flags=cv2.INTER_NEAREST)
-    turned_HWC = turned.reshape(height_px, width_px, -1).astype(np.uint8)
-    return Cutout(cutout.kind, cutout.source, turned_HWC, covered > 0)
+            yield Cutout(kinds[part.value - 1], source, pixels_HWC[window].copy(), covers_HW[window].copy(), scale)

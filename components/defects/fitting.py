@@ -14,7 +14,8 @@ from fabgan.model.defects.networks import STRIDE, DefectGenerator, Scene
 from ..core.images import Pixels
 from .cutouts import Cutout
 from .maps import maps_of
-from .pasting import Place, shares, spot_of
+from .pasting import shares, spot_of
+from .places import Place
 
 MARGIN_PX = 24
 """So far around the mask the model looks at the background."""

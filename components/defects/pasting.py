@@ -1,10 +1,6 @@
-"""Find a place for a defect in a package without defects, and paste it there.
+"""Paste a defect into a package without defects.
 
-A defect belongs where its surroundings look as they did in its own package: a missing ball to a place in the grid, a
-scratch to bare substrate. So a place is chosen by its likeness to the ring of pixels around the defect. The pixels of
-the defect itself do not count.
-
-Dimensions: H W pixels, C channels, Y X places.
+Dimensions: H W pixels, C channels.
 """
 
 from dataclasses import dataclass
@@ -15,56 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.images import Pixels
 from .cutouts import Cutout, feather_px, neighbourhood
-
-SEARCH_PX = 256
-"""Places are searched in images that are shrunk to this side."""
-BEST_SHARE = 0.002
-"""A place is drawn from this share of all places, those with the smallest differences."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a cutout may lie in a background."""
-
-    top_px: int
-    left_px: int
-    difference: float
-    """Mean squared difference of the ring around the defect from the pixels there."""
-
-
-def shrunk(pixels_HWC: Pixels) -> Pixels:
-    """Return an image in the size in which places are searched."""
-    scale = min(SEARCH_PX / max(pixels_HWC.shape[:2]), 1.0)
-    return _resized(pixels_HWC, scale)
-
-
-def _resized(pixels_HWC: Pixels, scale: float) -> Pixels:
-    if scale == 1.0:
-        return pixels_HWC
-    height_px, width_px, channels = pixels_HWC.shape
-    size_px = max(round(width_px * scale), 1), max(round(height_px * scale), 1)
-    resized = cv2.resize(pixels_HWC, size_px, interpolation=cv2.INTER_AREA)
-    return np.asarray(resized, dtype=np.uint8).reshape(*size_px[::-1], channels)
-
-
-def find_place(cutout: Cutout, background_HWC: Pixels, side_px: int, random: np.random.Generator) -> Place | None:
-    """Return a place for a cutout in a background of `side_px` a side, which is given as `shrunk` returns it.
-
-    It is None if the cutout is too large, or has no surroundings.
-    """
-    scale = background_HWC.shape[0] / side_px
-    window_HWC = _resized(cutout.pixels_HWC, scale)
-    ring_HW = _resized(cutout.ring[:, :, None].astype(np.uint8) * 255, scale)[:, :, 0] > 127
-    room_px = [here - there for here, there in zip(background_HWC.shape[:2], window_HWC.shape[:2], strict=True)]
-    if min(room_px) < 0 or not ring_HW.any():
-        return None
-    weight_HWC = np.repeat(ring_HW[:, :, None], window_HWC.shape[2], axis=2).astype(np.float32)
-    squares_YX = cv2.matchTemplate(background_HWC, window_HWC, cv2.TM_SQDIFF, mask=weight_HWC)
-    flat = squares_YX.ravel()
-    count = max(round(BEST_SHARE * flat.size), 1)
-    drawn = int(random.choice(np.argpartition(flat, count - 1)[:count]))
-    top, left = divmod(drawn, squares_YX.shape[1])
-    return Place(round(top / scale), round(left / scale), float(flat[drawn]) / float(weight_HWC.sum()))
+from .places import Place
 
 
 @dataclass(frozen=True)
@@ -108,8 +55,9 @@ def pasted(cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels
 
 def recoloured(cutout: Cutout, there_HWC: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the pixels of a cutout, shifted so that its surroundings have the mean colours of the pixels there."""
-    shift_C = (there_HWC - cutout.pixels_HWC)[cutout.ring].mean(axis=0)
-    return np.asarray(cutout.pixels_HWC + shift_C, np.float32)
+    ring_HW = cutout.ring.astype(np.uint8)
+    shift_C = np.subtract(cv2.mean(there_HWC, mask=ring_HW), cv2.mean(cutout.pixels_HWC, mask=ring_HW))
+    return np.asarray(cutout.pixels_HWC + shift_C[: there_HWC.shape[2]], np.float32)
 
 
 def shares(cutout: Cutout) -> NDArray[np.float32]:

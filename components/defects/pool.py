@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from ..artifacts.manifest import Package, PackageManifest, read_manifest
 from ..artifacts.packages import Packages, open_packages
 from ..core.errors import UserError
 from ..core.images import Pixels
 from ..core.log import logger
-from .cutouts import Cutout, cutouts_of, varied
-from .pasting import Place, find_place, pasted, shrunk
+from .cutouts import Cutout, cutouts_of
+from .pasting import pasted
+from .places import Ground, Place
+from .variation import Variation
 
 FEW = 5
 """Fewer defects of a kind than this hardly show how the kind varies."""
@@ -57,8 +58,8 @@ class Pool:
     def sample(self, random: np.random.Generator) -> list[tuple[Pixels, str]]:
         """Return packages without defects, and the product of each. They take at most `SAMPLE_BYTES`, or are one."""
         number = max(SAMPLE_BYTES // (self.channels * self.backgrounds.size_px**2), 1)
-        chosen = self.backgrounds.chosen(sorted(random.permutation(len(self.backgrounds.listed))[:number].tolist()))
-        return [(_pixels(x_CHW), package.product) for x_CHW, package in zip(chosen, chosen.listed, strict=True)]
+        chosen = sorted(random.permutation(len(self.backgrounds.listed))[:number].tolist())
+        return [(self.backgrounds.pixels(at), self.backgrounds.listed[at].product) for at in chosen]
 
     def like(self, cutout: Cutout, images: Sequence[tuple[Pixels, str]]) -> list[Pixels]:
         """Return those images that show the product of a cutout, or all images if there are none."""
@@ -71,8 +72,7 @@ class Pool:
         Raises UserError if no defect of the kind fits.
         """
         at = int(random.integers(len(self.backgrounds.listed)))
-        background, (x_CHW,) = self.backgrounds.listed[at], self.backgrounds.chosen([at])
-        pixels_HWC, sources = _pixels(x_CHW), list[str]()
+        background, pixels_HWC, sources = self.backgrounds.listed[at], self.backgrounds.pixels(at), list[str]()
         mask_HW = np.zeros(pixels_HWC.shape[:2], np.uint8)
         for _ in range(number):
             cutout, place = self._fitting(kind, background.product, pixels_HWC, random)
@@ -84,17 +84,18 @@ class Pool:
     def _fitting(
         self, kind: str, product: str, pixels_HWC: Pixels, random: np.random.Generator
     ) -> tuple[Cutout, Place]:
-        """Return the cutout that fits best of those tried, and its place."""
-        candidates, small_HWC = self._candidates(kind, product), shrunk(pixels_HWC)
-        best: tuple[Cutout, Place] | None = None
+        """Return the cutout that fits best of those tried, varied, and its place."""
+        candidates, ground = self._candidates(kind, product), Ground(pixels_HWC)
+        best: tuple[Cutout, Variation, Place] | None = None
         for _ in range(TRIES):
-            cutout = varied(candidates[int(random.integers(len(candidates)))], random)
-            place = find_place(cutout, small_HWC, len(pixels_HWC), random)
-            if place and (best is None or place.difference < best[1].difference):
-                best = cutout, place
+            cutout, variation = candidates[int(random.integers(len(candidates)))], Variation.drawn(random)
+            place = ground.place(cutout.surroundings.varied(variation), random)
+            if place and (best is None or place.difference < best[-1].difference):
+                best = cutout, variation, place
         if best is None:
             raise UserError(f"defects: those of kind {kind!r} fill their packages, so none can be pasted into another")
-        return best
+        cutout, variation, place = best
+        return cutout.varied(variation), place
 
     def _candidates(self, kind: str, product: str) -> list[Cutout]:
         """Return the cutouts of a kind, only those of the product if it has any."""
@@ -130,10 +131,6 @@ def pool_of(listed: Packages) -> Pool:
 
 def _cutouts(listed: Packages) -> Iterator[Cutout]:
     bad = listed.chosen([at for at, package in enumerate(listed.listed) if package.defects])
-    for package, x_CHW, mask_HW in zip(bad.listed, bad, bad.masks(), strict=True):
+    for at, mask_HW in enumerate(bad.masks()):
         assert mask_HW is not None
-        yield from cutouts_of(_pixels(x_CHW), mask_HW.numpy(), listed.kinds, package.name)
-
-
-def _pixels(x_CHW: Tensor) -> Pixels:
-    return np.ascontiguousarray(x_CHW.permute(1, 2, 0).numpy())
+        yield from cutouts_of(bad.pixels(at), mask_HW.numpy(), listed.kinds, bad.listed[at].name)

@@ -17,10 +17,12 @@ from fabgan.model.defects.training import Batch
 from ..core.errors import UserError
 from ..core.images import Pixels
 from ..core.progress import Progress
-from .cutouts import Cutout, flipped
+from .cutouts import Cutout
 from .maps import maps_of
-from .pasting import find_place, recoloured, shrunk, spot_of
+from .pasting import recoloured, spot_of
+from .places import Ground
 from .pool import Pool
+from .variation import Variation
 
 WINDOW_PX = 48
 MAX_CUTOUTS = 64
@@ -89,9 +91,10 @@ def _sights(
 ) -> Iterator[list[Tensor]]:
     """Yield squares of a defect beside some backgrounds, where it fits best. If matched, it takes their colours."""
     for _ in range(PLACES):
-        turned = flipped(cutout, random)
+        flip = Variation.flip(random)
+        turned, around = cutout.varied(flip), cutout.surroundings.varied(flip)
         chosen = [backgrounds[at] for at in random.permutation(len(backgrounds))[:BACKGROUNDS]]
-        places = [(find_place(turned, shrunk(pixels), len(pixels), random), pixels) for pixels in chosen]
+        places = [(Ground(pixels).place(around, random), pixels) for pixels in chosen]
         fitting = [(place, pixels) for place, pixels in places if place]
         if fitting:
             place, pixels = min(fitting, key=lambda pair: pair[0].difference)

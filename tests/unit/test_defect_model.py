@@ -14,7 +14,8 @@ from torch import Tensor
 from fabgan.components.defects.card import paints_of
 from fabgan.components.defects.cutouts import Cutout, neighbourhood
 from fabgan.components.defects.fitting import Fitter
-from fabgan.components.defects.pasting import Place, pasted
+from fabgan.components.defects.pasting import pasted
+from fabgan.components.defects.places import Place
 from fabgan.model.defects.networks import SHAPE_MAPS, DefectConfig, DefectDiscriminator, DefectGenerator, Scene
 from fabgan.model.defects.training import Batch, DefectTraining
 from fabgan.model.streams import random_stream

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from fabgan.components.core.images import Pixels
-from fabgan.components.defects.cutouts import Cutout, cutouts_of, neighbourhood, varied
-from fabgan.components.defects.pasting import Place, find_place, pasted, shrunk
+from fabgan.components.defects.cutouts import Cutout, cutouts_of, neighbourhood
+from fabgan.components.defects.pasting import pasted
+from fabgan.components.defects.places import Ground, Place, Surroundings
+from fabgan.components.defects.variation import Variation
 
 PITCH_PX, BALL_PX, SIDE_PX = 24, 6, 240
 VISIBLE = 24
@@ -45,18 +47,18 @@ def missing_ball() -> Cutout:
 def test_a_missing_ball_lands_where_a_ball_is() -> None:
     background_HWC, random = lattice(2, phase_px=13), np.random.default_rng(1)
     for _ in range(20):
-        cutout = varied(missing_ball(), random)
-        place = find_place(cutout, shrunk(background_HWC), SIDE_PX, random)
+        cutout = missing_ball().varied(Variation.drawn(random))
+        place = Ground(background_HWC).place(cutout.surroundings, random)
         assert place is not None
         _, mask_HW = pasted(cutout, background_HWC, place)
         at_px = np.argwhere(mask_HW).mean(axis=0) - 13
-        off_px = (at_px - PITCH_PX / 2 + PITCH_PX / 2) % PITCH_PX - PITCH_PX / 2
+        off_px = at_px % PITCH_PX - PITCH_PX / 2
         assert np.abs(off_px).max() <= 2, at_px
 
 
 def test_only_pixels_beside_the_mask_change_and_all_in_it_do() -> None:
     background_HWC, cutout = lattice(2, phase_px=13), missing_ball()
-    place = find_place(cutout, shrunk(background_HWC), SIDE_PX, np.random.default_rng(1))
+    place = Ground(background_HWC).place(cutout.surroundings, np.random.default_rng(1))
     assert place is not None
     image_HWC, mask_HW = pasted(cutout, background_HWC, place)
     changed_HW = (image_HWC != background_HWC).any(axis=2)
@@ -104,7 +106,7 @@ def test_parts_of_a_mask_are_cut_out_one_by_one() -> None:
 
 def test_a_defect_that_fills_the_image_has_no_place() -> None:
     (cutout,) = cutouts_of(lattice(1, 0), np.ones((SIDE_PX, SIDE_PX), np.uint8), ["all"], "name")
-    assert find_place(cutout, shrunk(lattice(2, 0)), SIDE_PX, np.random.default_rng(1)) is None
+    assert Ground(lattice(2, 0)).place(cutout.surroundings, np.random.default_rng(1)) is None
 
 
 @pytest.mark.parametrize(("side_px", "reach_px"), [(2, 1), (16, 1), (40, 2), (80, 4), (120, 4)])
@@ -121,11 +123,59 @@ def test_the_mask_is_what_changed() -> None:
     background_HWC, overlaps = lattice(2, phase_px=13), list[float]()
     for seed in range(10):
         random = np.random.default_rng(seed)
-        cutout = varied(missing_ball(), random)
-        place = find_place(cutout, shrunk(background_HWC), SIDE_PX, random)
+        cutout = missing_ball().varied(Variation.drawn(random))
+        place = Ground(background_HWC).place(cutout.surroundings, random)
         assert place is not None
         image_HWC, mask_HW = pasted(cutout, background_HWC, place)
         changed_HW = np.abs(image_HWC.astype(int) - background_HWC).max(axis=2) > VISIBLE
         inside_HW = (mask_HW > 0) & (background_HWC.max(axis=2) > 130)  # a ball is there
         overlaps.append(float((changed_HW & inside_HW).sum() / (changed_HW | inside_HW).sum()))
     assert np.mean(overlaps) > 0.9
+
+
+def test_the_difference_is_that_of_the_surroundings_at_the_place() -> None:
+    background_HWC, cutout = lattice(2, phase_px=13), missing_ball()
+    place = Ground(background_HWC).place(cutout.surroundings, np.random.default_rng(1))
+    assert place is not None
+    height_px, width_px = cutout.covers_HW.shape
+    there = np.s_[place.top_px : place.top_px + height_px, place.left_px : place.left_px + width_px]
+    squares_HWC = (background_HWC[there].astype(float) - cutout.pixels_HWC) ** 2
+    assert place.difference == pytest.approx(float(squares_HWC[cutout.ring].mean()), rel=1e-3)
+
+
+def test_places_in_a_large_package_are_searched_in_a_small_one_and_vary_like_the_defect() -> None:
+    times = 5  # 1200 px a side
+    large = [np.kron(map_, np.ones((times, times, 1), np.uint8)) for map_ in (lattice(1, 7, (4, 5)), lattice(2, 13))]
+    mask_HW = np.kron(disc(centre_px(4, 5, 7)), np.ones((times, times), np.uint8))
+    (cutout,) = cutouts_of(large[0], mask_HW, ["missing_ball"], "source")
+    assert cutout.scale == pytest.approx(256 / (times * SIDE_PX))
+    ground, random = Ground(large[1]), np.random.default_rng(1)
+    for _ in range(20):
+        variation = Variation.drawn(random)
+        place = ground.place(cutout.surroundings.varied(variation), random)
+        assert place is not None
+        _, made_HW = pasted(cutout.varied(variation), large[1], place)
+        at_px = np.argwhere(made_HW).mean(axis=0) / times - 13
+        off_px = at_px % PITCH_PX - PITCH_PX / 2
+        assert np.abs(off_px).max() <= 2.5, at_px
+
+
+def test_a_varied_ring_goes_on_beyond_its_border() -> None:
+    ring_HW = np.ones((20, 30), np.bool_)
+    ring_HW[8:12, 10:20] = False
+    around = Surroundings(np.zeros((20, 30, 3), np.uint8), ring_HW, 1.0)
+    turned = around.varied(Variation(quarters=1, mirror=1, turn_deg=10.0, scaling=0.85))
+    assert turned.ring_HW.shape == (30, 20)
+    assert turned.ring_HW[0].all()
+    assert turned.ring_HW[:, 0].all()
+    assert 0 < np.count_nonzero(~turned.ring_HW) < 40
+
+
+def test_a_flip_interpolates_nothing() -> None:
+    cutout, random = missing_ball(), np.random.default_rng(1)
+    flips = [Variation.flip(random) for _ in range(40)]
+    assert len({(flip.quarters, flip.mirror) for flip in flips}) == 8
+    for flip in flips:
+        flipped = cutout.varied(flip)
+        assert sorted(flipped.pixels_HWC.ravel().tolist()) == sorted(cutout.pixels_HWC.ravel().tolist())
+        assert np.count_nonzero(flipped.covers_HW) == np.count_nonzero(cutout.covers_HW)
