@@ -127,7 +127,8 @@ def _widened(floor: Tensor, by: float) -> tuple[float, float]:
 def seam_checks(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
     """Return the checks of seams. Where lots differ by more than the limits in `params`, their range is the limit."""
     try:
-        seams, floors = seam_visibility(generated.differences_ND2, real.held_out.differences_ND2), real.seams
+        seams = seam_visibility(generated.differences_ND2, real.held_out.differences_ND2)
+        floors = real.seams(len(generated))
     except ValueError as error:
         raise UserError(f"seams cannot be measured: {error}") from error
     meaning = "How visible the seams between regions are. 1 is as real, below 1 they are blurred."

@@ -78,12 +78,17 @@ class Real:
         """How far the images are from each other."""
         return Distances(self.every, self.lots_N)
 
-    @cached_property
-    def seams(self) -> Tensor:
-        """SER1 and SER2 of lots against other lots, one row for each split. Raises ValueError for flat images."""
-        differences = self.every.differences_ND2
-        found = [seam_visibility(differences[ours_N], differences[others_N]) for ours_N, others_N in self.splits]
-        return torch.tensor([astuple(visibility) for visibility in found])
+    def seams(self, size: int) -> Tensor:
+        """Return SER1 and SER2 of at most `size` images of lots against other lots, one row for each split.
+
+        Few images may show the products in other shares than many. Raises ValueError for flat images.
+        """
+        differences, found = self.every.differences_ND2, []
+        for at, (ours_N, others_N) in enumerate(self.splits):
+            ours = differences[ours_N]
+            drawn = torch.randperm(len(ours), generator=random_stream(self.seed, "seams", at))[:size]
+            found.append(astuple(seam_visibility(ours[drawn], differences[others_N])))
+        return torch.tensor(found)
 
     def floors(self, size: int) -> dict[str, Tensor]:
         """Return the values of each measure of `size` images of lots against other lots, one for each split."""

@@ -218,12 +218,24 @@ def test_limits_of_seams_are_those_asked_for_unless_lots_differ_by_more() -> Non
         for params in (replace(PARAMS, min_ser=0.999, max_ser=1.001), replace(PARAMS, min_ser=0.5, max_ser=2.0))
     )
     for at, name in enumerate(("ser1", "ser2")):
-        floor = real().seams[:, at]
+        floor = real().seams(FRESH)[:, at]
         low, high = floor.quantile(torch.tensor([0.05, 0.95])).tolist()
         assert narrow[name].at_least == pytest.approx(low - PARAMS.max_distance * (high - low))
         assert narrow[name].at_most == pytest.approx(high + PARAMS.max_distance * (high - low))
         assert (wide[name].at_least, wide[name].at_most) == (0.5, 2.0)
         assert low < (narrow[name].floor or 0) < high
+
+
+def test_limits_of_seams_are_as_wide_as_so_few_real_images_differ() -> None:
+    """Products differ in their seams, and three images show them in other shares than all images do."""
+    widths = [float((floor.amax(dim=0) - floor.amin(dim=0)).min()) for floor in map(real().seams, (3, FRESH, 10**6))]
+    assert widths[0] > 1.5 * widths[1] >= 1.5 * widths[2]
+    strict = replace(PARAMS, min_ser=0.999, max_ser=1.001)
+    rooms = []
+    for count in (3, FRESH):
+        checks = {check.name: check for check in judge(extracted(fresh()[:count]), real(), strict).checks}
+        rooms.append((checks["ser1"].at_most or 0) - (checks["ser1"].at_least or 0))
+    assert rooms[0] > 1.5 * rooms[1]
 
 
 def likeness(similarities: list[float], parts: list[float]) -> Likeness:
