@@ -13,7 +13,7 @@ export SOURCE_DATE_EPOCH := 1600000000
 # On shared cores, threads that spin while they wait slow each other down.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: install run test cluster-check docs lint scan format lock lock-scan wheelhouse wheel base image bundle
+.PHONY: install run defects test cluster-check docs lint scan format lock lock-scan wheelhouse wheel base image bundle
 
 install: .venv/installed  ## Make .venv with the versions of the lock file
 
@@ -24,9 +24,20 @@ install: .venv/installed  ## Make .venv with the versions of the lock file
 		--config-settings editable_mode=compat --editable .
 	touch $@
 
-run: install  ## Run the whole pipeline: ingest, crop_resize, train, evaluate, publish
+run: install  ## Run the whole pipeline (ingest, crop_resize, train, evaluate, publish), then make defects
 	PATH="$(CURDIR)/$(BIN):$$PATH" DVC_NO_ANALYTICS=1 $(BIN)/dvc repro
 	$(BIN)/fabgan summary --metrics reports/metrics
+	$(MAKE) defects
+
+DEFECTS := --packages data/packages --size 128 --model artifacts/defects
+
+defects: install  ## Judge and make defects with masks, in the project build/defects
+	test -e build/defects/params.yaml || (mkdir -p build && $(BIN)/fabgan init build/defects)
+	cd build/defects && PATH="$(CURDIR)/$(BIN):$$PATH" && fabgan preset defects && \
+		fabgan ingest --output data/frames --metrics ingest.json && \
+		fabgan crop_resize --frames data/frames --output data/packages --metrics crop_resize.json && \
+		fabgan train_defects $(DEFECTS) --steps 200 --runs 3 && \
+		fabgan defects $(DEFECTS) --kinds deformed_ball:20,missing_ball:20,scratch:20 --layout coco --out out/defects
 
 lint: install  ## Check style, formatting, types and import rules
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ WEIGHTS = "defects.safetensors"
 CARD = "defects.json"
 SHEET = "defects.png"
 PAGE = "defects.html"
-FORMAT = 1
+FORMAT = 2
 PASTED: Literal["pasted"] = "pasted"
 FITTED: Literal["fitted"] = "fitted"
 BOTH: Literal["both"] = "both"
@@ -74,11 +74,19 @@ class DefectCard:
     judged: list[JudgedKind]
     confirmed: dict[str, Gain]
     """What images made as recommended add, in other runs than those that chose: in `auc` and in `recall`."""
+    by_amount: dict[str, Gain]
+    """What different numbers of these images add in AUC, in the same runs. `confirmed` is of the largest."""
 
     @property
     def recommended(self) -> dict[str, str]:
         """The method of each kind of which images are recommended."""
         return {kind.kind: kind.method for kind in self.judged if kind.method != NONE}
+
+    @property
+    def images_recommended(self) -> int:
+        """The number of images whose gain is the surest: its interval has the highest lower end. 0 if none helps."""
+        sure = {int(amount): gain.low for amount, gain in self.by_amount.items() if gain.low > 0}
+        return max(sure, key=lambda amount: sure[amount]) if sure else 0
 
     @property
     def helps(self) -> bool:

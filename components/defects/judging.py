@@ -7,6 +7,7 @@ Dimensions: N images.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..measures.gains import Gain, gain_of
-from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, touched
+from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, joined, touched
 from .card import BOTH
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
@@ -24,6 +25,8 @@ CLASSICAL = "classical"
 VARIANTS = 4
 """Classical changes of each package."""
 MADE_IMAGES = 200
+AMOUNTS = (50, 100, MADE_IMAGES)
+"""So many made images are tried beside the annotated packages."""
 FALSE_ALARMS = 0.01
 
 Scores = dict[str, float]
@@ -45,16 +48,34 @@ class Judge:
         Of several ways, there is one more, called `both`, with the images of all of them.
         """
         random = np.random.default_rng([seed, 0])
-        images = list(images_of(annotated(pool)))
-        real = self._eye.places(images, random)
-        changed = self._eye.places(classical(images, VARIANTS, random), random)
-        added = {way: self._eye.places(made, random) for way, made in ways.items()}
-        groups: dict[str, list[Places]] = {CLASSICAL: [], **{way: [places] for way, places in added.items()}}
+        real = self._real(pool, random)
+        added = {way: [self._eye.places(made, random)] for way, made in ways.items()}
         if len(added) > 1:
-            groups[BOTH] = list(added.values())
-        return self._tested({way: InspectionModel([real, changed, *others], seed) for way, others in groups.items()})
+            added[BOTH] = [places for group in added.values() for places in group]
+        return self._tested(real, added, seed)
 
-    def _tested(self, models: Mapping[str, InspectionModel]) -> dict[str, Scores]:
+    def scores_by_amount(self, pool: Packages, made: Iterable[Image], seed: int) -> dict[str, Scores]:
+        """Return what a model reaches that was trained on annotated packages, and one with each of `AMOUNTS` of images.
+
+        `made` are as many images as the largest amount. Smaller ones are the first of them.
+        """
+        random, images = np.random.default_rng([seed, 0]), iter(made)
+        real, added = self._real(pool, random), dict[str, list[Places]]()
+        parts = list[Places]()
+        for fewer, amount in pairwise((0, *AMOUNTS)):
+            parts.append(self._eye.places(islice(images, amount - fewer), random))
+            added[str(amount)] = [joined(parts)]
+        return self._tested(real, added, seed)
+
+    def _real(self, pool: Packages, random: np.random.Generator) -> list[Places]:
+        """Return the places of annotated packages, and of classical changes of these."""
+        images = list(images_of(annotated(pool)))
+        return [self._eye.places(images, random), self._eye.places(classical(images, VARIANTS, random), random)]
+
+    def _tested(self, real: list[Places], added: Mapping[str, list[Places]], seed: int) -> dict[str, Scores]:
+        """Return what models reach that were trained with real places alone, and with others as well."""
+        groups = {CLASSICAL: real, **{way: [*real, *others] for way, others in added.items()}}
+        models = {way: InspectionModel(places, seed) for way, places in groups.items()}
         found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
         touches = list[NDArray[np.bool_]]()
         for pixels_HWC, mask_HW in images_of(self._held_out):

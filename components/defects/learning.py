@@ -1,6 +1,6 @@
 """The train_defects step: it trains the defect model, and finds out which made defects help an inspection model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ..core.progress import Progress
 from ..core.provenance import code_of_module
 from ..core.resumable import RECORDS, resumable_folder
 from ..measures.gains import Gain
+from ..measures.inspection import Image
 from .card import (
     CARD,
     FITTED,
@@ -34,14 +35,12 @@ from .card import (
     paints_of,
     write_card,
 )
-from .judging import CLASSICAL, Judge, Scores, annotated, gain, kind_of, made_images
+from .judging import AMOUNTS, CLASSICAL, MADE_IMAGES, Judge, Scores, annotated, gain, kind_of, made_images
 from .page import write_page
 from .parameters import TrainDefectsParameters
 from .pool import Paint, Pool, pool_of
 from .sheet import sheet_of
 from .training import trained
-
-RECOMMENDED = "recommended"
 
 
 def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCard:
@@ -65,13 +64,15 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         write_png(folder / SHEET, sheet)
         trial = _Trial(Judge(held_out), training, pool, params, folder / RECORDS)
         present = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
-        runs = trial.runs({way: dict.fromkeys(present, paint) for way, paint in ways.items()}, first=0)
+        runs = trial.of_ways({way: dict.fromkeys(present, paint) for way, paint in ways.items()})
         judged = [_judged(kind, pool, held_out, runs) for kind in pool.cutouts]
         chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
-        confirming = trial.runs({RECOMMENDED: chosen}, first=params.runs) if chosen else []
-        confirmed = {name: gain(confirming, RECOMMENDED, name) for name in ("auc", "recall") if confirming}
+        confirming = trial.of_amounts(chosen) if chosen else []
+        confirmed = {name: gain(confirming, str(MADE_IMAGES), name) for name in ("auc", "recall") if confirming}
+        by_amount = {str(amount): gain(confirming, str(amount), "auc") for amount in AMOUNTS if confirming}
         facts = {"kinds": list(pool.cutouts), "packages_sha256": manifest_digest(packages), "work_sha256": work}
-        card = write_card(folder, network, {**facts, **asdict(params), "judged": judged, "confirmed": confirmed})
+        found = {"judged": judged, "confirmed": confirmed, "by_amount": by_amount}
+        card = write_card(folder, network, {**facts, **asdict(params), **found})
         write_page(folder / PAGE, card, sheet)
         return card
 
@@ -116,23 +117,36 @@ class _Trial:
     params: TrainDefectsParameters
     records: Path
 
-    def runs(self, ways: Mapping[str, Mapping[str, Paint]], first: int) -> list[dict[str, Scores]]:
-        """Return the scores of each way, which is how each kind is made, in each run. `first` numbers the runs."""
+    def of_ways(self, ways: Mapping[str, Mapping[str, Paint]]) -> list[dict[str, Scores]]:
+        """Return the scores of each way, which says how each kind is made, in each run."""
+
+        def scores(number: int) -> dict[str, Scores]:
+            made = {way: self._made(paints, number) for way, paints in ways.items()}
+            return self.judge.scores(self.training, made, self.params.seed + number)
+
+        return self._runs(scores, first=0)
+
+    def of_amounts(self, paints: Mapping[str, Paint]) -> list[dict[str, Scores]]:
+        """Return the scores of each number of images whose kinds are made in their ways, in each of other runs."""
+
+        def scores(number: int) -> dict[str, Scores]:
+            made = self._made(paints, number)
+            return self.judge.scores_by_amount(self.training, made, self.params.seed + number)
+
+        return self._runs(scores, first=self.params.runs)
+
+    def _made(self, paints: Mapping[str, Paint], number: int) -> Iterator[Image]:
+        return made_images(self.pool, paints, np.random.default_rng([self.params.seed, number]))
+
+    def _runs(self, scores: Callable[[int], dict[str, Scores]], first: int) -> list[dict[str, Scores]]:
         progress, found = Progress("train_defects", self.params.runs, "runs of the judge"), list[dict[str, Scores]]()
         for number in range(first, first + self.params.runs):
             record = self.records / f"run-{number}.json"
             if not record.is_file():
-                write_json(record, self._run(ways, number))
+                write_json(record, scores(number))
             found.append(read_json(record))
             progress.advance(1)
         return found
-
-    def _run(self, ways: Mapping[str, Mapping[str, Paint]], number: int) -> dict[str, Scores]:
-        made = {
-            way: made_images(self.pool, paints, np.random.default_rng([self.params.seed, number]))
-            for way, paints in ways.items()
-        }
-        return self.judge.scores(self.training, made, self.params.seed + number)
 
 
 def _judged(kind: str, pool: Pool, held_out: Packages, runs: list[dict[str, Scores]]) -> JudgedKind:

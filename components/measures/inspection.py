@@ -45,9 +45,10 @@ class Places:
     """float16."""
     defect_P: Tensor
 
-    def joined(self, others: "Places") -> "Places":
-        """Return these places and others."""
-        return Places(torch.cat([self.features_PF, others.features_PF]), torch.cat([self.defect_P, others.defect_P]))
+
+def joined(parts: Sequence[Places]) -> Places:
+    """Return the places of several groups as one group."""
+    return Places(torch.cat([part.features_PF for part in parts]), torch.cat([part.defect_P for part in parts]))
 
 
 class Eye:

@@ -66,6 +66,7 @@ def _lines(card: "DefectCard") -> Iterator[str]:
     if card.confirmed:
         auc, recall = (_said(card.confirmed[name]) for name in ("auc", "recall"))
         yield f"images as recommended, in other runs: AUC {auc}, recall at 1% false alarms {recall}"
+        yield "AUC by number of images: " + "; ".join(f"{amount}: {_said(g)}" for amount, g in card.by_amount.items())
     else:
         yield "no kind is recommended: made defects did not help the inspection model"
 

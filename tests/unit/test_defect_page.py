@@ -25,7 +25,7 @@ UNJUDGED: dict[str, Any] = {"kind": "<pit>", "annotated": 1, "held_out": 0, "cla
 CARD = parse(
     DefectCard,
     {
-        "format": 1,
+        "format": 2,
         "config": {"channels": 3, "kinds": 2},
         "kinds": ["missing_ball", "<pit>"],
         "weights_sha256": "0123456789abcdef",
@@ -37,6 +37,11 @@ CARD = parse(
         "seed": 1,
         "judged": [KIND | {"method": "both"}, UNJUDGED | {"method": "none"}],
         "confirmed": {name: {"mean": 0.0204, "low": 0.0101, "high": 0.0307} for name in ("auc", "recall")},
+        "by_amount": {
+            "50": {"mean": 0.0104, "low": -0.0101, "high": 0.0307},
+            "100": {"mean": 0.0234, "low": 0.0201, "high": 0.0267},
+            "200": {"mean": 0.0304, "low": 0.0101, "high": 0.0507},
+        },
     },
     "tests",
 )
@@ -51,13 +56,17 @@ def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Pat
     row = "missing ball 9 4 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
     assert row in text
     assert "1 0 none not judged not judged not judged none" in text
+    assert "The surest gain is that of 100 images" in text
+    assert "50 +0.010 (-0.010 to +0.031) 100 +0.023 (+0.020 to +0.027) 200 +0.030 (+0.010 to +0.051)" in text
     assert "The rows are missing ball, <pit>." in html.unescape(text)
     assert "<pit>" not in (tmp_path / "page.html").read_text()
 
 
 def test_the_page_says_that_nothing_helps(tmp_path: Path) -> None:
-    nothing = replace(CARD, judged=[replace(one, method="none") for one in CARD.judged], confirmed={})
+    nothing = replace(CARD, judged=[replace(one, method="none") for one in CARD.judged], confirmed={}, by_amount={})
     write_page(tmp_path / "page.html", nothing, SHEET)
+    assert nothing.images_recommended == 0
+    assert "How many images" not in words(tmp_path / "page.html")
     assert "No help No kind is recommended" in words(tmp_path / "page.html")
 
 

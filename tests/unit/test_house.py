@@ -108,7 +108,7 @@ def leaves(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-@pytest.mark.parametrize("preset", ["demo", "seamless", "paper"])
+@pytest.mark.parametrize("preset", ["demo", "defects", "seamless", "paper"])
 def test_presets_give_good_parameters_and_keep_the_comments(preset: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_text()
