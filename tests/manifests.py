@@ -52,7 +52,7 @@ def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
 def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Yield the name and the pod's specification of everything that starts pods."""
     for manifest in of_kind(manifests, "Deployment", "StatefulSet", "Job"):
-        yield manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]
+        yield manifest["metadata"].get("name", ""), manifest["spec"]["template"]["spec"]
 
 
 def containers(pod: Manifest) -> list[Manifest]:

@@ -55,6 +55,19 @@ class StoredObject:
     etag: str
 
 
+@dataclass(frozen=True)
+class UnfinishedUpload:
+    """An upload in parts that was begun and not completed."""
+
+    bucket: str
+    key: str
+    identifier: str
+    begun_s: float
+    """Seconds since 1970."""
+    size_bytes: int
+    """Size of the parts that are there."""
+
+
 def split_url(url: str) -> tuple[str, str]:
     """Return the bucket and the prefix (empty, or ending with a slash) of `s3://bucket/prefix`."""
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
@@ -162,6 +175,30 @@ def metadata_of(wanted: StoredObject) -> dict[str, str]:
     with _explained(wanted.bucket, wanted.key):
         found: dict[str, str] = _client().head_object(Bucket=wanted.bucket, Key=wanted.key)["Metadata"]
     return found
+
+
+def unfinished_uploads(bucket: str) -> list[UnfinishedUpload]:
+    """Return the uploads in parts of a bucket that were begun and not completed. Listings do not show their parts."""
+    with _explained(bucket):
+        client = _client()
+        pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+        return [
+            UnfinishedUpload(bucket, item["Key"], item["UploadId"], item["Initiated"].timestamp(), _parts(bucket, item))
+            for page in pages
+            for item in page.get("Uploads", [])
+        ]
+
+
+def _parts(bucket: str, item: dict[str, Any]) -> int:
+    """Return the size of the parts of an unfinished upload."""
+    pages = _client().get_paginator("list_parts").paginate(Bucket=bucket, Key=item["Key"], UploadId=item["UploadId"])
+    return sum(part["Size"] for page in pages for part in page.get("Parts", []))
+
+
+def abort(upload: UnfinishedUpload) -> None:
+    """Remove an unfinished upload with its parts."""
+    with _explained(upload.bucket, upload.key):
+        _client().abort_multipart_upload(Bucket=upload.bucket, Key=upload.key, UploadId=upload.identifier)
 
 
 def _client() -> Any:

@@ -15,6 +15,7 @@ import pytest
 
 from fabgan.pipeline.commands.train_job import train_job
 from tests.conftest import ROOT
+from tests.guides import blocks_of
 from tests.manifests import DEPLOY, Manifest, named, need, render
 from tests.servers.mlflow_server import free_port, wait_for
 from tests.unit.test_deploy_secrets import Secrets, make_secrets, read_secrets
@@ -28,6 +29,15 @@ mlflow.set_experiment("bga")
 with mlflow.start_run() as run:
     mlflow.log_text("seen", "note.txt")
 assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/note.txt") == "seen"
+"""
+
+
+DELETE_A_RUN = """
+import mlflow
+mlflow.set_experiment("bga")
+with mlflow.start_run() as run:
+    mlflow.log_text("deleted", "deleted.txt")
+mlflow.delete_run(run.info.run_id)
 """
 
 
@@ -117,6 +127,23 @@ def test_pipeline_logs_in_with_its_secret_and_keeps_a_file(server: Server) -> No
     environment |= server.values["kubeflow-user", "fabgan-mlflow"]
     subprocess.run([sys.executable, "-c", LOG_A_RUN], cwd=server.folder, env=environment, check=True)
     assert [path.read_text() for path in server.artifacts.rglob("note.txt")] == ["seen"]
+
+
+def test_deleted_runs_leave_the_server_for_good_by_the_command_of_the_guide(server: Server) -> None:
+    """It runs in MLflow's container, with the container's environment."""
+    need("curl", "curl")
+    subprocess.run([DEPLOY / "secrets/make_mlflow_user.sh", server.secrets, server.url], check=False)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(server.folder), "MLFLOW_TRACKING_URI": server.url}
+    environment |= server.values["kubeflow-user", "fabgan-mlflow"]
+    subprocess.run([sys.executable, "-c", DELETE_A_RUN], cwd=server.folder, env=environment, check=True)
+    pod = named(render(DEPLOY / "overlays/example"), "Deployment", "mlflow")["spec"]["template"]["spec"]
+    _, inside = server.command(pod["containers"][0])
+    (block,) = [block for block in blocks_of("docs/air_gap.md") if "mlflow gc" in block]
+    here = server.here(block.replace("kubectl -n fabgan exec deployment/mlflow -c mlflow -- ", ""))
+    for age, left in (("7d", ["deleted"]), ("0s", [])):
+        command = ["bash", "-c", here.replace("7d", age)]
+        subprocess.run(command, cwd=server.folder, env=inside, check=True)
+        assert [path.read_text() for path in server.artifacts.rglob("deleted.txt")] == left
 
 
 def need_scanners() -> None:

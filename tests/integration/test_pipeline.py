@@ -14,7 +14,8 @@ import pytest
 from fabgan.cli import main
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.steps import STEPS
-from tests.conftest import PARAMETERS, RENDERED, ROOT, write_params
+from tests.conftest import PARAMETERS, RENDERED, write_params
+from tests.guides import blocks_of
 from tests.projects import Project
 from tests.servers.bucket import Bucket
 from tests.servers.mlflow_server import free_port, wait_for
@@ -32,6 +33,7 @@ BEYOND_THE_README = [
     ("fabgan defects --packages data/packages --size 64 --per-kind 1 --out out/defects", 1),
     ("fabgan train_defects --packages data/packages --size 64 --model artifacts/defects", 1),
     ("fabgan upload data s3://empty/set", 1),
+    ("fabgan gc --mlflow --folder checkpoints --bucket empty --older-than 90", 1),
     ("fabgan pipeline check --dump params.yaml --namespace a", 1),
     ("fabgan pipeline train-job --name a --namespace b --claim c --nodes 1 --gpus 0", 0),
     ("fabgan pipeline submit training --host http://127.0.0.1:9", 1),
@@ -145,8 +147,7 @@ def test_a_folder_without_photographs_is_one_line(project: Project, content: str
 
 def readme_commands() -> list[str]:
     """Return every command in the README's shell blocks, without comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [line.split("  #")[0].strip() for block in blocks_of("README.md") for line in block.splitlines()]
     return [line for line in lines if line]
 
 

@@ -42,6 +42,14 @@ def overlay(request: pytest.FixtureRequest) -> list[Manifest]:
     return render(DEPLOY / "overlays" / request.param)
 
 
+@pytest.fixture(scope="module", params=[*OVERLAYS, "jobs"])
+def applied(request: pytest.FixtureRequest) -> list[Manifest]:
+    """What an overlay applies, or the single jobs."""
+    if request.param == "jobs":
+        return [yaml.safe_load(path.read_text()) for path in sorted((DEPLOY / "jobs").iterdir())]
+    return render(DEPLOY / "overlays" / request.param)
+
+
 @pytest.fixture(scope="module")
 def example() -> list[Manifest]:
     return render(DEPLOY / "overlays/example")
@@ -58,8 +66,8 @@ def test_namespace_refuses_pods_below_the_restricted_standard(overlay: list[Mani
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_pods_meet_the_restricted_standard(overlay: list[Manifest]) -> None:
-    for name, pod in pods(overlay):
+def test_pods_meet_the_restricted_standard(applied: list[Manifest]) -> None:
+    for name, pod in pods(applied):
         context = pod["securityContext"]
         assert context["runAsNonRoot"] is True, name
         assert context["runAsUser"] > 0, name
@@ -68,19 +76,19 @@ def test_pods_meet_the_restricted_standard(overlay: list[Manifest]) -> None:
         assert all(set(volume) - {"name"} <= VOLUMES for volume in pod.get("volumes", [])), name
 
 
-def test_containers_have_no_rights_and_a_root_that_cannot_be_written(overlay: list[Manifest]) -> None:
+def test_containers_have_no_rights_and_a_root_that_cannot_be_written(applied: list[Manifest]) -> None:
     expected = {
         "allowPrivilegeEscalation": False,
         "privileged": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    for name, pod in pods(overlay):
+    for name, pod in pods(applied):
         assert all(container["securityContext"] == expected for container in containers(pod)), name
 
 
-def test_containers_say_what_they_need_at_least_and_at_most(overlay: list[Manifest]) -> None:
-    for name, pod in pods(overlay):
+def test_containers_say_what_they_need_at_least_and_at_most(applied: list[Manifest]) -> None:
+    for name, pod in pods(applied):
         for container in containers(pod):
             resources = container["resources"]
             assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}, name
@@ -121,6 +129,7 @@ def test_fabgan_is_of_the_projects_version_wherever_deploy_names_one() -> None:
     assert named == [{"name": "fabgan", "newTag": VERSION}]
     manifests = "".join(path.read_text() for path in DEPLOY.rglob("*.yaml"))
     assert "image: fabgan:" not in manifests
+    assert set(re.findall(r"image: \S+/fabgan:(.*)", manifests)) == {VERSION}
 
 
 def test_images_are_listed_in_a_checkout_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ class Version:
     name: str
     number: int
     tags: dict[str, str]
+    run_id: str = ""
+    """The run to which its files were logged."""
 
     @property
     def uri(self) -> str:
@@ -61,6 +63,10 @@ class Registry:
     def untag_model(self, name: str, key: str) -> None:
         """Delete a tag of the registered model itself, if it is there."""
         self._client.delete_registered_model_tag(name, key)
+
+    def every_version(self) -> list[Version]:
+        """Return all versions of all models, in the order of their numbers."""
+        return self._search("")
 
     def versions(self, name: str) -> list[Version]:
         """Return all versions of a model, in the order of their numbers."""
@@ -169,7 +175,7 @@ def model_folder(place: str) -> Iterator[Path | None]:
 
 
 def _version(found: Any) -> Version:
-    return Version(found.name, int(found.version), dict(found.tags))
+    return Version(found.name, int(found.version), dict(found.tags), found.run_id or "")
 
 
 def _with_number(versions: list[Any], number: str) -> Version | None:

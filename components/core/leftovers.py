@@ -1,0 +1,58 @@
+"""Leftovers of finished or broken work, which may be removed once they are old."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .parameters import PositiveFloat, PositiveInt, parameters
+
+SECONDS_PER_DAY = 86_400
+
+
+@parameters
+class Limits:
+    """What `fabgan gc` leaves alone."""
+
+    older_than: PositiveFloat
+    """Age in days from which on something may go."""
+    keep: PositiveInt
+    """Number of the last versions of each registered model that stay, however old they are."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that may be removed."""
+
+    what: str
+    size_bytes: int
+    why: str
+    remove: Callable[[], None]
+
+
+def before(days: float) -> float:
+    """Return the time, in seconds since 1970, that lies this many days back."""
+    return time.time() - days * SECONDS_PER_DAY
+
+
+def old_files(places: Iterable[Path], older_than_days: float, why: str) -> list[Leftover]:
+    """Return those of the files and folders in which nothing was written for so many days."""
+    found = []
+    for place in sorted(places):
+        files = [path for path in (place, *place.rglob("*")) if not path.is_symlink()]
+        stats = [path.stat() for path in files]
+        written_s = max((stat.st_mtime for stat in stats), default=time.time())
+        if written_s <= before(older_than_days):
+            size_bytes = sum(stat.st_size for path, stat in zip(files, stats, strict=True) if path.is_file())
+            found.append(Leftover(str(place), size_bytes, f"{why}, last written {age(written_s)}", _removal(place)))
+    return found
+
+
+def age(time_s: float) -> str:
+    """Return in words how long ago a time is, given in seconds since 1970."""
+    return f"{(time.time() - time_s) / SECONDS_PER_DAY:.0f} days ago"
+
+
+def _removal(place: Path) -> Callable[[], None]:
+    return lambda: shutil.rmtree(place) if place.is_dir() else place.unlink()

@@ -1,0 +1,110 @@
+"""Which pipelines in MLflow are old and of no more use: their runs, and the versions that these registered.
+
+A pipeline goes as a whole, or not at all. It stays while a step of it runs, if it ended only lately, and if one of its
+runs holds a version that stays. A version stays if it has an alias, is among the last ones of its model, or was not
+registered by `publish`. Versions are deleted for good. Runs are only marked as deleted: MLflow's own `mlflow gc`
+removes them with their files, and until then MLflow can restore them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ...core.errors import UserError
+from ...core.leftovers import Leftover, age, before
+from .pipelines import EXPERIMENT, PIPELINE_TAG
+from .promotion import DECISION
+from .registry import Registry, Version
+from .store import mlflow_errors
+from .turns import turn
+
+PARENT = "mlflow.parentRunId"
+ENDED = ("FINISHED", "FAILED", "KILLED")
+WHAT = "retention"
+
+
+def old_pipelines(older_than_days: float, keep: int) -> list[Leftover]:
+    """Return the pipelines that may go. Of each model, the last `keep` versions stay.
+
+    Raises UserError if MLflow cannot be used; `remove` of a pipeline does so too, and if one of its versions got an
+    alias meanwhile.
+    """
+    with mlflow_errors(WHAT) as mlflow:
+        registry, client = Registry(), mlflow.MlflowClient()
+        versions = registry.every_version()
+        expendable = _expendable(registry, versions, keep)
+        kept_runs = {version.run_id for version in versions} - {version.run_id for version in expendable}
+        found = []
+        for runs in _pipelines(client):
+            if kept_runs.isdisjoint(run.info.run_id for run in runs) and _ended_s(runs) <= before(older_than_days):
+                found.append(_leftover(registry, runs, expendable))
+        return found
+
+
+def _expendable(registry: Registry, versions: list[Version], keep: int) -> list[Version]:
+    """Return the versions that `publish` registered and decided about, without an alias and not among the last."""
+    by_model: dict[str, list[Version]] = defaultdict(list)
+    for version in versions:
+        by_model[version.name].append(version)
+    earlier = [version for own in by_model.values() for version in own[:-keep]]
+    return [version for version in earlier if DECISION in version.tags and not registry.aliases(version)]
+
+
+def _pipelines(client: Any) -> Iterable[list[Any]]:
+    """Return the runs of each pipeline: those of its steps, and its own as the last one."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    every = list(_search(client, experiment.experiment_id)) if experiment else []
+    steps: dict[str, list[Any]] = defaultdict(list)
+    for run in every:
+        steps[run.data.tags.get(PARENT, "")].append(run)
+    return [[*steps[run.info.run_id], run] for run in every if PIPELINE_TAG in run.data.tags]
+
+
+def _search(client: Any, experiment_id: str) -> Iterable[Any]:
+    page = client.search_runs([experiment_id])
+    yield from page
+    while page.token:
+        page = client.search_runs([experiment_id], page_token=page.token)
+        yield from page
+
+
+def _ended_s(runs: list[Any]) -> float:
+    """Return when the last of some runs ended, or infinity if one of them has not."""
+    infinity = float("inf")
+    return max(run.info.end_time / 1000 if run.info.status in ENDED else infinity for run in runs)
+
+
+def _leftover(registry: Registry, runs: list[Any], expendable: list[Version]) -> Leftover:
+    import mlflow
+
+    client, own = mlflow.MlflowClient(), {run.info.run_id for run in runs}
+    versions = [version for version in expendable if version.run_id in own]
+    named = [f"{version.uri} ({version.tags.get('verdict', 'superseded')})" for version in versions]
+
+    def remove() -> None:
+        with mlflow_errors(WHAT):
+            for version in versions:
+                _delete(registry, version)
+            for run in runs:
+                client.delete_run(run.info.run_id)
+
+    return Leftover(
+        f"pipeline {runs[-1].info.run_name}",
+        sum(_size_bytes(client, run.info.run_id) for run in runs),
+        f"ended {age(_ended_s(runs))}, {'registered only ' + ', '.join(named) if named else 'has no version'}",
+        remove,
+    )
+
+
+def _delete(registry: Registry, version: Version) -> None:
+    """Delete a version while no publisher is at work, unless it got an alias meanwhile."""
+    with turn(registry, version.name):
+        if aliases := registry.aliases(version):
+            raise UserError(f"{version.uri}: got the alias {aliases[0]} meanwhile, so it stays; run the same again")
+        registry.delete(version)
+
+
+def _size_bytes(client: Any, run_id: str, path: str | None = None) -> int:
+    """Return the size of the files of a run below a path."""
+    files = client.list_artifacts(run_id, path)
+    return sum(_size_bytes(client, run_id, file.path) if file.is_dir else file.file_size or 0 for file in files)
