@@ -9,11 +9,25 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.log import LOG, start_logging
 from fabgan.components.core.signals import Terminated, stop_on_sigterm
 
-from .commands import augment, code, defects, gc, init, migrate, pipeline, preset, step, summary, train_defects, upload
+from .commands import (
+    augment,
+    backup,
+    code,
+    defects,
+    gc,
+    init,
+    migrate,
+    pipeline,
+    preset,
+    step,
+    summary,
+    train_defects,
+    upload,
+)
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit statuses that shells report for a program that SIGINT or SIGTERM ended."""
-COMMANDS = step, augment, train_defects, defects, pipeline, init, preset, migrate, summary, code, upload, gc
+COMMANDS = step, augment, train_defects, defects, pipeline, init, preset, migrate, summary, code, upload, gc, backup
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,9 +21,12 @@ NODES = "fabgan-train-job"
 Manifest = dict[str, Any]
 
 
-def need(program: str, package: str) -> str:
-    """Return the path of a program; without it the test is skipped, or fails where FABGAN_REQUIRE_ALL=1."""
-    path = shutil.which(program)
+def need(program: str, package: str, folders: str | None = None) -> str:
+    """Return the path of a program; without it the test is skipped, or fails where FABGAN_REQUIRE_ALL=1.
+
+    `folders` are searched instead of PATH.
+    """
+    path = shutil.which(program, path=folders)
     if path is None:
         reason = f"{program} is not installed (Debian's package {package} has it)"
         (pytest.fail if os.environ.get("FABGAN_REQUIRE_ALL") == "1" else pytest.skip)(reason)
@@ -36,6 +39,12 @@ def render(folder: Path) -> list[Manifest]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
+
+
+def job(name: str) -> Manifest:
+    """Return one of the single jobs."""
+    manifest: Manifest = yaml.safe_load((DEPLOY / "jobs" / f"{name}.yaml").read_text())
+    return manifest
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
@@ -51,8 +60,9 @@ def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
 
 def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Yield the name and the pod's specification of everything that starts pods."""
-    for manifest in of_kind(manifests, "Deployment", "StatefulSet", "Job"):
-        yield manifest["metadata"].get("name", ""), manifest["spec"]["template"]["spec"]
+    for manifest in of_kind(manifests, "Deployment", "StatefulSet", "Job", "CronJob"):
+        spec = manifest["spec"]["jobTemplate"]["spec"] if manifest["kind"] == "CronJob" else manifest["spec"]
+        yield manifest["metadata"].get("name", ""), spec["template"]["spec"]
 
 
 def containers(pod: Manifest) -> list[Manifest]:

@@ -71,6 +71,16 @@ def replace_folder(new: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name. Files are replaced as a whole and never changed, so both may be the same file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_json(path: Path, content: object) -> None:
     """Write `content` as readable JSON, atomically."""
     with atomic_file(path) as partial:

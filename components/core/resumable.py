@@ -4,7 +4,6 @@ The unfinished folder keeps one record per finished item. Only work with the sam
 may also be kept beside the finished folder, so that later work takes over the items that are still the same.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import UserError, WorkerKilledError
-from .files import check_replaceable, read_json, replace_folder, sha256_of_file, write_json
+from .files import check_replaceable, link, read_json, replace_folder, sha256_of_file, write_json
 from .progress import Progress
 from .workers import keep_freed_memory, usable_workers
 
@@ -56,22 +55,12 @@ class Reuse:
         if not self.is_whole(record, self.finished):
             return False
         for name in self.made(record) or {}:
-            _link(self.finished / name, folder / name)
+            link(self.finished / name, folder / name)
         return True
 
 
 def _is(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_of_file(path) == sha256
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name. Files are replaced as a whole and never changed, so both may be the same file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def unfinished(path: Path) -> Path:

@@ -170,6 +170,12 @@ def upload(content: bytes, bucket: str, key: str, metadata: dict[str, str]) -> N
         _client().put_object(Bucket=bucket, Key=key, Body=content, ContentMD5=md5, Metadata=metadata)
 
 
+def upload_file(path: Path, bucket: str, key: str, metadata: dict[str, str]) -> None:
+    """Upload a file of any size, in parts if it is large."""
+    with _explained(bucket, key):
+        _client().upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata})
+
+
 def metadata_of(wanted: StoredObject) -> dict[str, str]:
     """Return the metadata that was uploaded with an object."""
     with _explained(wanted.bucket, wanted.key):

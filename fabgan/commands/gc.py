@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 
-from .options import add_command
+from .options import add_command, in_units
 
 if TYPE_CHECKING:
     from fabgan.components.core.leftovers import Leftover
@@ -37,11 +37,11 @@ def add(commands: "Subcommands") -> None:
 def _run(options: argparse.Namespace) -> None:
     found = _found(options)
     for leftover in found:
-        sys.stdout.write(f"{_size(leftover.size_bytes):>10}  {leftover.what}: {leftover.why}\n")
+        sys.stdout.write(f"{in_units(leftover.size_bytes):>10}  {leftover.what}: {leftover.why}\n")
         if options.delete:
             leftover.remove()
     end = "removed" if options.delete else "nothing was removed; --delete removes it"
-    sys.stdout.write(f"{_size(sum(one.size_bytes for one in found)):>10}  in {len(found)} place(s): {end}\n")
+    sys.stdout.write(f"{in_units(sum(one.size_bytes for one in found)):>10}  in {len(found)} place(s): {end}\n")
     if options.mlflow and options.delete:
         sys.stdout.write(f"{RESTORABLE}\n")
 
@@ -68,13 +68,3 @@ def _found(options: argparse.Namespace) -> "list[Leftover]":
 
         found += [leftover for bucket in options.bucket for leftover in old_uploads(bucket, limits.older_than)]
     return found
-
-
-def _size(size_bytes: int) -> str:
-    """Return a number of bytes as people read it, in units of 1000."""
-    size, unit = float(size_bytes), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

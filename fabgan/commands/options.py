@@ -16,3 +16,13 @@ def add_command(commands: "Subcommands", name: str, text: str) -> argparse.Argum
 def add_params(command: argparse.ArgumentParser) -> None:
     """Add the option `--params`, the path of a params.yaml."""
     command.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameters; default: params.yaml")
+
+
+def in_units(size_bytes: int) -> str:
+    """Return a number of bytes as people read it, in units of 1000."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

@@ -1,10 +1,8 @@
 """The bundle, as it is put together and as it is installed where there is no network."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from bundle.sbom import bill_of_materials
 from bundle.wheels import normal_name, read_wheels
 from fabgan.components.core.files import read_json
 from tests.conftest import ROOT, make
-from tests.servers.bucket import Bucket
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
@@ -83,24 +80,6 @@ def test_registry_that_does_not_answer_ends_the_installation(tiny: Path, tmp_pat
     done = install(tiny, "--registry", "localhost:1/fabgan", "--push")
     assert done.returncode != 0
     assert not list(tmp_path.glob("*-site"))
-
-
-def test_buckets_are_saved_and_put_back_by_the_commands_of_the_guide(bucket: Bucket, tmp_path: Path) -> None:
-    guide = (ROOT / "docs/air_gap.md").read_text()
-    save, put_back = re.findall(r'bin/python -c "(import s3fs.+)"$', guide, re.MULTILINE)
-    keys = ["dvc/files/md5/ab/cd", "1/run/artifacts/model/generator.safetensors", "lot 1/ü.png", "labels.csv"]
-    for key in keys:
-        bucket.put(key, key.encode())
-    run_command_of_the_guide(save, bucket, tmp_path)
-    for key in keys:
-        bucket.remove(key)
-    run_command_of_the_guide(put_back, bucket, tmp_path)
-    assert {key: bucket.get(key) for key in bucket.objects()} == {key: key.encode() for key in keys}
-
-
-def run_command_of_the_guide(code: str, bucket: Bucket, folder: Path) -> None:
-    command = [sys.executable, "-c", code.replace("$bucket", bucket.name)]
-    subprocess.run(command, cwd=folder, env=os.environ | bucket.server.environment, check=True)
 
 
 def test_bill_names_every_wheel_by_its_digest_and_no_other(bundle: Path) -> None:

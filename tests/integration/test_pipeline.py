@@ -34,6 +34,8 @@ BEYOND_THE_README = [
     ("fabgan train_defects --packages data/packages --size 64 --model artifacts/defects", 1),
     ("fabgan upload data s3://empty/set", 1),
     ("fabgan gc --mlflow --folder checkpoints --bucket empty --older-than 90", 1),
+    ("fabgan backup backups --bucket empty", 1),
+    ("fabgan restore backups --bucket empty", 1),
     ("fabgan pipeline check --dump params.yaml --namespace a", 1),
     ("fabgan pipeline train-job --name a --namespace b --claim c --nodes 1 --gpus 0", 0),
     ("fabgan pipeline submit training --host http://127.0.0.1:9", 1),

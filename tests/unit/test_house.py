@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 CODE_STAGE = STAGES.pop("code")
-OTHER_COMMANDS = ("augment", "gather", "code", "init", "migrate", "preset", "summary", "gc")
+OTHER_COMMANDS = ("augment", "gather", "code", "init", "migrate", "preset", "summary", "gc", "backup", "restore")
 HEAVY = ("torch", "kfp", "mlflow", "dvc", "boto3", "cv2", "PIL", "pydantic", "numpy")
 
 

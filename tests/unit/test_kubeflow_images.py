@@ -1,5 +1,6 @@
-"""The images that a Kubeflow asks for, beside those that the bundle carries."""
+"""The list of images, and the images that a Kubeflow asks for beside it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ import yaml
 from fabgan.cli import main
 from fabgan.components.core.errors import UserError
 from fabgan.pipeline.checks.images import is_listed
+from fabgan.pipeline.commands import images as pipeline_images
 from fabgan.pipeline.commands.images import compare_with
-from tests.manifests import render
-from tests.unit.test_deploy import KUBEFLOW, patched_kubeflow
+from tests.conftest import VERSION
+from tests.manifests import DEPLOY, render
+from tests.unit.test_deploy import IMAGES, KUBEFLOW, patched_kubeflow
 
 LISTED = ["ghcr.io/kubeflow/kfp-driver:2.17.0", "fabgan:0.1.0", "alpine@sha256:12"]
 
@@ -61,3 +64,18 @@ def test_manifests_of_something_else_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("kind: Service\nmetadata: {name: a}\n")
     with pytest.raises(UserError, match=r"other\.yaml: no Deployment in it names the images of runs"):
         compare_with(tmp_path / "other.yaml")
+
+
+def test_list_of_images_names_one_version_of_each() -> None:
+    assert len({image["name"] for image in IMAGES}) == len(IMAGES)
+    for image in IMAGES:
+        assert image.keys() == {"name", "tag", "digest", "pulled_by", "why"}, image["name"]
+        assert isinstance(image["tag"], str), image["name"]
+        assert re.search(r"\d", image["tag"]), image["name"]
+
+
+def test_images_are_listed_in_a_checkout_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_images, "LIST", tmp_path / "images.yaml")
+    with pytest.raises(UserError, match=r"works only in a checkout of fabgan.*images\.txt") as raised:
+        pipeline_images.every_image(f"fabgan:{VERSION}", DEPLOY.parent / "params.yaml")
+    assert "\n" not in str(raised.value)

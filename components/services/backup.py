@@ -1,0 +1,180 @@
+"""Backups of buckets, one folder for each day, and how they are restored.
+
+A backup holds `backup.json`, the files that were given to it, such as the dump of a database, and every object once, in
+`objects/`, named by its SHA-256. So any key of an object can be saved. Objects that have not changed since the backup
+before are not fetched again: they are the same files, by a second name. A folder gets its name when it is whole.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..core.errors import UserError
+from ..core.files import atomic_folder, link, read_json, sha256_of_file, write_json
+from ..core.parameters import parameters, parse
+from ..core.progress import Progress
+from .storage import SCHEME, StoredObject, download, list_objects, metadata_of, upload_file
+
+MANIFEST = "backup.json"
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@parameters
+class SavedObject:
+    """An object of a bucket in a backup."""
+
+    key: str
+    etag: str
+    size_bytes: int
+    sha256: str
+    metadata: dict[str, str]
+
+
+@parameters
+class Manifest:
+    """What a backup holds."""
+
+    files: dict[str, str]
+    """SHA-256 of each given file, by its name."""
+    buckets: dict[str, list[SavedObject]]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A backup that was made."""
+
+    folder: Path
+    objects: int
+    fetched: int
+    fetched_bytes: int
+
+
+def save(root: Path, buckets: Sequence[str], files: Sequence[Path], keep: int) -> Saved:
+    """Make the backup of today in a folder of `root`; of earlier ones, keep so many that there are `keep`.
+
+    A backup of the same day is replaced. Raises UserError if a bucket or a file cannot be read; then nothing changes.
+    """
+    _check_names(files)
+    root.mkdir(parents=True, exist_ok=True)
+    for partial in root.glob(".*.partial"):
+        shutil.rmtree(partial)
+    earlier = days(root)
+    before = _Before(earlier[-1] if earlier else None)
+    with atomic_folder(root / f"{datetime.now(UTC):%Y-%m-%d}", MANIFEST) as folder:
+        for file in files:
+            shutil.copyfile(file, folder / file.name)
+        saved = {bucket: _save_bucket(bucket, folder, before) for bucket in buckets}
+        given = {file.name: sha256_of_file(folder / file.name) for file in files}
+        write_json(folder / MANIFEST, asdict(Manifest(given, saved)))
+    whole = days(root)
+    for old in whole[:-keep]:
+        shutil.rmtree(old)
+    count = sum(map(len, saved.values()))
+    return Saved(whole[-1], count, before.fetched, before.fetched_bytes)
+
+
+def days(root: Path) -> list[Path]:
+    """Return the whole backups of a folder, the oldest first."""
+    return sorted(path.parent for path in root.glob(f"*/{MANIFEST}") if DAY.fullmatch(path.parent.name))
+
+
+def restore(folder: Path, buckets: Sequence[str]) -> int:
+    """Put the objects of a backup back into the buckets, and return how many were not there as they should be.
+
+    Objects that the backup does not know stay. Raises UserError if the backup does not have one of the buckets, and if
+    a file of it is damaged; all that is whole is restored first.
+    """
+    manifest = _read(folder)
+    if lacking := sorted(set(buckets) - manifest.buckets.keys()):
+        known = ", ".join(sorted(manifest.buckets)) or "none"
+        raise UserError(f"{folder}: has no bucket {lacking[0]} (its buckets: {known})")
+    damaged = [name for name, sha256 in manifest.files.items() if not _is_whole(folder / name, sha256)]
+    put = 0
+    for bucket in buckets:
+        present = {(item.key, item.size_bytes, item.etag) for item in list_objects(bucket, "")}
+        wanted = [one for one in manifest.buckets[bucket] if (one.key, one.size_bytes, one.etag) not in present]
+        progress = Progress(f"restore {bucket}", len(wanted), "objects")
+        for one in wanted:
+            path = _place(folder, one.sha256)
+            if _is_whole(path, one.sha256):
+                upload_file(path, bucket, one.key, one.metadata)
+                put += 1
+            else:
+                damaged.append(f"{SCHEME}{bucket}/{one.key}")
+            progress.advance(1)
+    if damaged:
+        raise UserError(
+            f"{folder}: {len(damaged)} damaged or missing, such as {damaged[0]}; the other objects are restored, take "
+            "these from an earlier backup"
+        )
+    return put
+
+
+class _Before:
+    """The backup before, from which unchanged objects are taken, and the count of those that were fetched."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.fetched = self.fetched_bytes = 0
+        manifest = _read(folder) if folder else Manifest({}, {})
+        self._known = {
+            (bucket, one.key, one.size_bytes, one.etag): one
+            for bucket, objects in manifest.buckets.items()
+            for one in objects
+        }
+
+    def take(self, item: StoredObject, folder: Path) -> SavedObject | None:
+        """Give the file of an unchanged object a name in `folder`; return None if there is no such file."""
+        known = self._known.get((item.bucket, item.key, item.size_bytes, item.etag))
+        if known is None or self.folder is None or not _place(self.folder, known.sha256).is_file():
+            return None
+        link(_place(self.folder, known.sha256), _place(folder, known.sha256))
+        return known
+
+    def fetch(self, item: StoredObject, folder: Path) -> SavedObject:
+        """Fetch an object into `folder`."""
+        with TemporaryDirectory(dir=folder) as temporary:
+            copy = Path(temporary) / "copy"
+            download(item, copy)
+            sha256 = sha256_of_file(copy)
+            place = _place(folder, sha256)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy.rename(place)
+        self.fetched += 1
+        self.fetched_bytes += item.size_bytes
+        return SavedObject(item.key, item.etag, item.size_bytes, sha256, metadata_of(item))
+
+
+def _save_bucket(bucket: str, folder: Path, before: _Before) -> list[SavedObject]:
+    return list(_saved(list_objects(bucket, ""), f"backup {bucket}", folder, before))
+
+
+def _saved(items: Sequence[StoredObject], what: str, folder: Path, before: _Before) -> Iterator[SavedObject]:
+    progress = Progress(what, len(items), "objects")
+    for item in items:
+        yield before.take(item, folder) or before.fetch(item, folder)
+        progress.advance(1)
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    names = [file.name for file in files]
+    if missing := [file for file in files if not file.is_file()]:
+        raise UserError(f"{missing[0]}: no such file")
+    if len({MANIFEST, "objects", *names}) < len(names) + 2:
+        raise UserError(f"{', '.join(names)}: names of files in a backup must differ, also from {MANIFEST} and objects")
+
+
+def _read(folder: Path) -> Manifest:
+    return parse(Manifest, read_json(folder / MANIFEST), str(folder / MANIFEST))
+
+
+def _place(folder: Path, sha256: str) -> Path:
+    return folder / "objects" / sha256[:2] / sha256
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of_file(path) == sha256
