@@ -1,5 +1,6 @@
 """The commands of the manifests start, and the scanners, which open no connection, find nothing."""
 
+import base64
 import json
 import os
 import shutil
@@ -144,6 +145,44 @@ def test_deleted_runs_leave_the_server_for_good_by_the_command_of_the_guide(serv
         command = ["bash", "-c", here.replace("7d", age)]
         subprocess.run(command, cwd=server.folder, env=inside, check=True)
         assert [path.read_text() for path in server.artifacts.rglob("deleted.txt")] == left
+
+
+def passwords(folder: Path) -> dict[str, str]:
+    """Return the values of the files of passwords for MLflow, by their names."""
+    lines = "".join((folder / name).read_text() for name in ("mlflow.env", "basic_auth.ini")).splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+
+def logs_in(server: Server, name: str, password: str) -> bool:
+    """Return whether MLflow lets a user in."""
+    told = base64.b64encode(f"{name}:{password}".encode()).decode()
+    return server.asked("/api/2.0/mlflow/experiments/search?max_results=1", Authorization=f"Basic {told}") == 200
+
+
+def test_new_passwords_are_told_to_mlflow_by_the_commands_of_the_guide(server: Server, tmp_path: Path) -> None:
+    need("curl", "curl")
+    old, new = tmp_path / "old", tmp_path / "new"
+    shutil.copytree(server.secrets, old)
+    make_secrets(new, DATABASE_URI="sqlite:///unused")
+    user, person = [str(DEPLOY / "secrets/make_mlflow_user.sh"), str(old), server.url], 'a "quoted\\ password'
+    subprocess.run(user, check=True)
+    subprocess.run([*user, "miller"], input=person, text=True, check=True)
+    assert logs_in(server, "miller", person)
+    (block,) = [block for block in blocks_of("docs/air_gap.md") if "ALTER ROLE" in block]
+    here = block[block.index("sed -n") : block.index("kill")].replace("http://localhost:5000", server.url)
+    here = here.replace("~/fabgan-secrets-new", str(new)).replace("~/fabgan-secrets", str(old))
+    try:
+        told = subprocess.run(["bash", "-euc", here], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert told.stdout.splitlines() == ["fabgan: the password was changed", "admin: the password was changed"]
+        for name, key in (("fabgan", "MLFLOW_TRACKING_PASSWORD"), ("admin", "admin_password")):
+            assert [logs_in(server, name, passwords(folder)[key]) for folder in (old, new)] == [False, True]
+        refused = subprocess.run(user, capture_output=True, text=True, check=False)
+        assert refused.returncode == 1
+        assert "refuses the administrator's password of" in refused.stderr
+    finally:
+        back = passwords(old)["admin_password"]
+        subprocess.run([user[0], str(new), server.url, "admin"], input=back, text=True, check=True)
+        subprocess.run(user, check=True)
 
 
 def need_scanners() -> None:
