@@ -113,11 +113,11 @@ FAULTS: dict[str, tuple[Plant, str]] = {
     ),
     "no way to MLflow": (without("NetworkPolicy", "fabgan-runs-to-mlflow"), "cannot connect to MLflow"),
     "no way into MLflow": (
-        without("NetworkPolicy", "pipelines-to-mlflow", "fabgan"),
+        without("NetworkPolicy", "pipelines-to-mlflow.kubeflow-user", "fabgan"),
         "MLflow takes no connection from runs",
     ),
     "no way into the store": (
-        within("NetworkPolicy", "pipelines-to-object-store", "fabgan", "spec", "ingress", value=[]),
+        within("NetworkPolicy", "pipelines-to-object-store.kubeflow-user", "fabgan", "spec", "ingress", value=[]),
         "the object store takes no connection",
     ),
     "no way to names": (without("NetworkPolicy", "fabgan-runs-to-dns"), "cannot connect to DNS"),

@@ -214,19 +214,6 @@ def test_the_first_volumes_of_the_object_store_fit_into_the_disk_that_is_asked_f
     assert 3 * 7 * int(limit.partition("=")[2]) * 10**6 <= MIN_FREE_BYTES
 
 
-def test_namespace_of_the_runs_and_addresses_are_settings(tmp_path: Path) -> None:
-    shutil.copytree(DEPLOY, tmp_path / "deploy")
-    for name in OVERLAYS:
-        settings = tmp_path / "deploy/overlays" / name / "settings.yaml"
-        changed = settings.read_text().replace("kubeflow-user", "team-a").replace("192.0.2.1", "10.0.0.1")
-        settings.write_text(changed.replace("mlflow.fab.example", "mlflow.fab2.example"))
-        rendered = yaml.safe_dump_all(render(settings.parent))
-        assert "kubeflow-user" not in rendered
-        assert "192.0.2.1/" not in rendered
-        assert "mlflow.fab.example" not in rendered
-        assert rendered.count("namespace: team-a") > 5
-
-
 KUBEFLOW = """
 apiVersion: apps/v1
 kind: Deployment
