@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from .checksums import holds_checksums
+
 FOLDERS_OF_SYSTEMS = frozenset({
     "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot", "$recycle.bin", "__macosx", "lost+found",
     "system volume information",
@@ -17,12 +19,14 @@ OTHER_SUFFIXES = frozenset({
     ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log",
     ".html", ".htm", ".pdf", ".xmp", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".ppt", ".pptx", ".zip", ".7z",
     ".gz", ".tar", ".tgz", ".rar", ".db", ".sqlite", ".py", ".ipynb", ".sh", ".bat", ".exe", ".dll", ".lnk", ".url",
-    ".dvc", ".md5", ".sha1", ".sha256", ".npy", ".npz", ".mp4", ".mov", ".avi", ".mkv", ".wav", ".mp3",
+    ".dvc", ".asc", ".sig", ".gpg", ".npy", ".npz", ".mp4", ".mov", ".avi", ".mkv", ".wav", ".mp3",
 })  # fmt: skip
 
 
 ANNOTATION = "an annotation of defects"
 """The rule that keeps annotations apart from photographs."""
+CHECKSUMS = "a file of checksums"
+"""The rule that keeps checksums apart from photographs."""
 
 
 def selected(
@@ -48,6 +52,8 @@ def _rule(path: str, labels_file: str, annotations: str) -> str:
         return "a file of an operating system or of network storage"
     if any(part.startswith(".") and part not in (".", "..") for part in parts):
         return "a hidden file"
+    if holds_checksums(path):
+        return CHECKSUMS
     if annotations and (fnmatchcase(path, annotations) or f"{path}/".startswith(f"{annotations.strip('/')}/")):
         return ANNOTATION
     suffix = PurePosixPath(path.strip()).suffix.lower()

@@ -33,12 +33,13 @@ from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 from .annotations import Shape, draw_mask, read_annotations
+from .checksums import with_checksums
 from .depth import with_white_levels
 from .labels import read_labels
 from .parameters import IngestParameters
 from .records import file_record, made, mask_record, truth_file
 from .rendering import render
-from .selection import ANNOTATION, selected
+from .selection import ANNOTATION, CHECKSUMS, selected
 from .sources import is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 
@@ -105,12 +106,13 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
 
 def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], list[str], dict[str, int]]:
     """Return the files that are taken for photographs, the kinds of defects, and how many files each rule skipped."""
-    files = {file.path: file for file in listing.files}
-    taken, skipped = selected(files, params.labels_file, params.annotations)
+    paths = {file.path for file in listing.files}
+    taken, skipped = selected(paths, params.labels_file, params.annotations)
     if not taken:
         raise UserError(f"{params.source}: no photograph: {_counts(skipped) or 'it is empty'}; correct ingest.source")
     if skipped:
         LOG.info("skipped %s", _counts(skipped))
+    listing = with_checksums(listing, skipped.get(CHECKSUMS, []))
     labels = read_labels(listing.read(params.labels_file), params.labels_file) if params.labels_file else {}
     found = read_annotations(listing, skipped.get(ANNOTATION, []), params.annotations, taken)
     photographs = []
@@ -118,7 +120,7 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
         match = re.search(params.lot_pattern, path)
         lot = match.group(1) if match and match.group(1) else path
         product = (match.groupdict().get("product") or "") if match else ""
-        known = (files[path], labels.pop(path, None), lot, product, params.min_side_px)
+        known = (listing.file(path), labels.pop(path, None), lot, product, params.min_side_px)
         photographs.append(_Photograph(*known, found.shapes.get(path), found.kinds))
     if labels:
         raise UserError(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UserError
-from ..core.files import etag_of_parts, md5_of_file
+from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
 from ..core.network import through_proxy
 
 SCHEME = "s3://"
@@ -94,19 +94,19 @@ def download(wanted: StoredObject, to: Path) -> None:
     """Write the bytes of an object to the file `to`. Raises UserError if they differ from the listed object.
 
     The ETag of an object that was uploaded in parts is verified part by part, if the store tells how large the parts
-    are. Otherwise, and for objects that are encrypted by SSE-KMS or SSE-C, only ETag and size are compared. Raises
-    UserError as well if the download is much too slow.
+    are. The SHA-256 of the whole object is compared, if the store has it. Otherwise, and for objects that are encrypted
+    by SSE-KMS or SSE-C, only ETag and size are compared. Raises UserError as well if the download is much too slow.
     """
     with _explained(wanted.bucket, wanted.key):
         _fetch(wanted, to)
         if md5_of_file(to) == wanted.etag:
             return
-        head = _client().head_object(Bucket=wanted.bucket, Key=wanted.key)
+        head = _client().head_object(Bucket=wanted.bucket, Key=wanted.key, ChecksumMode="ENABLED")
     where = f"{SCHEME}{wanted.bucket}/{wanted.key}"
     if head["ETag"].strip('"') != wanted.etag:
         raise UserError(f"{where}: changed since the bucket was listed; run the same command again")
     if to.stat().st_size != wanted.size_bytes or _differs(to, wanted, head):
-        raise UserError(f"{where}: the downloaded bytes differ from the stored ones (MD5 or size); upload it again")
+        raise UserError(f"{where}: the downloaded bytes differ from the stored ones (digest or size); upload it again")
 
 
 def _fetch(wanted: StoredObject, to: Path) -> None:
@@ -142,7 +142,10 @@ def _write(body: Any, to: Path, ends_s: float) -> int:
 
 
 def _differs(file: Path, wanted: StoredObject, head: dict[str, Any]) -> bool:
-    """Return whether a file is known to differ from the object, by an ETag that tells."""
+    """Return whether a file is known to differ from the object, by a checksum of the store or by an ETag that tells."""
+    stored = head.get("ChecksumSHA256", "")
+    if stored and "-" not in stored:  # one with a hyphen is that of the parts' checksums
+        return sha256_of_file(file) != base64.b64decode(stored).hex()
     if head.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in head:
         return False
     if re.fullmatch(r"[0-9a-f]{32}", wanted.etag):

@@ -78,6 +78,19 @@ def test_a_prefix_without_photographs_is_refused(tmp_path: Path, bucket: Bucket,
         ingest.run(parameters(bucket.url(prefix)), tmp_path / "frames")
 
 
+def test_objects_are_compared_with_the_checksums_in_their_bucket(
+    tmp_path: Path, photographs: Path, bucket: Bucket
+) -> None:
+    bucket.put_folder(photographs, "lots")
+    digests = {path.name: sha256_of_file(path) for path in (photographs / "lot-1").iterdir()}
+    bucket.put("lots/lot-1/SHA256SUMS", "".join(f"{one}  {name}\n" for name, one in digests.items()).encode())
+    bucket.put("lots/lot-1/2.png", (photographs / "lot-1" / "2.png").read_bytes() + b"x")
+    manifest = ingested(tmp_path / "frames", bucket.url("lots"), labels_file="labels.csv", max_quarantined_share=0.5)
+    assert [item.source for item in manifest.quarantined] == ["lot-1/2.png"]
+    assert "of lot-1/SHA256SUMS says" in manifest.quarantined[0].reason
+    assert len(manifest.images) == IMAGES - 1
+
+
 RUN_INGEST = """
 import sys
 from pathlib import Path

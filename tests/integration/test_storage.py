@@ -1,5 +1,6 @@
 """Objects in a real store, over networks that fail."""
 
+import base64
 import hashlib
 import time
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def test_an_object_that_changes_after_the_listing_is_refused(bucket: Bucket, tmp
 def test_a_flipped_bit_is_noticed(bucket: Bucket, faults: FaultyProxy, tmp_path: Path) -> None:
     listed = stored(bucket)
     faults.damage = lambda body: bytes([body[0] ^ 1]) + body[1:]
-    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(MD5 or size\)"):
+    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(digest or size\)"):
         download(listed, tmp_path / "copy")
 
 
@@ -90,7 +91,23 @@ def test_a_flipped_bit_of_an_object_put_in_parts_is_noticed(
     bucket.client.upload_file(str(source), bucket.name, "large.tif")
     (listed,) = list_objects(bucket.name, "")
     faults.damage = lambda body: body[:-1] + bytes([body[-1] ^ 1])
-    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(MD5 or size\)"):
+    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(digest or size\)"):
+        download(listed, tmp_path / "copy")
+
+
+def test_a_flipped_bit_is_noticed_by_the_stores_checksum_where_no_etag_tells(
+    bucket: Bucket, faults: FaultyProxy, tmp_path: Path
+) -> None:
+    """An encrypted object has an ETag of its own, and the real store of the tests keeps no checksums."""
+    source = tmp_path / "large"
+    source.write_bytes(CONTENT * 1700)
+    bucket.client.upload_file(str(source), bucket.name, "large.tif")
+    (listed,) = list_objects(bucket.name, "")
+    digest = base64.b64encode(hashlib.sha256(source.read_bytes()).digest()).decode()
+    faults.said = {"x-amz-server-side-encryption": "aws:kms", "x-amz-checksum-sha256": digest}
+    download(listed, tmp_path / "copy")
+    faults.damage = lambda body: body[:-1] + bytes([body[-1] ^ 1])
+    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(digest or size\)"):
         download(listed, tmp_path / "copy")
 
 

@@ -24,6 +24,8 @@ class FaultyProxy(ThreadingHTTPServer):
         """How long each byte of a body waits. Above 0, a body comes byte by byte."""
         self.damage: Callable[[bytes], bytes] = bytes
         """What becomes of the bytes of every object that is read."""
+        self.said: dict[str, str] = {}
+        """Headers that are added to what is said of an object."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -39,9 +41,12 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.closing(http.client.HTTPConnection(self.server.upstream)) as connection:
             connection.request(self.command, self.path, content, dict(self.headers.items()))
             response = connection.getresponse()
-            body, headers = response.read(), dict(response.headers.items())
+            body, headers = response.read(), dict(response.headers.items()) | self._added()
         reading = self.command == "GET" and "list-type" not in self.path
         self._answer(response.status, headers, self.server.damage(body) if reading else body)
+
+    def _added(self) -> dict[str, str]:
+        return self.server.said if self.command == "HEAD" else {}
 
     do_GET = do_HEAD = do_PUT = pass_on
 

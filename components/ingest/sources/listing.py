@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -38,10 +39,13 @@ class Listing:
 
     def file(self, path: str) -> SourceFile:
         """Return one file. Raises UserError if it is not listed."""
-        found = [file for file in self.files if file.path == path]
-        if not found:
+        if path not in self._by_path:
             raise UserError(f"{path}: no such file in the source")
-        return found[0]
+        return self._by_path[path]
+
+    @cached_property
+    def _by_path(self) -> dict[str, SourceFile]:
+        return {file.path: file for file in self.files}
 
     def read(self, path: str) -> bytes:
         """Return the bytes of one file. Raises UserError if it is not listed, or cannot be read."""
