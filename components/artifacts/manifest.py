@@ -18,7 +18,7 @@ Split = Literal["train", "held_out"]
 T = TypeVar("T")
 MIN_SPLIT_IMAGES = 2
 ONLY_IF_GIVEN = frozenset({
-    "mask", "mask_sha256", "kinds", "masks", "masks_sha256", "defects", "defects_outside_px",
+    "boxes_px", "mask", "mask_sha256", "kinds", "masks", "masks_sha256", "defects", "defects_outside_px",
     "near_duplicates", "quarters", "turn_margin", "turn_is_doubtful",
 })  # fmt: skip
 """Fields that are left out where they are empty, so that they change no manifest of images without annotations."""
@@ -50,6 +50,8 @@ class Frame:
     mask: str = ""
     """Its file, if defects were annotated or looked for: 0 without a defect, k for the k-th kind of the manifest."""
     mask_sha256: str = ""
+    boxes_px: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Left, top, right and bottom of each annotated package, from the frame's upper left corner (0, 0)."""
 
 
 @parameters

@@ -12,7 +12,7 @@ from ..core.files import sha256_of_file
 from ..core.images import Pixels, UnusableImageError, read_image, write_png
 from ..core.masks import parts_of
 from ..core.resumable import Record
-from .outline import Outline, crop_corners, filled_up_mask, straighten_mask
+from .outline import Outline, crop_corners, filled_up_mask, straighten_mask, window
 from .parameters import CropResizeParameters
 
 LEAST_COVER = 1e-5
@@ -38,8 +38,7 @@ def mask_record(
     """Write the masks of a package in every size; return what the manifest says of them, nothing without a mask."""
     if mask is None:
         return {}
-    whole = params.find == "whole"
-    crop = filled_up_mask(mask) if whole else straighten_mask(mask, outline, params.margin_share)
+    crop, outside_px = _cut_out(mask, outline, params)
     files = {str(size_px): f"masks/{size_px}/{name}.png" for size_px in params.sizes_px}
     for size, file in files.items():
         write_png(folder / file, resized_mask(crop, int(size)))
@@ -47,7 +46,7 @@ def mask_record(
         "masks": files,
         "masks_sha256": {size: sha256_of_file(folder / file) for size, file in files.items()},
         "defects": [asdict(defect) for defect in defects_of(crop, kinds)],
-        "defects_outside_px": 0 if whole else _outside_px(mask, outline, params.margin_share),
+        "defects_outside_px": outside_px,
     }
 
 
@@ -82,8 +81,16 @@ def _values(mask: Pixels) -> list[int]:
     return [int(value) for value in np.flatnonzero(np.bincount(mask.ravel(), minlength=1)) if value]
 
 
+def _cut_out(mask: Pixels, outline: Outline, params: CropResizeParameters) -> tuple[Pixels, int]:
+    """Return the crop of a mask, and how many pixels of defects it leaves out."""
+    if params.find == "outline":
+        return straighten_mask(mask, outline, params.margin_share), _outside_px(mask, outline, params.margin_share)
+    crop = filled_up_mask(window(mask, outline))
+    return crop, int(np.count_nonzero(mask)) - int(np.count_nonzero(crop))
+
+
 def _outside_px(mask: Pixels, outline: Outline, margin_share: float) -> int:
-    """Return how many pixels of defects the crop leaves out."""
+    """Return how many pixels of defects a straightened crop leaves out."""
     outside = mask.copy()
     corners = np.rint(crop_corners(outline, margin_share)).astype(np.int32)
     cv2.fillConvexPoly(outside, corners, (0.0,))

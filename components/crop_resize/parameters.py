@@ -4,6 +4,9 @@ from typing import Literal
 
 from ..core.parameters import PositiveInt, Share, parameters
 
+Find = Literal["outline", "whole", "box"]
+"""How the package is found in a frame."""
+
 
 @parameters
 class CropResizeParameters:
@@ -11,11 +14,12 @@ class CropResizeParameters:
 
     sizes_px: tuple[PositiveInt, ...]
     """Sides of the square images to make, one folder per size."""
-    find: Literal["outline", "whole"] = "outline"
-    """`outline` finds the package in each frame. `whole` takes frames as they are, because they were cut out already;
-    the shorter side is filled up to a square by repeating the border."""
+    find: Find = "outline"
+    """`outline` finds the package in each frame. `whole` takes frames as they are, because they were cut out already.
+    `box` takes the box of the package that `ingest.boxes` names. The shorter side of these two is filled up to a square
+    by repeating the border."""
     margin_share: Share = 0.04
-    """Margin on each side of the package, as a share of its longer side; none for `whole`."""
+    """Margin on each side of the package, as a share of its longer side; none for `whole` and `box`."""
     grey: bool = False
     """Make grey images (one channel) instead of colour images (three)."""
     orient: bool = False

@@ -32,12 +32,24 @@ from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_
 from .duplicates import joined, look_of, near_duplicates
 from .masks import mask_record, read_mask
 from .orient import files_of, oriented
-from .outline import Outline, OutlineNotFoundError, filled_up, find_outline, frame_outline, straighten
+from .outline import (
+    Outline,
+    OutlineNotFoundError,
+    box_outline,
+    filled_up,
+    find_outline,
+    frame_outline,
+    straighten,
+    window,
+)
 from .parameters import CropResizeParameters
 
 LOG = logger("crop_resize")
 WHOLE_SET_KEYS = {"join_near_duplicates", "orient", "max_quarantined_share"}
 """Keys that do not affect single images. After a change of these, crops are taken over."""
+
+MIN_BOX_PX = 16
+"""Shorter sides of a box are a mistake."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
 
 def _key(frame: Frame, made_by: object) -> str:
     """Return the name of a package's record: a digest of all that its crop depends on, which its split is not."""
-    content = [frame.name, frame.sha256, frame.white_level, frame.mask_sha256, made_by]
+    content = [frame.name, frame.sha256, frame.white_level, frame.mask_sha256, frame.boxes_px, made_by]
     return f"{frame.name}-{digest(content)[:16]}"
 
 
@@ -120,7 +132,7 @@ def _crop(item: _Item, folder: Path) -> Record:
     except (UnusableImageError, OSError) as error:
         raise UserError(f"{path}: {error}; run ingest again") from error
     try:
-        outline, cut = _cut_out(image, params)
+        outline, cut = _cut_out(image, frame, params)
     except OutlineNotFoundError as error:
         return {"reason": str(error), "thumbnail": thumbnail(image)}
     crop = _in_channels(cut, params.grey)
@@ -141,12 +153,24 @@ def _crop(item: _Item, folder: Path) -> Record:
     return record | shown | mask_record(mask, frame.name, item.kinds, outline, params, folder)
 
 
-def _cut_out(image: Pixels, params: CropResizeParameters) -> tuple[Outline, Pixels]:
+def _cut_out(image: Pixels, frame: Frame, params: CropResizeParameters) -> tuple[Outline, Pixels]:
     """Return the outline of the package in a frame, and the square crop around it."""
-    if params.find == "whole":
-        return frame_outline(image), filled_up(image)
-    outline = find_outline(image)
-    return outline, straighten(image, outline, params.margin_share)
+    if params.find == "outline":
+        outline = find_outline(image)
+        return outline, straighten(image, outline, params.margin_share)
+    outline = frame_outline(image) if params.find == "whole" else _annotated_outline(frame)
+    return outline, filled_up(window(image, outline))
+
+
+def _annotated_outline(frame: Frame) -> Outline:
+    """Return the outline of the only annotated package. Raises OutlineNotFoundError if there is not just one."""
+    if len(frame.boxes_px) != 1:
+        raise OutlineNotFoundError(f"it has {len(frame.boxes_px)} boxes of a package, not one; see ingest.boxes")
+    (box_px,) = frame.boxes_px
+    left, top, right, bottom = box_px
+    if min(right - left, bottom - top) < MIN_BOX_PX:
+        raise OutlineNotFoundError(f"its box has {right - left} x {bottom - top} px, less than {MIN_BOX_PX}")
+    return box_outline(box_px)
 
 
 def _in_channels(pixels: Pixels, grey: bool) -> Pixels:

@@ -23,6 +23,9 @@ class IngestParameters:
     annotations: str = ""
     """Annotations of defects in the source: a file, a folder, or a pattern in which * stands for any text, such as
     `*.json`. COCO JSON, labelme JSON, YOLO text, VOC XML, or masks; empty for none."""
+    boxes: str = ""
+    """Boxes of packages in the source, named and written as annotations are: shapes of the kind `package`, or of the
+    only kind. `crop_resize.find: box` needs them; empty for none."""
     held_out_share: Share = 0.1
     """Minimum share of each product's frames, in whole lots, that is held out from training."""
     max_quarantined_share: Share = 0.1

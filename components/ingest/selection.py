@@ -25,23 +25,30 @@ OTHER_SUFFIXES = frozenset({
 
 ANNOTATION = "an annotation of defects"
 """The rule that keeps annotations apart from photographs."""
+BOXES = "boxes of packages"
+"""The rule that keeps boxes of packages apart from photographs."""
 CHECKSUMS = "a file of checksums"
 """The rule that keeps checksums apart from photographs."""
 
 
 def selected(
-    paths: Iterable[str], labels_file: str = "", annotations: str = ""
+    paths: Iterable[str], labels_file: str = "", annotations: str = "", boxes: str = ""
 ) -> tuple[list[str], dict[str, list[str]]]:
     """Return the paths that are taken for photographs, and the other ones by the rule that skips them, all sorted."""
     taken: list[str] = []
     skipped: dict[str, list[str]] = {}
     for path in sorted(paths):
-        rule = _rule(path, labels_file, annotations)
+        rule = _rule(path, labels_file, annotations, boxes)
         (skipped.setdefault(rule, []) if rule else taken).append(path)
     return taken, skipped
 
 
-def _rule(path: str, labels_file: str, annotations: str) -> str:
+def is_asked(path: str, asked: str) -> bool:
+    """Return whether `asked`, which is a file, a folder or a pattern, means a path. An empty text means none."""
+    return bool(asked) and (fnmatchcase(path, asked) or f"{path}/".startswith(f"{asked.strip('/')}/"))
+
+
+def _rule(path: str, labels_file: str, annotations: str, boxes: str) -> str:
     """Return the rule that skips a path, or an empty text."""
     parts = path.split("/")
     if path == labels_file:
@@ -54,7 +61,9 @@ def _rule(path: str, labels_file: str, annotations: str) -> str:
         return "a hidden file"
     if holds_checksums(path):
         return CHECKSUMS
-    if annotations and (fnmatchcase(path, annotations) or f"{path}/".startswith(f"{annotations.strip('/')}/")):
+    if is_asked(path, annotations):
         return ANNOTATION
+    if is_asked(path, boxes):
+        return BOXES
     suffix = PurePosixPath(path.strip()).suffix.lower()
     return f"{suffix} is no suffix of images" if suffix in OTHER_SUFFIXES else ""

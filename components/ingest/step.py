@@ -32,14 +32,14 @@ from ..core.log import logger
 from ..core.parameters import digest
 from ..core.provenance import code_of
 from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
-from .annotations import Shape, draw_mask, read_annotations
+from .annotations import Shape, boxes_px, draw_mask, read_annotations, read_boxes
 from .checksums import with_checksums
 from .depth import with_white_levels
 from .labels import read_labels
 from .parameters import IngestParameters
 from .records import file_record, made, mask_record, truth_file
 from .rendering import render
-from .selection import ANNOTATION, CHECKSUMS, selected
+from .selection import ANNOTATION, BOXES, CHECKSUMS, is_asked, selected
 from .sources import is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 
@@ -55,6 +55,8 @@ class _Photograph:
     min_side_px: int
     shapes: list[Shape] | None
     kinds: list[str]
+    boxes: list[Shape]
+    box_kind: str
 
     @property
     def name(self) -> str:
@@ -107,7 +109,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
 def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], list[str], dict[str, int]]:
     """Return the files that are taken for photographs, the kinds of defects, and how many files each rule skipped."""
     paths = {file.path for file in listing.files}
-    taken, skipped = selected(paths, params.labels_file, params.annotations)
+    taken, skipped = selected(paths, params.labels_file, params.annotations, params.boxes)
     if not taken:
         raise UserError(f"{params.source}: no photograph: {_counts(skipped) or 'it is empty'}; correct ingest.source")
     if skipped:
@@ -115,13 +117,16 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
     listing = with_checksums(listing, skipped.get(CHECKSUMS, []))
     labels = read_labels(listing.read(params.labels_file), params.labels_file) if params.labels_file else {}
     found = read_annotations(listing, skipped.get(ANNOTATION, []), params.annotations, taken)
+    beside = [*skipped.get(ANNOTATION, []), *skipped.get(BOXES, [])]
+    boxes = read_boxes(listing, [path for path in beside if is_asked(path, params.boxes)], params.boxes, taken)
     photographs = []
     for path in taken:
         match = re.search(params.lot_pattern, path)
         lot = match.group(1) if match and match.group(1) else path
         product = (match.groupdict().get("product") or "") if match else ""
         known = (listing.file(path), labels.pop(path, None), lot, product, params.min_side_px)
-        photographs.append(_Photograph(*known, found.shapes.get(path), found.kinds))
+        annotated = (found.shapes.get(path), found.kinds, boxes.shapes.get(path, []), boxes.kind)
+        photographs.append(_Photograph(*known, *annotated))
     if labels:
         raise UserError(
             f"{params.labels_file} (ingest.labels_file): {len(labels)} files in it are not images of the source, "
@@ -148,7 +153,8 @@ def _warn_of_single_lots(images_in_lot: Counter[str]) -> None:
 
 def _key(item: _Photograph, code: str) -> str:
     """Return the name of a photograph's record: a digest of all that its record depends on."""
-    content = [item.file.path, item.file.version, item.min_side_px, repr(item.shapes), item.kinds, code]
+    annotated = [repr(item.shapes), item.kinds, repr(item.boxes), item.box_kind]
+    content = [item.file.path, item.file.version, item.min_side_px, *annotated, code]
     return f"{item.name}-{digest(content)[:16]}"
 
 
@@ -165,14 +171,15 @@ def _take_photograph(item: _Photograph, folder: Path) -> Record:
     except UnusableImageError as error:
         return {"reason": str(error)}
     shown = {"thumbnail": thumbnail(small)}
-    return file_record(folder, file, facts) | shown | _mask_record(item, folder, facts)
+    return file_record(folder, file, facts) | shown | _annotated(item, folder, facts)
 
 
-def _mask_record(item: _Photograph, folder: Path, facts: ImageFacts) -> Record:
-    """Write the mask of a photograph that is annotated; return what the manifest says of it."""
+def _annotated(item: _Photograph, folder: Path, facts: ImageFacts) -> Record:
+    """Write the mask of a photograph that is annotated; return what the manifest says of it and of boxes."""
+    found: Record = {"boxes_px": boxes_px(item.boxes, item.box_kind, facts.width_px, facts.height_px)}
     if item.shapes is None:
-        return {}
-    return mask_record(folder, item.name, draw_mask(item.shapes, item.kinds, facts.width_px, facts.height_px))
+        return found
+    return found | mask_record(folder, item.name, draw_mask(item.shapes, item.kinds, facts.width_px, facts.height_px))
 
 
 def _suffix(source: str) -> str:

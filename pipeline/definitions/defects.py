@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from kfp import dsl
 
+from fabgan.components.crop_resize.parameters import Find
 from fabgan.components.defects.parameters import Layout
 
 from . import defect_steps
@@ -23,7 +24,7 @@ DESCRIPTION = (
     "of the step `train-defects`, tab *Visualization*. The images are the artifact `images` of the step "
     "`make-defects`. If no kind is recommended, none are made."
 )
-EMBEDDED = {"source": "data/annotated.yaml", "revision": ""}
+EMBEDDED = {"source": "data/annotated.yaml", "revision": "", "boxes": ""}
 """What the form shows while params.yaml names no annotated photographs."""
 
 
@@ -43,6 +44,8 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
         layout: str = "masks",
         lot_pattern: str = data["lot_pattern"],
         model_name: str = "bga-defects",
+        package_boxes: str = data["boxes"],
+        package_find: str = params["crop_resize"]["find"] if annotated else "outline",
         per_kind: int = 200,
         pod_size: str = cluster.size,
         runs: int = 5,
@@ -63,6 +66,11 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
             lot_pattern: How lots are told: a regular expression over the path below the source, whose first group is
                 the lot. Packages of lots that are held out judge the made defects.
             model_name: Name of the registered model in MLflow.
+            package_boxes: Where in the source the packages are annotated, for the box of package_find: a file, a
+                folder or a pattern such as *.json, in the format of COCO, labelme, YOLO or VOC, or masks; empty for
+                none.
+            package_find: How packages are cut out: outline finds them, whole takes photographs that were cut out
+                already, box takes the boxes that are annotated.
             per_kind: Number of images of every kind that is recommended.
             pod_size: CPU and memory of the pods.
             runs: How many inspection models are trained in each way, to judge; 2 or more.
@@ -83,6 +91,8 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
                 layout=layout,
                 lot_pattern=lot_pattern,
                 model_name=model_name,
+                package_boxes=package_boxes,
+                package_find=package_find,
                 per_kind=per_kind,
                 pod_size=pod_size,
                 runs=runs,
@@ -91,7 +101,7 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
             )
             _add_steps(tasks.after(settings.set_caching_options(False)), model_name)
 
-    return explain(pipeline, {"layout": get_args(Layout), "pod_size": sizes})
+    return explain(pipeline, {"package_find": get_args(Find), "layout": get_args(Layout), "pod_size": sizes})
 
 
 def _add_steps(tasks: Tasks, model_name: Any) -> None:

@@ -19,6 +19,8 @@ def settings(
     labels_file: str,
     lot_pattern: str,
     model_name: str,
+    package_boxes: str,
+    package_find: str,
     pod_gpus: int,
     pod_size: str,
     seed: int,
@@ -49,6 +51,8 @@ def settings(
         "labels_file": labels_file,
         "lot_pattern": lot_pattern,
         "model_name": model_name,
+        "package_boxes": package_boxes,
+        "package_find": package_find,
         "seed": seed,
         "total_images": total_images,
         "variant": variant,
@@ -156,6 +160,8 @@ def plan_sweep(
     image_sizes_px: list,  # type: ignore[type-arg]
     labels_file: str,
     lot_pattern: str,
+    package_boxes: str,
+    package_find: str,
     pod_gpus: int,
     pod_size: str,
     total_images: int,
@@ -182,6 +188,8 @@ def plan_sweep(
         "data_version": data_version,
         "labels_file": labels_file,
         "lot_pattern": lot_pattern,
+        "package_boxes": package_boxes,
+        "package_find": package_find,
         "total_images": total_images,
     }
     found = sizing.resources(sizes, pod_size, pod_gpus) | sweeping.plan(params, form, image_sizes_px)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from kfp import dsl
+
+from fabgan.components.crop_resize.parameters import Find
 
 from . import steps
 from .cluster import KubeflowParameters, Placement
@@ -34,6 +36,8 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
         image_sizes_px: list = image_sizes_px,  # type: ignore[type-arg]
         labels_file: str = ingest_defaults["labels_file"],
         lot_pattern: str = ingest_defaults["lot_pattern"],
+        package_boxes: str = ingest_defaults["boxes"],
+        package_find: str = params["crop_resize"]["find"],
         pod_gpus: int = 0,
         pod_size: str = cluster.size,
         seeds: list = [1, 2, 3],  # type: ignore[type-arg]  # noqa: B006
@@ -51,6 +55,11 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
             labels_file: CSV file in the source with the columns file and label; empty for none.
             lot_pattern: How lots are told: a regular expression over the path below the source, whose first group is
                 the lot. The description of the training pipeline has examples.
+            package_boxes: Where in the source the packages are annotated, for the box of package_find: a file, a
+                folder or a pattern such as *.json, in the format of COCO, labelme, YOLO or VOC, or masks; empty for
+                none.
+            package_find: How packages are cut out: outline finds them, whole takes photographs that were cut out
+                already, box takes the boxes that are annotated.
             pod_gpus: Number of GPUs of each training pod; 0 trains on the CPU.
             pod_size: CPU and memory of each pod. Up to four trainings run at once.
             seeds: List of seeds. Trainings that differ only in the seed show how much is chance.
@@ -69,6 +78,8 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
                 image_sizes_px=image_sizes_px,
                 labels_file=labels_file,
                 lot_pattern=lot_pattern,
+                package_boxes=package_boxes,
+                package_find=package_find,
                 pod_gpus=pod_gpus,
                 pod_size=pod_size,
                 total_images=total_images,
@@ -90,4 +101,4 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
                 )
             tasks.add(steps.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
 
-    return explain(pipeline, {"pod_size": sizes})
+    return explain(pipeline, {"package_find": get_args(Find), "pod_size": sizes})

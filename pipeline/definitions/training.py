@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from kfp import dsl
 
+from fabgan.components.crop_resize.parameters import Find
 from fabgan.components.steps import STEPS
 from fabgan.components.train.parameters import VariantName
 
@@ -42,6 +43,8 @@ def training_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPa
         labels_file: str = ingest_defaults["labels_file"],
         lot_pattern: str = ingest_defaults["lot_pattern"],
         model_name: str = params["publish"]["model_name"],
+        package_boxes: str = ingest_defaults["boxes"],
+        package_find: str = params["crop_resize"]["find"],
         pod_gpus: int = 0,
         pod_size: str = cluster.size,
         seed: int = train_defaults["seed"],
@@ -63,6 +66,11 @@ def training_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPa
                 with a folder of each lot, `([^/_]+)_[^/]*$` what stands before the first underscore of a file's name.
                 Whole lots are held out, so at least two are needed.
             model_name: Name of the registered model in MLflow.
+            package_boxes: Where in the source the packages are annotated, for the box of package_find: a file, a
+                folder or a pattern such as *.json, in the format of COCO, labelme, YOLO or VOC, or masks; empty for
+                none.
+            package_find: How packages are cut out: outline finds them, whole takes photographs that were cut out
+                already, box takes the boxes that are annotated.
             pod_gpus: Number of GPUs of the training pod; 0 trains on the CPU.
             pod_size: CPU and memory of the pods. demo is enough for 128 px, small for 1024 px on a CPU.
             seed: Seed of all random draws; another seed trains another generator.
@@ -82,6 +90,8 @@ def training_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPa
                 labels_file=labels_file,
                 lot_pattern=lot_pattern,
                 model_name=model_name,
+                package_boxes=package_boxes,
+                package_find=package_find,
                 pod_gpus=pod_gpus,
                 pod_size=pod_size,
                 seed=seed,
@@ -90,7 +100,7 @@ def training_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPa
             )
             _add_steps(tasks.after(settings.set_caching_options(False)), pod_gpus)
 
-    return explain(pipeline, {"pod_size": sizes, "variant": get_args(VariantName)})
+    return explain(pipeline, {"package_find": get_args(Find), "pod_size": sizes, "variant": get_args(VariantName)})
 
 
 def _add_steps(tasks: Tasks, gpus: Any) -> None:

@@ -39,6 +39,8 @@ FIELDS = {
     "data_version": "ingest.revision",
     "labels_file": "ingest.labels_file",
     "lot_pattern": "ingest.lot_pattern",
+    "package_boxes": "ingest.boxes",
+    "package_find": "crop_resize.find",
     "sizes_px": "crop_resize.sizes_px",
     "image_size_px": "train.image_size_px",
     "variant": "train.variant",

@@ -18,9 +18,13 @@ def test_the_form_of_defects_shows_photographs_that_are_annotated(
     annotations: str, source: str, tmp_path: Path
 ) -> None:
     content = yaml.safe_load(PARAMS.read_text())
+    content["ingest"]["boxes"] = "boxes"
+    content["crop_resize"]["find"] = "box"
     content["ingest"] |= {"annotations": annotations, "source": "s3://fab/lots", "revision": "" if annotations else "1"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     fields = pipelines(IMAGE, tmp_path / "params.yaml", place_locally)["defects"].component_spec.inputs
     assert fields["data_source"].default == source
     assert (fields["annotations"].default or "", fields["data_version"].default or "") == (annotations, "")
+    found = (fields["package_boxes"].default or "", fields["package_find"].default)
+    assert found == (("boxes", "box") if annotations else ("", "outline"))
     assert (ROOT / "data" / "annotated.yaml").is_file()

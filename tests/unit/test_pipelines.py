@@ -165,7 +165,7 @@ def test_every_field_of_the_training_form_changes_the_parameters_of_its_step() -
     sections = {name: section for name, section in yaml.safe_load(PARAMS.read_text()).items() if name in STEPS}
     other: dict[str, Any] = {"image_size_px": 256, "variant": "paper", "seed": 7, "total_images": 7}
     other |= {"data_source": "photographs", "data_version": "v1", "model_name": "other"}
-    other |= {"labels_file": "labels.csv", "lot_pattern": "^(..)"}
+    other |= {"labels_file": "labels.csv", "lot_pattern": "^(..)", "package_boxes": "*.json", "package_find": "box"}
     form = pipelines(IMAGE, PARAMS, place_locally)["training"].component_spec.inputs.keys() - {"pod_gpus", "pod_size"}
     for field in form:
         section, key = FIELDS[field].split(".")

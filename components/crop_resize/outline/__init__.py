@@ -6,11 +6,23 @@ Pixel centres are at integer coordinates, x to the right and y down. The frame c
 
 from .errors import OutlineNotFoundError
 from .find import find_outline
-from .geometry import Outline, crop_corners, filled_up, filled_up_mask, frame_outline, iou, straighten, straighten_mask
+from .geometry import (
+    Outline,
+    box_outline,
+    crop_corners,
+    filled_up,
+    filled_up_mask,
+    frame_outline,
+    iou,
+    straighten,
+    straighten_mask,
+    window,
+)
 
 __all__ = [
     "Outline",
     "OutlineNotFoundError",
+    "box_outline",
     "crop_corners",
     "filled_up",
     "filled_up_mask",
@@ -19,4 +31,5 @@ __all__ = [
     "iou",
     "straighten",
     "straighten_mask",
+    "window",
 ]

@@ -109,8 +109,19 @@ def _crop(image: Pixels, outline: Outline, margin_share: float, interpolation: i
 
 def frame_outline(image: Pixels) -> Outline:
     """Return the outline of a package that fills the frame."""
-    right, bottom = image.shape[1] - 0.5, image.shape[0] - 0.5
-    return Outline(((-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)))
+    return box_outline((0, 0, image.shape[1], image.shape[0]))
+
+
+def box_outline(box_px: tuple[int, int, int, int]) -> Outline:
+    """Return the outline of a package that fills a box: left, top, right and bottom, from the corner (0, 0)."""
+    left, top, right, bottom = (edge - 0.5 for edge in box_px)
+    return Outline(((left, top), (right, top), (right, bottom), (left, bottom)))
+
+
+def window(image: Pixels, outline: Outline) -> Pixels:
+    """Return the part of an image or a mask within an outline that is a box."""
+    (left, top), _, (right, bottom), _ = outline.corners_px
+    return image[round(top + 0.5) : round(bottom + 0.5), round(left + 0.5) : round(right + 0.5)]
 
 
 def filled_up(image: Pixels) -> Pixels:

@@ -1,4 +1,4 @@
-"""Annotations of defects as tools write them: COCO JSON, labelme JSON, YOLO text, VOC XML, and masks.
+"""Annotations of defects and of packages as tools write them: COCO JSON, labelme JSON, YOLO text, VOC XML, and masks.
 
 Each file's format is found by its content, except that of a mask, which is found by its suffix.
 """
@@ -15,9 +15,9 @@ from ..sources.listing import Listing
 from . import coco, labelme, masks, voc, yolo
 from .classes import ClassNames
 from .pairing import Pairing
-from .shapes import MAX_KINDS, Shape, draw_mask
+from .shapes import MAX_KINDS, Shape, boxes_px, draw_mask, is_package
 
-__all__ = ["Annotations", "Shape", "draw_mask", "read_annotations"]
+__all__ = ["Annotations", "Boxes", "Shape", "boxes_px", "draw_mask", "read_annotations", "read_boxes"]
 
 LOG = logger("ingest")
 
@@ -32,40 +32,77 @@ class Annotations:
     """By photograph. An empty list means that somebody looked and found no defect."""
 
 
+@dataclass(frozen=True)
+class Boxes:
+    """Where the packages are in the photographs of a source."""
+
+    kind: str
+    """The kind of the shapes that are packages."""
+    shapes: dict[str, list[Shape]]
+    """By photograph."""
+
+
 def read_annotations(listing: Listing, files: Sequence[str], asked: str, photographs: Sequence[str]) -> Annotations:
-    """Return what the annotation files `files` of a source say of its photographs.
+    """Return what the annotation files `files` of a source say of the defects in its photographs.
 
     `asked` is the value of `ingest.annotations`. Raises UserError, with the file and the place within it, for a file in
     no known format, for an unknown photograph and for an unknown class.
     """
-    if not asked:
-        return Annotations([], {})
-    if not files:
-        raise UserError(f"ingest.annotations: {asked}: no file of the source has this name, folder or pattern")
-    pairing, names = Pairing(photographs), ClassNames(listing)
-    shapes: dict[str, list[Shape]] = {}
-    for file in files:
-        for photograph, found in _read(listing, file, asked, pairing, names):
-            shapes.setdefault(photograph, []).extend(found)
-    counts = Counter(shape.kind for found in shapes.values() for shape in found)
-    kinds = sorted({kind for found in shapes.values() for shape in found for kind in shape.kinds})
+    shapes = _shapes(listing, files, "ingest.annotations", asked, photographs)
+    kinds = [kind for kind in _kinds(shapes) if not is_package(kind)]
     if len(kinds) > MAX_KINDS:
         raise UserError(f"ingest.annotations: {len(kinds)} kinds of defects, but a mask has values for {MAX_KINDS}")
-    LOG.info(
-        "annotations of %d of %d photographs: %s",
-        *(len(shapes), len(photographs)),
-        ", ".join(f"{count} {kind or 'masks'}" for kind, count in sorted(counts.items())) or "no defect",
-    )
     return Annotations(kinds, shapes)
 
 
+def read_boxes(listing: Listing, files: Sequence[str], asked: str, photographs: Sequence[str]) -> Boxes:
+    """Return where the files `files` of a source say that its packages are: shapes of `package`, or of the only kind.
+
+    `asked` is the value of `ingest.boxes`. Raises UserError as `read_annotations` does, and for several kinds of which
+    none is `package`.
+    """
+    shapes = _shapes(listing, files, "ingest.boxes", asked, photographs)
+    kinds = _kinds(shapes)
+    packages = [kind for kind in kinds if is_package(kind)] or kinds
+    if len(packages) > 1:
+        raise UserError(
+            f"ingest.boxes: {asked}: it has the kinds {', '.join(kinds[:5])}; call that of the packages `package`"
+        )
+    return Boxes("".join(packages), shapes)
+
+
+def _kinds(shapes: dict[str, list[Shape]]) -> list[str]:
+    return sorted({kind for found in shapes.values() for shape in found for kind in shape.kinds})
+
+
+def _shapes(
+    listing: Listing, files: Sequence[str], key: str, asked: str, photographs: Sequence[str]
+) -> dict[str, list[Shape]]:
+    """Return the shapes in the files by photograph. `key` is the parameter whose value is `asked`."""
+    if not asked:
+        return {}
+    if not files:
+        raise UserError(f"{key}: {asked}: no file of the source has this name, folder or pattern")
+    pairing, names = Pairing(photographs), ClassNames(listing)
+    shapes: dict[str, list[Shape]] = {}
+    for file in files:
+        for photograph, found in _read(listing, file, f"{file} ({key})", asked, pairing, names):
+            shapes.setdefault(photograph, []).extend(found)
+    counts = Counter(shape.kind for found in shapes.values() for shape in found)
+    LOG.info(
+        "%s: %d of %d photographs: %s",
+        *(key.removeprefix("ingest."), len(shapes), len(photographs)),
+        ", ".join(f"{count} {kind or 'masks'}" for kind, count in sorted(counts.items())) or "nothing in them",
+    )
+    return shapes
+
+
 def _read(
-    listing: Listing, file: str, asked: str, pairing: Pairing, names: ClassNames
+    listing: Listing, file: str, where: str, asked: str, pairing: Pairing, names: ClassNames
 ) -> Iterator[tuple[str, list[Shape]]]:
-    """Yield the photographs that a file says something of, and their shapes."""
-    where = f"{file} (ingest.annotations)"
+    """Yield the photographs that a file says something of, and their shapes. Errors begin with `where`."""
     if PurePosixPath(file).suffix.lower() in masks.SUFFIXES:
-        return masks.read(listing.file(file), asked, pairing, names)
+        return masks.read(listing.file(file), where, asked, pairing, names)
     content = listing.read(file)
     if content.startswith((b"\xff\xd8", b"\x89PNG")):
         raise UserError(f"{where}: an image that cannot be a mask; expected {', '.join(masks.SUFFIXES)}")

@@ -73,9 +73,10 @@ class MaskFile:
         return values.astype(np.uint8)
 
 
-def read(file: SourceFile, asked: str, pairing: Pairing, names: ClassNames) -> Iterator[tuple[str, list[Shape]]]:
-    """Yield the photograph of a mask, and the mask. `asked` is the value of `ingest.annotations`."""
-    where = f"{file.path} (ingest.annotations)"
+def read(
+    file: SourceFile, where: str, asked: str, pairing: Pairing, names: ClassNames
+) -> Iterator[tuple[str, list[Shape]]]:
+    """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
     photograph = pairing.beside(file.path, where, ENDINGS)
     if names.files:
         yield photograph, [MaskFile("", where, file, names.all(where))]
@@ -86,6 +87,6 @@ def read(file: SourceFile, asked: str, pairing: Pairing, names: ClassNames) -> I
 
 
 def _folder_within(path: str, asked: str) -> str:
-    """Return the name of the folder of a mask, if it lies within the folder that `ingest.annotations` names."""
+    """Return the name of the folder of a mask, if it lies within the folder that was asked for."""
     parent, outside = PurePosixPath(path).parent, PurePosixPath(asked)
     return parent.name if outside in parent.parents else ""

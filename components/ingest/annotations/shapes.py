@@ -20,6 +20,10 @@ MAX_KINDS = 255
 BEYOND_PX = 2.0
 """How far a shape may reach beyond its photograph, as tools round."""
 
+PACKAGE = "package"
+"""The kind, in any case, that is the package itself and no defect."""
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom: the edges of its first and last pixels."""
 Ring = tuple[tuple[float, float], ...]
 Covered = NDArray[np.bool_]
 
@@ -129,13 +133,38 @@ def _line(ring_px: NDArray[np.float64], shape: tuple[int, ...]) -> Covered:
     return drawn.astype(np.bool_)
 
 
+def is_package(kind: str) -> bool:
+    """Return whether the shapes of a kind are packages."""
+    return kind.lower() == PACKAGE
+
+
+def boxes_px(shapes: Sequence[Shape], kind: str, width_px: int, height_px: int) -> list[Box]:
+    """Return the upright box around each shape of a kind. Raises UserError for a shape that does not fit."""
+    return [found for shape in shapes for found in _around(shape, kind, width_px, height_px)]
+
+
+def _around(shape: Shape, kind: str, width_px: int, height_px: int) -> list[Box]:
+    """Return the box around all patches of a shape, or none if it has no pixel of this kind."""
+    sides = [
+        (patch.left_px, patch.top_px, patch.left_px + patch.covered.shape[1], patch.top_px + patch.covered.shape[0])
+        for patch in shape.patches(width_px, height_px)
+        if patch.kind == kind and patch.covered.size
+    ]
+    if not sides:
+        return []
+    left, top, right, bottom = zip(*sides, strict=True)
+    return [(min(left), min(top), max(right), max(bottom))]
+
+
 def draw_mask(shapes: Sequence[Shape], kinds: Sequence[str], width_px: int, height_px: int) -> Pixels:
     """Return the mask of a photograph, H x W uint8: 0 without a defect, k where the k-th of `kinds` is.
 
-    Where shapes overlap, the smaller one counts. Raises UserError for a shape that does not fit the photograph.
+    Where shapes overlap, the smaller one counts. Packages are not drawn. Raises UserError for a shape that does not fit
+    the photograph.
     """
     mask = np.zeros((height_px, width_px), dtype=np.uint8)
-    patches = [patch for shape in shapes for patch in shape.patches(width_px, height_px)]
+    drawn = (patch for shape in shapes for patch in shape.patches(width_px, height_px))
+    patches = [patch for patch in drawn if not is_package(patch.kind)]
     for patch in sorted(patches, key=lambda patch: -np.count_nonzero(patch.covered)):
         height, width = patch.covered.shape
         window = mask[patch.top_px : patch.top_px + height, patch.left_px : patch.left_px + width]
