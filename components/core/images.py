@@ -35,8 +35,10 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses less by default
 WHITE_8_BIT = 255.0
 DEEPEST = 65_535
 """Largest value of a whole number that can be brightness."""
-ORIENTATION_TAG, SUBFILE_TAG, BITS_TAG, MAX_VALUE_TAG = 274, 254, 258, 281
+ORIENTATION_TAG, SUBFILE_TAG, BITS_TAG, MEANING_TAG, MAX_VALUE_TAG = 274, 254, 258, 262, 281
 """Of TIFF and EXIF."""
+WHITE_IS_ZERO = 0
+"""Value of `MEANING_TAG`."""
 ROWS = 512
 """Rows that are converted at once, so that large images need little memory."""
 
@@ -71,7 +73,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except UnusableImageError:
         raise
     except UnidentifiedImageError as error:
-        raise UnusableImageError(f"not an image in one of the formats {', '.join(FORMATS)}") from error
+        raise UnusableImageError(f"not an image in one of the formats {', '.join(FORMATS)} that can be read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
     except Exception as error:  # Pillow raises nearly anything for files that were damaged
@@ -165,9 +167,14 @@ def _white_level(image: Any) -> float | None:
     """Return the value that means white, if a TIFF says so by its bits, or by its largest possible value."""
     tags = getattr(image, "tag_v2", {})
     bits, highest = (np.max(tags.get(tag, 0)) for tag in (BITS_TAG, MAX_VALUE_TAG))
-    if 8 < bits < 16:
+    if 8 < bits < 16 or _is_negative(image):
         return float(2**bits - 1)
     return float(highest) if 255 <= highest < DEEPEST else None
+
+
+def _is_negative(image: Any) -> bool:
+    """Return whether 0 means white in a TIFF of more than 8 bits, which Pillow leaves as it is."""
+    return image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(MEANING_TAG) == WHITE_IS_ZERO
 
 
 def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
@@ -182,6 +189,8 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
         values = _deep_colour(path)
     elif image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)
+        if _is_negative(image):
+            values = int(_white_level(image) or DEEPEST) - values
     else:
         mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
         values = np.asarray(image if image.mode == mode else image.convert(mode))

@@ -36,6 +36,7 @@ from .outline import (
     Outline,
     OutlineNotFoundError,
     box_outline,
+    crop_size_px,
     filled_up,
     find_outline,
     frame_outline,
@@ -48,6 +49,8 @@ LOG = logger("crop_resize")
 WHOLE_SET_KEYS = {"join_near_duplicates", "orient", "max_quarantined_share"}
 """Keys that do not affect single images. After a change of these, crops are taken over."""
 
+MAX_SIDE_PX = 16_384
+"""Side of the largest crop. It is more than the largest square photograph needs."""
 MIN_BOX_PX = 16
 """Shorter sides of a box are a mistake."""
 
@@ -157,9 +160,17 @@ def _cut_out(image: Pixels, frame: Frame, params: CropResizeParameters) -> tuple
     """Return the outline of the package in a frame, and the square crop around it."""
     if params.find == "outline":
         outline = find_outline(image)
+        _check_side(crop_size_px(outline, params.margin_share))
         return outline, straighten(image, outline, params.margin_share)
     outline = frame_outline(image) if params.find == "whole" else _annotated_outline(frame)
+    _check_side(crop_size_px(outline, 0))
     return outline, filled_up(window(image, outline))
+
+
+def _check_side(side_px: int) -> None:
+    """Refuse a crop that would not fit into memory. A long photograph has few pixels, but its square has many."""
+    if side_px > MAX_SIDE_PX:
+        raise OutlineNotFoundError(f"its square crop would have {side_px} x {side_px} px; {MAX_SIDE_PX} is the most")
 
 
 def _annotated_outline(frame: Frame) -> Outline:

@@ -30,9 +30,12 @@ def read_labels(content: bytes, name: str) -> dict[str, str]:
 def _decoded(content: bytes, where: str) -> str:
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{where}: neither UTF-8 nor UTF-16: {error}; save it as CSV in UTF-8") from error
+    if "\0" in text:
+        raise UserError(f"{where}: it has zero bytes: it is no text, or UTF-16 without a mark; save it in UTF-8")
+    return text
 
 
 def _delimiter(text: str) -> str:
@@ -43,7 +46,7 @@ def _delimiter(text: str) -> str:
 
 def _labels(rows: Any, where: str) -> dict[str, str]:
     header = [cell.strip() for cell in next(rows, [])]
-    if not set(COLUMNS) <= set(header):
+    if any(header.count(column) != 1 for column in COLUMNS):
         raise UserError(f"{where}: expected the columns file and label, got {', '.join(header) or 'none'}")
     file_at, label_at = (header.index(column) for column in COLUMNS)
     found: dict[str, str] = {}

@@ -40,7 +40,7 @@ from .parameters import IngestParameters
 from .records import file_record, made, mask_record, truth_file
 from .rendering import render
 from .selection import ANNOTATION, BOXES, CHECKSUMS, is_asked, selected
-from .sources import is_rendered, list_source
+from .sources import check_apart, is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 
 LOG = logger("ingest")
@@ -81,6 +81,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
 
     Raises UserError for an unusable source, or if too many images cannot be used.
     """
+    check_apart(params.source, output)
     listing = list_source(params.source, params.revision)
     code = code_of("ingest")
     with resumable_folder(output, code, FILE_NAME) as folder:

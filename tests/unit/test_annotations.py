@@ -23,6 +23,8 @@ CORNERS = [[10, 5], [14, 5], [14, 9], [10, 9]]
 """Of a scratch: pixels 10 to 13 of rows 5 to 8. A dent is a single pixel at (30, 20)."""
 SCRATCH, DENT = np.s_[5:9, 10:14], np.s_[20, 30]
 CLASSES = "scratch\ndent\n"
+IMAGE = {"id": 7, "file_name": "a.png", "width": WIDTH_PX, "height": HEIGHT_PX}
+"""As COCO lists it."""
 
 Mask = NDArray[np.uint8]
 
@@ -39,9 +41,16 @@ def png(mask: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
+def pages(*masks: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    first, *others = (Image.fromarray(mask.astype(np.uint8)) for mask in masks)
+    first.save(buffer, format="TIFF", save_all=True, append_images=others)
+    return buffer.getvalue()
+
+
 def coco(*annotations: dict[str, Any], **changes: Any) -> bytes:
     content = {
-        "images": [{"id": 7, "file_name": "a.png", "width": WIDTH_PX, "height": HEIGHT_PX}],
+        "images": [IMAGE],
         "categories": [{"id": 3, "name": "scratch"}, {"id": 9, "name": "dent"}],
         "annotations": [{"id": at, "image_id": 7} | one for at, one in enumerate(annotations)],
         "info": {"year": 2026},
@@ -174,6 +183,17 @@ WRONG = [
     ({}, "ingest.annotations: labels: no file of the source has this name"),
     ({"labels/x.json": b"{"}, "labels/x.json (ingest.annotations): not valid JSON"),
     ({"labels/x.json": b"{}"}, "labels/x.json (ingest.annotations): JSON of an unknown form"),
+    ({"labels/x.json": b"[" * 100_000}, "labels/x.json (ingest.annotations): not valid JSON: maximum recursion depth"),
+    ({"labels/x.json": coco(images=[IMAGE, IMAGE | {"file_name": "b.png"}])}, "images: the id 7 is given to more than"),
+    ({"labels/x.json": coco(categories=[{"id": 3, "name": " "}])}, "categories.0.name: string should have at least 1"),
+    (
+        {"labels/x.json": coco(categories=2 * [{"id": 3, "name": "a"}])},
+        "categories: the id 3 is given to more",
+    ),
+    (
+        {"labels/x.json": coco({"category_id": 3, "segmentation": {"counts": "o" * 99 + "0", "size": [1, 1]}})},
+        "'o' is no character of compressed run lengths",
+    ),
     ({"labels/x.json": coco({"category_id": 4})}, "annotations.0: category_id: 4 is none of the categories"),
     ({"labels/x.json": coco({"image_id": 8, "category_id": 3})}, "annotations.0: image_id: 8 is none of the images"),
     ({"labels/x.json": coco({"category_id": 3})}, "annotations.0: neither a segmentation nor a bbox"),
@@ -188,12 +208,18 @@ WRONG = [
     ({"labels/x.json": labelme({"label": "a", "shape_type": "line", "points": CORNERS[:2]})}, "shapes.0: a line of 2"),
     ({"labels/x.json": labelme({"points": CORNERS})}, "shapes.0.label: missing"),
     ({"labels/a.xml": b"<annotation>"}, "labels/a.xml (ingest.annotations): not valid XML"),
+    ({"labels/a.xml": b"<?xml version='1.0' encoding='x'?><annotation/>"}, "not valid XML: unknown encoding: x"),
+    ({"labels/a.xml": b"<?xml version='1.0' encoding='big5'?><annotation/>"}, "not valid XML: multi-byte encodings"),
+    ({"labels/a.xml": b"<html/>"}, "XML of an unknown form, <html>; expected that of Pascal VOC, <annotation>"),
+    ({"labels/a.xml": voc(("dent", 1, 1, 5, 5)).replace(b">1<", b">nan<")}, "xmin: expected a number, got 'nan'"),
+    ({"labels/a.xml": voc(size="<size><width>inf</width></size>")}, "size: width: expected a number, got 'inf'"),
     ({"labels/a.xml": b"<!DOCTYPE x [<!ENTITY y 'z'>]><annotation/>"}, "a document type or entities"),
     ({"labels/a.xml": voc(("dent", 9, 1, 5, 5))}, "object 1: bndbox: its right or lower side comes before"),
     ({"labels/a.xml": voc(size="<size><width>many</width></size>")}, "size: width: expected a number, got 'many'"),
     ({"labels/a.txt": b"0 0.5 0.5 0.1 0.1\n"}, "labels/a.txt (ingest.annotations): line 1: the names of the classes"),
     ({"labels/a.txt": b"\n2 .5 .5 .1 .1", "classes.txt": b"x\n"}, "line 2: class 2 is not in classes.txt"),
     ({"labels/a.txt": b"0 .5 .5 .1", "classes.txt": b"x\n"}, "line 1: 3 shares"),
+    ({"labels/a.txt": b"0 .5 .5 0 .1", "classes.txt": b"x\n"}, "line 1: a box without width or height"),
     ({"labels/a.txt": b"0 50 50 9 9", "classes.txt": b"x\n"}, "line 1: expected shares of the width and height"),
     ({"labels/a.txt": b"scratch here", "classes.txt": b"x\n"}, "line 1: expected the number of a class"),
     ({"labels/z.txt": b"", "classes.txt": b"x\n"}, "no photograph of the source is called z.txt"),
@@ -227,7 +253,8 @@ MISFITS = [
     ({"labels/a.png": png(expected())}, "it has the values 1, 2; a mask of one kind has 0 and 1 or 255"),
     ({"labels/x/a.png": png(expected())}, "it has the values 1, 2; a mask of one kind has 0 and one other"),
     ({"labels/a.png": png(expected()), "classes.txt": b"only\n"}, "the value 2 has no name"),
-    ({"labels/a.png": b"\x89PNG"}, "cannot be read as a mask"),
+    ({"labels/a.png": b"\x89PNG"}, "cannot be read as a mask: cannot identify image file 'labels/a.png'"),
+    ({"labels/a.tif": pages(expected(), expected())}, "it holds 2 images; expected one"),
     ({"labels/a.png": png(np.dstack([expected(), expected() * 2, expected()]))}, "a mask of one channel"),
 ]
 

@@ -114,6 +114,17 @@ def test_packages_of_a_size_that_was_not_made_are_refused(packages: Path) -> Non
         load_packages(packages, 128, "train")
 
 
+def test_a_long_picture_is_quarantined_instead_of_filling_the_memory(frames: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(frames, FrameManifest)
+    first = manifest.images[0]
+    Image.new("L", (20_000, 70)).save(frames / first.file, format="PNG")
+    object.__setattr__(first, "sha256", sha256_of_file(frames / first.file))
+    write_manifest(frames, manifest)
+    crop_resize.run(parameters(find="whole"), frames, tmp_path / "packages")
+    (quarantined,) = read_manifest(tmp_path / "packages", PackageManifest).quarantined
+    assert quarantined.reason == "its square crop would have 20000 x 20000 px; 16384 is the most"
+
+
 @pytest.mark.parametrize(("height_px", "width_px"), [(48, 64), (64, 48), (51, 64), (64, 64)])
 def test_pictures_that_were_cut_out_already_are_taken_whole(
     frames: Path, tmp_path: Path, height_px: int, width_px: int

@@ -1,5 +1,6 @@
 """Photographs of 10 to 16 bits look as they were taken, whatever they are stored in."""
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -46,6 +47,17 @@ def errors(manifest: FrameManifest, folder: Path, colour: bool = False) -> list[
         float(np.abs(read_image(folder / frame.file, None, frame.white_level) - expected(colour))[1:].max())
         for frame in manifest.images
     ]
+
+
+def test_a_tiff_in_which_0_is_white_looks_as_it_was_taken(tmp_path: Path) -> None:
+    source = source_of(tmp_path, [65_535 - values(16)], ".tif")
+    black_is_zero, white_is_zero = (struct.pack("<HHIHH", 262, 3, 1, meaning, 0) for meaning in (1, 0))
+    for path in source.rglob("*.tif"):
+        assert path.read_bytes().count(black_is_zero) == 1
+        path.write_bytes(path.read_bytes().replace(black_is_zero, white_is_zero))
+    manifest, folder, _ = ingested(source)
+    assert {frame.white_level for frame in manifest.images} == {65_535}
+    assert max(errors(manifest, folder)) <= 0.7
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])

@@ -41,6 +41,8 @@ def test_spreadsheets_write_labels_in_many_ways(content: bytes) -> None:
         (b"file,label\na.png,x\na.png,\n", "a.png has the label 'x' in line 2, and '' in line 3"),
         ("file,label\na.png,Lötstelle\n".encode("latin-1"), "neither UTF-8 nor UTF-16"),
         (b'file,label\n"a.png,x\n', "line 2: not CSV"),
+        (b"file,label,label\na.png,x,y\n", "expected the columns file and label, got file, label, label"),
+        ("file,label\na.png,x\n".encode("utf-16-le"), "it has zero bytes: it is no text, or UTF-16 without a mark"),
     ],
 )
 def test_wrong_labels_are_refused_with_the_line(content: bytes, message: str) -> None:

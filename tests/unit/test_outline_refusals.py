@@ -91,6 +91,13 @@ def test_two_packages_are_refused() -> None:
         find_outline(frame)
 
 
+@pytest.mark.parametrize("shape", [(40, 60_000), (60_000, 40), (200, 5000, 3)])
+def test_long_photograph_is_refused(shape: tuple[int, ...]) -> None:
+    """Hardly anything of its shorter side would be left in a reduced copy."""
+    with pytest.raises(OutlineNotFoundError, match="more than 20 times longer than wide"):
+        find_outline(np.zeros(shape, np.uint8))
+
+
 def test_tiny_photograph_is_refused() -> None:
     with pytest.raises(OutlineNotFoundError, match="32 pixels"):
         find_outline(np.zeros((8, 700), np.uint8))

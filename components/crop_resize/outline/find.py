@@ -20,6 +20,8 @@ from .geometry import Outline, Points, outline_from_corners
 from .sides import around, free_sides, refine_sides
 
 WORK_SIZE_CELLS = 1000
+LEAST_CELLS = 32
+MAX_ELONGATION = 20
 """Maximum length of the reduced copy's longer side. Sides are found to a small fraction of a cell."""
 MIN_FRAME_SHARE = 0.005
 MIN_SIDE_SHARE = 0.03
@@ -51,8 +53,10 @@ def find_outline(image: Pixels) -> Outline:
 
     Raises OutlineNotFoundError, with the reason, unless exactly one package lies completely inside the frame.
     """
-    if min(image.shape[:2]) < 32:
-        raise OutlineNotFoundError("the photograph is less than 32 pixels wide or high")
+    if min(image.shape[:2]) < LEAST_CELLS:
+        raise OutlineNotFoundError(f"the photograph is less than {LEAST_CELLS} pixels wide or high")
+    if max(image.shape[:2]) > MAX_ELONGATION * min(image.shape[:2]):
+        raise OutlineNotFoundError(f"the photograph is more than {MAX_ELONGATION} times longer than wide")
     work, scale = _reduce(image)
     refusal: OutlineNotFoundError | None = None
     for border, share in ATTEMPTS:

@@ -119,7 +119,7 @@ def _read(
 def _read_json(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tuple[str, list[Shape]]]:
     try:
         found = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not valid JSON: {error}") from error
     if isinstance(found, dict) and "annotations" in found:
         return coco.read(found, where, pairing)

@@ -1,19 +1,22 @@
 """Annotations in COCO's JSON: polygons, run lengths or boxes, of many photographs in one file."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import FiniteFloat, NonNegativeInt
+from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
 from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
 from ...core.parameters import parse
 from .pairing import Pairing
 from .shapes import Outlines, Patch, Ring, Shape, box, check_size, trimmed
+
+MOST_BITS = 60
+"""Of a number in compressed run lengths. More are damage."""
 
 
 @checked(frozen=True)
@@ -27,7 +30,7 @@ class _Image:
 @checked(frozen=True)
 class _Category:
     id: int
-    name: str
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 @checked(frozen=True)
@@ -42,7 +45,7 @@ class _Annotation:
     image_id: int | str
     category_id: int
     bbox: list[FiniteFloat] = field(default_factory=list)
-    segmentation: list[list[FiniteFloat]] | _RunLengths = field(default_factory=list)
+    segmentation: list[list[FiniteFloat]] | _RunLengths | None = None
 
 
 @checked(frozen=True)
@@ -82,6 +85,8 @@ class Runs:
 def read(content: dict[str, Any], where: str, pairing: Pairing) -> Iterator[tuple[str, list[Shape]]]:
     """Yield every photograph that the file lists, and its shapes. Raises UserError for what is not in COCO's form."""
     found: _Content = parse(_Content, content, where)
+    _check_numbers([image.id for image in found.images], f"{where}: images")
+    _check_numbers([category.id for category in found.categories], f"{where}: categories")
     names = {category.id: category.name for category in found.categories}
     shapes: defaultdict[int | str, list[Shape]] = defaultdict(list)
     images = {image.id: image for image in found.images}
@@ -95,6 +100,13 @@ def read(content: dict[str, Any], where: str, pairing: Pairing) -> Iterator[tupl
         shapes[annotation.image_id].append(_shape(annotation, names[annotation.category_id], size_px, place))
     for at, image in enumerate(found.images):
         yield pairing.named(image.file_name, f"{where}: images.{at}"), shapes[image.id]
+
+
+def _check_numbers(numbers: Sequence[int | str], where: str) -> None:
+    """Refuse numbers that are given twice: it would be chance which of both is meant."""
+    twice = [number for number, count in Counter(numbers).items() if count > 1]
+    if twice:
+        raise UserError(f"{where}: the id {twice[0]} is given to more than one")
 
 
 def _shape(annotation: _Annotation, kind: str, size_px: tuple[int, int], where: str) -> Shape:
@@ -126,7 +138,7 @@ def _unpacked(text: str, where: str) -> list[int]:
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
-        if not 0 <= bits < 64:
+        if not 0 <= bits < 64 or shift > MOST_BITS:
             raise UserError(f"{where}: segmentation.counts: {character!r} is no character of compressed run lengths")
         value |= (bits & 31) << shift
         shift += 5

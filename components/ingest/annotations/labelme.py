@@ -3,9 +3,9 @@
 import math
 import posixpath
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import FiniteFloat
+from pydantic import FiniteFloat, StringConstraints
 from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
@@ -18,7 +18,7 @@ CIRCLE_CORNERS = 64
 
 @checked(frozen=True)
 class _Shape:
-    label: str
+    label: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     points: list[tuple[FiniteFloat, FiniteFloat]]
     shape_type: str = "polygon"
 

@@ -83,7 +83,7 @@ class Outlines:
         beyond_px = max(-low.min(), (high - size).max())
         if beyond_px > BEYOND_PX:
             raise UserError(
-                f"{self.where}: the {self.kind} reaches {beyond_px:.0f} px beyond the photograph, which has "
+                f"{self.where}: the {self.kind} reaches {beyond_px:.4g} px beyond the photograph, which has "
                 f"{width_px} x {height_px} px; it may be of another photograph, or of one that was turned or resized"
             )
         left, top = (int(value) for value in np.floor(low).clip(0, np.array(size) - 1))

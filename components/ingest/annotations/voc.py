@@ -1,5 +1,6 @@
 """Annotations in the XML of Pascal VOC: a file of boxes per photograph."""
 
+import math
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -17,8 +18,10 @@ def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tu
         raise UserError(f"{where}: XML with a document type or entities; annotations have none")
     try:
         root = ElementTree.fromstring(content)  # noqa: S314 (refused above)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two are of unknown encodings
         raise UserError(f"{where}: not valid XML: {error}") from error
+    if root.tag != "annotation":
+        raise UserError(f"{where}: XML of an unknown form, <{root.tag}>; expected that of Pascal VOC, <annotation>")
     named = root.findtext("filename", "").strip()
     photograph = pairing.named(named, f"{where}: filename") if named else pairing.beside(file, where)
     size_px = _size_px(root, where)
@@ -47,6 +50,9 @@ def _shape(found: ElementTree.Element, size_px: tuple[int, int] | None, where: s
 def _number(parent: ElementTree.Element, name: str, where: str) -> float:
     text = parent.findtext(name, "")
     try:
-        return float(text)
-    except ValueError as error:
-        raise UserError(f"{where}: {name}: expected a number, got {text!r}") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{where}: {name}: expected a number, got {text!r}")
+    return number

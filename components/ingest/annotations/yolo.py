@@ -34,6 +34,8 @@ def _shape(line: str, where: str, names: ClassNames) -> Shape:
     kind = names.name(number, where)
     if len(shares) == 4:
         x, y, width, height = shares
+        if min(width, height) <= 0:
+            raise UserError(f"{where}: a box without width or height")
         ring = box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     elif len(shares) >= 6 and len(shares) % 2 == 0:
         ring = tuple(zip(shares[::2], shares[1::2], strict=True))

@@ -16,6 +16,19 @@ def is_rendered(source: str) -> bool:
     return Path(source).suffix in (".yaml", ".yml") and not source.startswith((S3, GIT))
 
 
+def check_apart(source: str, output: Path) -> None:
+    """Raise a UserError if photographs would lie among results of `ingest`, or the other way round.
+
+    They would be taken for photographs in the next run, or replaced.
+    """
+    folder, result = Path(source).resolve(), output.resolve()
+    if folder.is_dir() and (folder.is_relative_to(result) or result.is_relative_to(folder)):
+        raise UserError(
+            f"{source} (ingest.source) and {output}, which ingest writes, lie within each other; move the photographs "
+            "to a folder of their own"
+        )
+
+
 def list_source(source: str, revision: str) -> Listing:
     """List a source at a revision, as described at `IngestParameters.revision`.
 

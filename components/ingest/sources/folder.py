@@ -1,16 +1,21 @@
 """A folder on this computer, or a .yaml file that describes frames to render."""
 
 import os
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
+from typing import BinaryIO
 
 from ...core.errors import UserError
 from ...core.files import sha256_of_file
 from ...core.images import UnusableImageError
 from .listing import Listing
+
+MAX_BYTES = 2 << 30
+"""The pixels of the largest photograph that is taken need less, also without compression, with 16 bits a channel."""
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -22,38 +27,77 @@ class FolderFile:
     place: Path
 
     def fetch(self, to: Path) -> None:
-        """Copy the file. Raises UnusableImageError if it cannot be read."""
-        try:
-            if not S_ISREG(self.place.stat().st_mode):
-                raise UnusableImageError("neither a file nor a link to one")
-            self.place.open("rb").close()
-        except OSError as error:
-            raise UnusableImageError(f"cannot be read: {error.strerror}") from error
-        shutil.copyfile(self.place, to)
+        """Copy the file. Raises UnusableImageError if it cannot be read, also if it vanished or is far too large."""
+        with _explained():
+            facts = self.place.stat()
+            if S_ISDIR(facts.st_mode):
+                next(self.place.iterdir(), None)
+        if not S_ISREG(facts.st_mode):
+            raise UnusableImageError("neither a file nor a link to one")
+        if facts.st_size > MAX_BYTES:
+            raise UnusableImageError(f"{facts.st_size / 1e9:.1f} GB, more than the pixels of any photograph take")
+        with _explained():
+            source = self.place.open("rb")
+        with source, to.open("wb") as target:
+            while chunk := _chunk(source):
+                target.write(chunk)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what the system says of a file of the source into a reason for its quarantine."""
+    try:
+        yield
+    except OSError as error:
+        raise UnusableImageError(f"cannot be read: {error.strerror}") from error
+
+
+def _chunk(source: BinaryIO) -> bytes:
+    with _explained():
+        return source.read(CHUNK_BYTES)
 
 
 def list_folder(folder: Path) -> Listing:
-    """List every file below a folder, which has no revision. Links to folders are followed."""
+    """List every file below a folder, which has no revision. Links to folders are followed.
+
+    Folders that cannot be read are listed like files. Raises UserError if that is the folder itself.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of photographs; correct ingest.source")
     return Listing("", [_file(place, folder) for place in sorted(_places(folder))])
 
 
 def _places(folder: Path) -> Iterator[Path]:
-    """Yield what is no folder below `folder`, and links to folders around themselves, which would lead in circles."""
-    for root, folders, files in os.walk(folder, followlinks=True):
+    """Yield what is no folder below `folder`, and what looks like one but is not entered.
+
+    These are folders that cannot be read, and links to folders around themselves, which would lead in circles.
+    """
+    closed: list[OSError] = []
+    for root, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
         inside = Path(root)
         around = {place.resolve() for place in (inside, *inside.parents)}
         loops = [name for name in folders if (inside / name).is_symlink() and (inside / name).resolve() in around]
         folders[:] = [name for name in folders if name not in loops]
         yield from (inside / name for name in (*files, *loops))
+    for error in closed:
+        if Path(error.filename) == folder:
+            raise UserError(f"{folder}: cannot be read: {error.strerror}; correct ingest.source, or its permissions")
+        yield Path(error.filename)
 
 
 def _file(place: Path, folder: Path) -> FolderFile:
     """Return a file. A name that is not UTF-8 is written with the numbers of its bytes."""
-    facts = place.stat() if place.exists() else place.lstat()
     path = os.fsencode(place.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
-    return FolderFile(path, f"{facts.st_size}/{facts.st_mtime_ns}", place)
+    return FolderFile(path, _version(place), place)
+
+
+def _version(place: Path) -> str:
+    """Return what tells versions of a file apart. It may be a broken link, out of reach, or gone already."""
+    for look in (place.stat, place.lstat):
+        with suppress(OSError):
+            facts = look()
+            return f"{facts.st_size}/{facts.st_mtime_ns}"
+    return ""
 
 
 def list_rendered(source: Path) -> Listing:

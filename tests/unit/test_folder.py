@@ -1,0 +1,119 @@
+"""Files and folders that cannot be read, vanish, or lie where results go: nothing disappears or stops the step."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.core.images import UnusableImageError
+from fabgan.components.ingest import step as ingest
+from fabgan.components.ingest.sources import folder as source
+from fabgan.components.ingest.sources import list_source
+from fabgan.components.ingest.sources.folder import list_folder
+from tests.unit.test_ingest import ingested, parameters, photographs
+
+__all__ = ["photographs"]
+NOBODY = 65_534
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that other users may enter, with a lot."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "lot").mkdir()
+        (Path(folder) / "lot" / "a.png").write_bytes(b"x")
+        yield Path(folder)
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Be nobody for a while: the superuser may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if user == 0:
+            os.seteuid(user)
+
+
+def reasons(folder: Path) -> dict[str, str]:
+    """Return why each file of a folder cannot be used, empty for those that can."""
+    found = {}
+    with without_privileges(), tempfile.TemporaryDirectory() as copies:
+        for file in list_folder(folder).files:
+            found[file.path] = ""
+            try:
+                file.fetch(Path(copies) / "copy")
+            except UnusableImageError as error:
+                found[file.path] = str(error)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("mode", "listed"), [(0o000, "lot"), (0o111, "lot"), (0o444, "lot/a.png")], ids=["closed", "unlisted", "listed"]
+)
+def test_a_folder_that_cannot_be_read_does_not_disappear(public: Path, mode: int, listed: str) -> None:
+    (public / "good").mkdir()
+    (public / "good" / "b.png").write_bytes(b"x")
+    (public / "lot").chmod(mode)
+    assert reasons(public) == {"good/b.png": "", listed: "cannot be read: Permission denied"}
+
+
+def test_a_file_that_cannot_be_read_is_quarantined(public: Path) -> None:
+    (public / "lot" / "a.png").chmod(0)
+    assert reasons(public) == {"lot/a.png": "cannot be read: Permission denied"}
+
+
+def test_a_source_that_cannot_be_read_is_refused(public: Path) -> None:
+    public.chmod(0o111)
+    with without_privileges(), pytest.raises(UserError, match=f"^{public}: cannot be read: Permission denied; correct"):
+        list_folder(public)
+
+
+def test_a_file_that_breaks_off_is_quarantined_and_the_others_are_taken(photographs: Path) -> None:
+    """The memory of a process can be opened, but not be read from its beginning, like a damaged sector."""
+    (photographs / "lot-0" / "damaged.jpg").symlink_to("/proc/self/mem")
+    manifest, _, _ = ingested(photographs)
+    assert [(item.source, item.reason) for item in manifest.quarantined] == [
+        ("lot-0/damaged.jpg", "cannot be read: Input/output error")
+    ]
+    assert len(manifest.images) == 20
+
+
+def test_files_that_vanish_after_the_listing_are_quarantined(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def list_and_delete(asked: str, revision: str) -> object:
+        listing = list_source(asked, revision)
+        shutil.rmtree(photographs / "lot-2")
+        return listing
+
+    monkeypatch.setattr(ingest, "list_source", list_and_delete)
+    manifest, _, _ = ingested(photographs)
+    expected = {f"lot-2/{at}.png": "cannot be read: No such file or directory" for at in range(4)}
+    assert {item.source: item.reason for item in manifest.quarantined} == expected
+
+
+def test_a_file_that_is_far_too_large_is_not_copied(photographs: Path) -> None:
+    with (photographs / "lot-0" / "huge.tif").open("wb") as file:
+        file.truncate(source.MAX_BYTES + 1)  # it takes no space
+    manifest, output, _ = ingested(photographs)
+    ((name, reason),) = ((item.source, item.reason) for item in manifest.quarantined)
+    assert (name, reason) == ("lot-0/huge.tif", "2.1 GB, more than the pixels of any photograph take")
+    assert not list(output.rglob("huge*"))
+
+
+@pytest.mark.parametrize("output", [".", "frames", "lot-0/frames", ".."])
+def test_results_do_not_go_where_photographs_are(photographs: Path, output: str) -> None:
+    before = sorted(photographs.parent.rglob("*"))
+    with pytest.raises(UserError, match="lie within each other; move the photographs to a folder of their own"):
+        ingest.run(parameters(photographs), photographs / output)
+    assert sorted(photographs.parent.rglob("*")) == before
