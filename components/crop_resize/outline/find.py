@@ -20,9 +20,10 @@ from .geometry import Outline, Points, outline_from_corners
 from .sides import around, free_sides, refine_sides
 
 WORK_SIZE_CELLS = 1000
+"""Maximum length of the reduced copy's longer side. Sides are found to a small fraction of a cell."""
 LEAST_CELLS = 32
 MAX_ELONGATION = 20
-"""Maximum length of the reduced copy's longer side. Sides are found to a small fraction of a cell."""
+"""Of a photograph, its longer side relative to the shorter one."""
 MIN_FRAME_SHARE = 0.005
 MIN_SIDE_SHARE = 0.03
 """Minimum side of a package, as a share of the frame's shorter side. Hairs and the edges of trays are thinner."""
