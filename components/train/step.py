@@ -20,11 +20,12 @@ from fabgan.model.streams import random_stream
 
 from ..artifacts.generator import CARD, generate, save_generator
 from ..artifacts.manifest import manifest_digest
-from ..artifacts.packages import load_labels, load_packages
+from ..artifacts.packages import Labels, load_labels, load_packages
 from ..artifacts.sheets import image_grid
 from ..core.errors import UserError
 from ..core.files import atomic_folder, check_replaceable
 from ..core.images import write_png
+from ..core.log import logger
 from ..core.parameters import digest
 from ..core.progress import Progress
 from ..core.provenance import code_of
@@ -40,6 +41,9 @@ LogMetrics = Callable[[Mapping[str, float], int], None]
 LOSSES = "losses.csv"
 LOSS_POINTS = 500
 SAMPLES_IN_GRID = 16
+RARE = 20
+"""A class with fewer training images is learned by heart, or hardly at all."""
+LOG = logger("train")
 
 
 def run(
@@ -67,6 +71,8 @@ def run(
     check_processes(params, processes.count)
     settings = params.settings
     labels = load_labels(packages, "train") if settings.labels else None
+    if labels and processes.leads:
+        _warn_of_rare(labels)
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     start_sha256 = started(training, start) if start else ""
@@ -89,6 +95,18 @@ def _training_images(params: TrainParameters, packages: Path) -> Tensor:
     if len(x_NCHW) < params.batch_size:
         raise UserError(f"train.batch_size: {params.batch_size} is more than the {len(x_NCHW)} training images")
     return x_NCHW
+
+
+def _warn_of_rare(labels: Labels) -> None:
+    for name, count in zip(labels.names, labels.numbers_N.bincount().tolist(), strict=True):
+        if count < RARE:
+            LOG.warning(
+                "the class %r has only %d training image(s); with fewer than %d, its images become copies or noise. "
+                "If it is a defect, annotate it, and make it with `fabgan train_defects` and `fabgan defects`",
+                name,
+                count,
+                RARE,
+            )
 
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mlflow import MlflowClient
 from safetensors.torch import load_file
 
 from fabgan.components.artifacts.generator import FORMAT, generate, latents, load_card, load_generator
+from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.artifacts.tensors import save_tensors
 from fabgan.components.core.errors import OtherVersionError, UserError
 from fabgan.components.core.files import read_json, sha256_of_file, write_json
@@ -252,9 +254,16 @@ def relabelled(packages: Path, folder: Path, labels: list[str | None]) -> Path:
 LABELLED = PARAMETERS["train"]["seamless"] | {"labels": True}
 
 
-def test_labels_become_classes_that_can_be_asked_for(packages: Path, tmp_path: Path) -> None:
+def test_labels_become_classes_that_can_be_asked_for(
+    packages: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     labelled = relabelled(packages, tmp_path, ["good", "missing_ball", "good"])
     trained(labelled, tmp_path, variant="seamless", seamless=LABELLED)
+    listed = open_packages(labelled, PARAMETERS["train"]["image_size_px"], "train").listed
+    counts = Counter(package.label for package in listed)
+    said = [f"the class {name!r} has only {count} training image(s)" for name, count in sorted(counts.items())]
+    warned = [message for message in caplog.messages if "training image(s)" in message]
+    assert [message.partition(";")[0] for message in warned] == said
     made, card = load_generator(tmp_path / "generator"), load_card(tmp_path / "generator")
     assert isinstance(made, SeamlessGenerator)
     assert card["classes"] == ["good", "missing_ball"]
