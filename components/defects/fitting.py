@@ -26,6 +26,7 @@ class Fitter:
 
     def __init__(self, network: DefectGenerator, kinds: list[str]) -> None:
         self._network = network.eval()
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
         self._kinds = kinds
 
     @torch.inference_mode()
