@@ -39,6 +39,7 @@ ORIENTATION_TAG, SUBFILE_TAG, BITS_TAG, MEANING_TAG, MAX_VALUE_TAG = 274, 254, 2
 """Of TIFF and EXIF."""
 WHITE_IS_ZERO = 0
 """Value of `MEANING_TAG`."""
+MAX_PREVIEWS = 100
 ROWS = 512
 """Rows that are converted at once, so that large images need little memory."""
 
@@ -147,20 +148,28 @@ def _decoded_jpeg(image: Image.Image, path: Path, side_px: int) -> Pixels | None
 
 
 def _check_single(image: Image.Image) -> None:
-    """Refuse a file of several images. Previews within a TIFF or a JPEG do not count."""
+    """Refuse a file of several images. Previews within a TIFF or a JPEG do not count.
+
+    They are not counted, because that takes a time that grows with the square of their number.
+    """
     if image.format in JPEG:
         return
-    count = getattr(image, "n_frames", 1)
-    if image.format == "TIFF" and count > 1:
-        count = sum(_is_page(image, at) for at in range(count))
-        image.seek(0)
-    if count > 1:
-        raise UnusableImageError(f"it holds {count} images; save each of them as a file of its own")
+    several = _has_pages(image) if image.format == "TIFF" else getattr(image, "is_animated", False)
+    if several:
+        raise UnusableImageError("it holds several images; save each of them as a file of its own")
 
 
-def _is_page(image: Any, at: int) -> bool:
-    image.seek(at)
-    return at == 0 or not int(image.tag_v2.get(SUBFILE_TAG, 0)) & 1
+def _has_pages(image: Any) -> bool:
+    """Return whether a TIFF has a page beside the first one and its previews."""
+    for at in range(1, MAX_PREVIEWS + 2):
+        try:
+            image.seek(at)
+        except EOFError:
+            image.seek(0)
+            return False
+        if not int(image.tag_v2.get(SUBFILE_TAG, 0)) & 1:
+            return True
+    return True
 
 
 def _white_level(image: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -134,8 +135,39 @@ def test_pages_of_a_file_do_not_disappear(photographs: Path) -> None:
     pages[0].save(photographs / "lot-0" / "moving.gif", save_all=True, append_images=pages[1:])
     manifest, _, _ = ingested(photographs)
     reasons = {item.source: item.reason for item in manifest.quarantined}
-    expected = "it holds 3 images; save each of them as a file of its own"
+    expected = "it holds several images; save each of them as a file of its own"
     assert reasons == {"lot-0/pages.tif": expected, "lot-0/moving.gif": expected}
+
+
+def chained(subfile: int, pages: int) -> bytes:
+    """Return a TIFF of pages with the same pixels, which all but the first call a `subfile`."""
+    side_px, pixels = 32, bytes(range(256)) * 4
+    start = 8 + len(pixels)
+    fields = {256: side_px, 257: side_px, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: side_px, 279: len(pixels)}
+    packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items())
+    page_bytes = 2 + 12 + len(packed) + 4
+    body = b"".join(
+        struct.pack("<HHHII", 10, 254, 4, 1, subfile if at else 0)
+        + packed
+        + struct.pack("<I", start + (at + 1) * page_bytes if at + 1 < pages else 0)
+        for at in range(pages)
+    )
+    return b"II*\0" + struct.pack("<I", start) + pixels + body
+
+
+def test_previews_in_a_tiff_do_not_count_as_pages(photographs: Path) -> None:
+    (photographs / "lot-0" / "previews.tif").write_bytes(chained(subfile=1, pages=4))
+    (photographs / "lot-0" / "pages.tif").write_bytes(chained(subfile=0, pages=2))
+    manifest, _, _ = ingested(photographs)
+    assert [item.source for item in manifest.quarantined] == ["lot-0/pages.tif"]
+
+
+@pytest.mark.parametrize("subfile", [0, 1])
+def test_a_hundred_thousand_pages_are_not_counted_one_by_one(photographs: Path, subfile: int) -> None:
+    (photographs / "lot-0" / "endless.tif").write_bytes(chained(subfile, pages=100_000))
+    manifest, _, _ = ingested(photographs)
+    ((source, reason),) = ((item.source, item.reason) for item in manifest.quarantined)
+    assert (source, reason[:23]) == ("lot-0/endless.tif", "it holds several images")
 
 
 def test_lots_of_one_photograph_are_warned_of(photographs: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -61,14 +61,14 @@ class MaskFile:
             try:
                 self.file.fetch(copy)
                 with Image.open(copy, formats=("PNG", "TIFF", "BMP")) as image:
-                    count, values = getattr(image, "n_frames", 1), np.asarray(image)
+                    several, values = getattr(image, "is_animated", False), np.asarray(image)
             except UserError:
                 raise
             except Exception as error:  # Pillow raises nearly anything for files that were damaged
                 reason = str(error).replace(str(copy), self.file.path)
                 raise UserError(f"{self.where}: cannot be read as a mask: {reason}") from error
-        if count > 1:
-            raise UserError(f"{self.where}: it holds {count} images; expected one")
+        if several:
+            raise UserError(f"{self.where}: it holds several images; expected one")
         if values.ndim == 3 and (values[:, :, :3] == values[:, :, :1]).all():
             values = values[:, :, 0]
         if values.ndim != 2 or values.dtype not in (np.bool_, np.uint8):
