@@ -10,6 +10,9 @@ LogFormat = Literal["text", "json"]
 LOG = logging.getLogger("fabgan")
 """The logger of the whole program."""
 
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+"""Control characters, which names of files may have, and which terminals would obey."""
+
 
 def logger(source: str) -> logging.Logger:
     """Return the logger of a step, or of another part with a name of its own."""
@@ -42,7 +45,7 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return f"{_source(record)}: {level}{record.getMessage()}"
+        return f"{_source(record)}: {level}{record.getMessage().translate(CONTROLS)}"
 
 
 class _Json(logging.Formatter):

@@ -102,6 +102,20 @@ def test_files_that_vanish_after_the_listing_are_quarantined(
     assert {item.source: item.reason for item in manifest.quarantined} == expected
 
 
+def test_folders_that_link_to_each_other_are_listed_once(tmp_path: Path) -> None:
+    """Followed along every path, twelve folders with links to all others would be some hundred million files."""
+    lots = [tmp_path / place / f"lot-{at}" for place in ("source", "elsewhere") for at in range(12)]
+    for lot in lots:
+        lot.mkdir(parents=True)
+        (lot / "a.png").write_bytes(b"x")
+    for lot in lots:
+        for other in lots:
+            (lot / f"to-{other.parent.name}-{other.name}").symlink_to(other)
+    found = [file.path for file in list_folder(tmp_path / "source").files]
+    assert len(found) == len(set(found)) == 24 + len(lots) ** 2 - 12
+    assert sum(path.endswith("a.png") for path in found) == 24
+
+
 def test_a_file_that_is_far_too_large_is_not_copied(photographs: Path) -> None:
     with (photographs / "lot-0" / "huge.tif").open("wb") as file:
         file.truncate(source.MAX_BYTES + 1)  # it takes no space

@@ -19,6 +19,12 @@ def test_a_message_has_its_source_and_a_warning_its_level(capsys: pytest.Capture
     assert capsys.readouterr().err == "train: step 3\ntrain: warning: slow\nfabgan: error: wrong key\n"
 
 
+def test_a_terminal_does_not_obey_the_name_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging()
+    LOG.error("lot/\x1b[2Ja\r\x9b.jpg: Lötstelle")
+    assert capsys.readouterr().err == "fabgan: error: lot/\\x1b[2Ja\\x0d\\x9b.jpg: Lötstelle\n"
+
+
 def test_json_has_a_line_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "missing.yaml"
     assert main(["--log-format", "json", "preset", "demo", "--params", str(missing)]) == 1

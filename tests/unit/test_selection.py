@@ -102,7 +102,7 @@ def test_linked_folders_are_followed_and_links_in_circles_are_not(photographs: P
     manifest, _, _ = ingested(photographs)
     assert len([frame for frame in manifest.images if frame.lot == "lot-0"]) == 4
     assert {item.source: item.reason for item in manifest.quarantined} == {
-        "lot-1/around": "neither a file nor a link to one",
+        "lot-1/around": "a link to a folder that is listed in another place, or around this one",
         "lot-1/gone.jpg": "cannot be read: No such file or directory",
     }
 

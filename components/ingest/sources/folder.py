@@ -32,6 +32,7 @@ class FolderFile:
             facts = self.place.stat()
             if S_ISDIR(facts.st_mode):
                 next(self.place.iterdir(), None)
+                raise UnusableImageError("a link to a folder that is listed in another place, or around this one")
         if not S_ISREG(facts.st_mode):
             raise UnusableImageError("neither a file nor a link to one")
         if facts.st_size > MAX_BYTES:
@@ -70,15 +71,21 @@ def list_folder(folder: Path) -> Listing:
 def _places(folder: Path) -> Iterator[Path]:
     """Yield what is no folder below `folder`, and what looks like one but is not entered.
 
-    These are folders that cannot be read, and links to folders around themselves, which would lead in circles.
+    These are folders that cannot be read, and links to folders that are listed anyway: within `folder`, around it, or
+    behind an earlier link. So links in circles end, and no number of links makes a folder's files many.
     """
-    closed: list[OSError] = []
+    own, linked, closed = folder.resolve(), set[Path](), list[OSError]()
     for root, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
-        inside = Path(root)
-        around = {place.resolve() for place in (inside, *inside.parents)}
-        loops = [name for name in folders if (inside / name).is_symlink() and (inside / name).resolve() in around]
-        folders[:] = [name for name in folders if name not in loops]
-        yield from (inside / name for name in (*files, *loops))
+        inside, again = Path(root), []
+        for name in sorted(folders):
+            target = (inside / name).resolve()
+            if not (inside / name).is_symlink():
+                continue
+            if target in linked or target.is_relative_to(own) or own.is_relative_to(target):
+                again.append(name)
+            linked.add(target)
+        folders[:] = sorted(set(folders) - set(again))
+        yield from (inside / name for name in (*files, *again))
     for error in closed:
         if Path(error.filename) == folder:
             raise UserError(f"{folder}: cannot be read: {error.strerror}; correct ingest.source, or its permissions")
