@@ -17,9 +17,10 @@ from ..core.masks import parts_of
 from .places import Surroundings, search_scale, shrunk
 from .variation import Variation
 
-CONTEXT_SHARE = 0.5
-"""Width of what is kept around a defect, relative to the longer side of its box."""
 MIN_CONTEXT_PX = 8
+MAX_CONTEXT_SHARE = 1 / 8
+"""What is kept around a defect is as wide as its box is long, so that the balls beside a ball are in it, but not wider
+than this share of the package. Otherwise a long scratch would fit into its old place alone."""
 MIN_AREA_PX = 4
 """Smaller parts of a mask are crumbs that resizing has left."""
 FEATHER_SHARE = 1 / 16
@@ -76,7 +77,7 @@ def cutouts_of(pixels_HWC: Pixels, mask_HW: Pixels, kinds: list[str], source: st
     for part in parts_of(mask_HW):
         if np.count_nonzero(part.covers_HW) >= MIN_AREA_PX:
             height, width = part.covers_HW.shape
-            around = max(MIN_CONTEXT_PX, round(CONTEXT_SHARE * max(width, height)))
+            around = max(MIN_CONTEXT_PX, min(max(width, height), round(MAX_CONTEXT_SHARE * max(mask_HW.shape))))
             covers_HW = np.zeros(mask_HW.shape, np.bool_)
             covers_HW[part.top_px : part.top_px + height, part.left_px : part.left_px + width] = part.covers_HW
             window = np.s_[

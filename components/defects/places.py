@@ -44,10 +44,13 @@ class Surroundings:
     scale: float
     """How much smaller than the package they are."""
 
-    def varied(self, variation: Variation) -> Self:
-        """Return them as they are around a varied defect."""
-        ring_HW = variation.of_mask(self.ring_HW, beyond=True)
-        return replace(self, pixels_HWC=variation.of_pixels(self.pixels_HWC), ring_HW=ring_HW)
+    def flipped(self, variation: Variation) -> Self:
+        """Return them as they are around a varied defect.
+
+        Balls and traces are not turned or scaled with the defect, because those of the background are not.
+        """
+        pixels_HWC, ring_HW = variation.flipped(self.pixels_HWC), variation.flipped(self.ring_HW)
+        return replace(self, pixels_HWC=pixels_HWC, ring_HW=ring_HW)
 
 
 class Ground:

@@ -89,7 +89,7 @@ class Pool:
         best: tuple[Cutout, Variation, Place] | None = None
         for _ in range(TRIES):
             cutout, variation = candidates[int(random.integers(len(candidates)))], Variation.drawn(random)
-            place = ground.place(cutout.surroundings.varied(variation), random)
+            place = ground.place(cutout.surroundings.flipped(variation), random)
             if place and (best is None or place.difference < best[-1].difference):
                 best = cutout, variation, place
         if best is None:

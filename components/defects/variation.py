@@ -40,23 +40,22 @@ class Variation:
 
     def of_pixels(self, pixels_HWC: Pixels) -> Pixels:
         """Return an image, varied. Where it ends, it is mirrored."""
-        flipped_HWC = self._flipped(pixels_HWC)
+        flipped_HWC = self.flipped(pixels_HWC)
         turned = self._turned(flipped_HWC, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101)
         return turned.reshape(flipped_HWC.shape).astype(np.uint8)
 
-    def of_mask(self, mask_HW: NDArray[np.bool_], beyond: bool = False) -> NDArray[np.bool_]:
-        """Return a mask, varied. `beyond` is its value where it ends."""
-        flipped_HW = self._flipped(mask_HW).astype(np.uint8)
-        return self._turned(flipped_HW, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, int(beyond)) > 0
+    def of_mask(self, mask_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return a mask, varied."""
+        flipped_HW = self.flipped(mask_HW).astype(np.uint8)
+        return self._turned(flipped_HW, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
 
-    def _flipped(self, map_: NDArray[Any]) -> NDArray[Any]:
+    def flipped(self, map_: NDArray[Any]) -> NDArray[Any]:
+        """Return an image or a mask after the quarter turns and the mirror alone."""
         return np.ascontiguousarray(np.rot90(map_, self.quarters)[:, :: self.mirror])
 
-    def _turned(self, map_: NDArray[Any], interpolation: int, border: int, beyond: int = 0) -> NDArray[Any]:
+    def _turned(self, map_: NDArray[Any], interpolation: int, border: int) -> NDArray[Any]:
         if (self.turn_deg, self.scaling) == (0.0, 1.0):
             return map_
         height_px, width_px = map_.shape[:2]
         matrix = cv2.getRotationMatrix2D(((width_px - 1) / 2, (height_px - 1) / 2), self.turn_deg, self.scaling)
-        size_px = (width_px, height_px)
-        turned = cv2.warpAffine(map_, matrix, size_px, flags=interpolation, borderMode=border, borderValue=beyond)
-        return np.asarray(turned)
+        return np.asarray(cv2.warpAffine(map_, matrix, (width_px, height_px), flags=interpolation, borderMode=border))

@@ -92,7 +92,7 @@ def _sights(
     """Yield squares of a defect beside some backgrounds, where it fits best. If matched, it takes their colours."""
     for _ in range(PLACES):
         flip = Variation.flip(random)
-        turned, around = cutout.varied(flip), cutout.surroundings.varied(flip)
+        turned, around = cutout.varied(flip), cutout.surroundings.flipped(flip)
         chosen = [backgrounds[at] for at in random.permutation(len(backgrounds))[:BACKGROUNDS]]
         places = [(Ground(pixels).place(around, random), pixels) for pixels in chosen]
         fitting = [(place, pixels) for place, pixels in places if place]
