@@ -1,10 +1,14 @@
 """What is refused, because no package lies whole and alone in the frame."""
 
+import contextlib
+
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline
+from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline, iou
 from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Point, draw, rectangle
 
 
@@ -101,3 +105,41 @@ def test_long_photograph_is_refused(shape: tuple[int, ...]) -> None:
 def test_tiny_photograph_is_refused() -> None:
     with pytest.raises(OutlineNotFoundError, match="32 pixels"):
         find_outline(np.zeros((8, 700), np.uint8))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(32, 120),
+    st.integers(32, 640),
+    st.sampled_from(["noise", "ramp", "stripes", "objects"]),
+    st.integers(0, 99),
+)
+def test_small_and_strange_photographs_are_refused_or_cropped(height: int, width: int, kind: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    frame = np.full((height, width, 3), random.integers(0, 256, 3), np.uint8)
+    if kind == "noise":
+        frame = random.integers(0, 256, frame.shape, dtype=np.uint8)
+    elif kind == "ramp":
+        frame[:] = (np.indices((height, width)).sum(axis=0) % 256)[..., None]
+    elif kind == "stripes":
+        frame[:, ::2] = random.integers(0, 256, 3)
+    else:
+        for _ in range(2):
+            centre, sides_px = random.random(2) * [width, height], random.random(2) * [width, height]
+            corners = rectangle((centre[0], centre[1]), sides_px[0], sides_px[1], float(random.choice([0, 30, 90])))
+            cv2.fillPoly(frame, [np.rint(corners).astype(np.int32)], random.integers(0, 256, 3).tolist())
+    with contextlib.suppress(OutlineNotFoundError):
+        assert np.isfinite(find_outline(frame).corners_px).all()
+
+
+@pytest.mark.parametrize("shape", [(32, 640), (55, 495), (74, 34)])
+def test_noise_in_a_narrow_photograph_is_refused(shape: tuple[int, int]) -> None:
+    """The strip along its border is narrower than the grid of cells from which the background is read elsewhere."""
+    noise = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    with pytest.raises(OutlineNotFoundError, match="no package found"):
+        find_outline(noise)
+
+
+def test_package_of_a_few_pixels_has_no_flanks_to_look_for() -> None:
+    frame = draw(rectangle((320, 240), 160, 6, 0), body=BLACK, ground=WHITE)[180:300]
+    assert iou(find_outline(frame).corners_px, rectangle((320, 60), 160, 6, 0)) > 0.8

@@ -41,13 +41,15 @@ def view_of(work: Pixels, border: Border = "whole") -> View:
     """Return a reduced photograph with its background, which is mostly what the `border` of the frame shows.
 
     The illumination of the background is a quadratic surface in x and y per channel. It is fitted to the strip along
-    the border, and then repeatedly to the cells that agree with it.
+    the border, and then repeatedly to the cells that agree with it. Raises LinAlgError if too few cells agree.
     """
     lab = _lab(work)
-    sample = lab[::GRID_STEP, ::GRID_STEP].reshape(-1, 3)
+    strip = max(2, round(BORDER_SHARE * min(lab.shape[:2])))
+    grid = (slice(None, None, min(GRID_STEP, strip)),) * 2  # so that it meets the strip on all sides
+    sample = lab[grid].reshape(-1, 3)
     design = _design(*lab.shape[:2])
-    coarse = design[::GRID_STEP, ::GRID_STEP].reshape(-1, design.shape[2])
-    trusted = _strip(lab.shape, border)[::GRID_STEP, ::GRID_STEP].ravel()
+    coarse = design[grid].reshape(-1, design.shape[2])
+    trusted = _strip(lab.shape, strip, border)[grid].ravel()
     for _ in range(ROUNDS):
         chosen = coarse[trusted]
         surface = np.linalg.solve(chosen.T @ chosen, chosen.T @ sample[trusted])
@@ -75,9 +77,8 @@ def _design(height: int, width: int) -> Map:
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2).astype(np.float32)
 
 
-def _strip(shape: tuple[int, ...], border: Border) -> NDArray[np.bool_]:
+def _strip(shape: tuple[int, ...], strip: int, border: Border) -> NDArray[np.bool_]:
     height, width = shape[:2]
-    strip = max(2, round(BORDER_SHARE * min(height, width)))
     trusted = np.ones((height, width), np.bool_)
     rows = slice(None) if border == "left and right" else slice(strip, -strip)
     columns = slice(None) if border == "top and bottom" else slice(strip, -strip)

@@ -66,6 +66,11 @@ def find_outline(image: Pixels) -> Outline:
         except OutlineNotFoundError as error:
             refusal = refusal or error
             continue
+        except np.linalg.LinAlgError:
+            refusal = refusal or OutlineNotFoundError(
+                "no package found: too little background, or sides that do not meet"
+            )
+            continue
         # A cell is a block of `scale` pixels; the centre of the block is the centre of the cell.
         return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
     assert refusal

@@ -50,7 +50,7 @@ def leave_out_flanks(view: View, corners: Points) -> Points:
     ends = np.roll(corners, -1, axis=0)
     lengths = np.hypot(*(ends - corners).T)
     shorter = float(lengths.min())
-    if lengths.max() < MIN_ELONGATION * shorter:
+    if lengths.max() < MIN_ELONGATION * shorter or MAX_WIDTH_SHARE * shorter < MIN_WIDTH_CELLS:
         return corners
     widths = [_rim_width(view, corners[i], ends[i], shorter) for i in range(4)]
     seen = [width for width in widths if width]
