@@ -1,4 +1,4 @@
-"""`fabgan pipeline`: compile the Kubeflow pipelines, run one on this machine, submit one, list their images."""
+"""`fabgan pipeline`: compile the Kubeflow pipelines and components, run or submit one, list their images."""
 
 import argparse
 import sys
@@ -26,6 +26,12 @@ def add(above: "Subcommands") -> None:
     _add_source(compiled)
     output = "folder to fill; an existing one is replaced"
     compiled.add_argument("--output", type=Path, required=True, metavar="DIR", help=output)
+    components = add_command(commands, "components", "write the components, for the pipelines of others")
+    image = "container image of the components, with tag or digest; default: fabgan:VERSION"
+    components.add_argument("--image", default="", help=image)
+    components.add_argument("--output", type=Path, required=True, metavar="DIR", help=output)
+    owner = "who answers for the components; may be repeated"
+    components.add_argument("--owner", action="append", required=True, metavar="NAME", help=owner)
     _add_run(add_command(commands, "run", "run a pipeline on this machine, in processes or in containers"))
     _add_submit(add_command(commands, "submit", "upload a pipeline to Kubeflow and start a run of it"))
     _add_check(add_command(commands, "check", "say what a cluster lacks for a run, before anything is submitted"))
@@ -106,36 +112,45 @@ def _add_train_job(command: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    image = options.image or DEFAULT_IMAGE.format(version=version("fabgan"))
-    if options.pipeline_command == "compile":
-        from fabgan.pipeline.commands.compile import compile_pipelines
+    WORK[options.pipeline_command](options, options.image or DEFAULT_IMAGE.format(version=version("fabgan")))
 
-        for path in compile_pipelines(image, options.params, options.output):
-            sys.stdout.write(f"{path}\n")
-    elif options.pipeline_command == "images":
-        _images(options, image)
-    elif options.pipeline_command == "check":
-        _check(options, image)
-    elif options.pipeline_command == "train-job":
-        import yaml
 
-        from fabgan.pipeline.commands.train_job import train_job
+def _compile(options: argparse.Namespace, image: str) -> None:
+    from fabgan.pipeline.commands.compile import compile_pipelines
 
-        asked = {name: getattr(options, name) for name in ("name", "namespace", "claim", "size", "nodes", "gpus")}
-        sys.stdout.write(yaml.safe_dump(train_job(options.params, image, **asked), sort_keys=False))
-    elif options.pipeline_command == "run":
-        from fabgan.pipeline.commands.local import run_pipeline
+    sys.stdout.writelines(f"{path}\n" for path in compile_pipelines(image, options.params, options.output))
 
-        page = run_pipeline(options.name, image, options.params, _form(options.set), options.runner, options.root)
-        sys.stdout.write(f"{page}\n")
-    else:
-        from fabgan.pipeline.commands.submit import Kubeflow
 
-        kubeflow = Kubeflow(options.host, options.namespace, options.token_file, options.ca_file)
-        run = kubeflow.submit(options.name, image, options.params, _form(options.set), options.experiment)
-        sys.stdout.write(f"{run.url}\n")
-        if options.wait:
-            kubeflow.follow(run)
+def _components(options: argparse.Namespace, image: str) -> None:
+    from fabgan.pipeline.commands.components import write_components
+
+    sys.stdout.writelines(f"{path}\n" for path in write_components(image, options.owner, options.output))
+
+
+def _train_job(options: argparse.Namespace, image: str) -> None:
+    import yaml
+
+    from fabgan.pipeline.commands.train_job import train_job
+
+    asked = {name: getattr(options, name) for name in ("name", "namespace", "claim", "size", "nodes", "gpus")}
+    sys.stdout.write(yaml.safe_dump(train_job(options.params, image, **asked), sort_keys=False))
+
+
+def _run_here(options: argparse.Namespace, image: str) -> None:
+    from fabgan.pipeline.commands.local import run_pipeline
+
+    page = run_pipeline(options.name, image, options.params, _form(options.set), options.runner, options.root)
+    sys.stdout.write(f"{page}\n")
+
+
+def _submit(options: argparse.Namespace, image: str) -> None:
+    from fabgan.pipeline.commands.submit import Kubeflow
+
+    kubeflow = Kubeflow(options.host, options.namespace, options.token_file, options.ca_file)
+    run = kubeflow.submit(options.name, image, options.params, _form(options.set), options.experiment)
+    sys.stdout.write(f"{run.url}\n")
+    if options.wait:
+        kubeflow.follow(run)
 
 
 def _images(options: argparse.Namespace, image: str) -> None:
@@ -168,3 +183,14 @@ def _form(pairs: list[str]) -> dict[str, str]:
     if len(form) < len(pairs):
         raise UserError(f"--set {' --set '.join(pairs)}: expected NAME=VALUE, with every NAME given once")
     return form
+
+
+WORK = {
+    "compile": _compile,
+    "components": _components,
+    "run": _run_here,
+    "submit": _submit,
+    "check": _check,
+    "train-job": _train_job,
+    "images": _images,
+}

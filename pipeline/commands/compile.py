@@ -38,13 +38,18 @@ def pipelines(image: str, params: Path, place: Placement | None = None) -> dict[
 
     Raises UserError for an image without a fixed tag or digest, and for a wrong key of the params.yaml.
     """
-    if ":" not in image.rsplit("/", 1)[-1] or image.endswith(":latest"):
-        raise UserError(f"{image}: expected an image with a tag or a digest, and a tag other than `latest`")
+    check_image(image)
     content = load_content(params)
     parsed = parse_sections(content, str(params))
     sections = json.loads(json.dumps({name: asdict(section) for name, section in parsed.items()}))  # no tuples
     cluster = parse(KubeflowParameters, content.get("kubeflow", {}), str(params), "kubeflow")
     return {name: make(image, sections, cluster, place or Cluster(cluster)) for name, make in PIPELINES.items()}
+
+
+def check_image(image: str) -> None:
+    """Raise a UserError for an image whose name may stand for another one tomorrow."""
+    if ":" not in image.rsplit("/", 1)[-1] or image.endswith(":latest"):
+        raise UserError(f"{image}: expected an image with a tag or a digest, and a tag other than `latest`")
 
 
 def compile_pipelines(image: str, params: Path, output: Path) -> list[Path]:

@@ -65,7 +65,19 @@ def train_defects(
     page: Output[HTML],
     metrics: Output[Metrics],
 ) -> NamedTuple("Publication", registered=str):  # type: ignore
-    """Train the defect model, judge what its images are worth, and register it in MLflow."""
+    """Train the defect model, judge what its images are worth, and register it in MLflow.
+
+    Args:
+        training: Settings of the training: size_px, steps, runs and seed.
+        model_name: Name of the registered model in MLflow.
+        packages: Packages of crop_resize with annotated defects.
+        model: Weights in safetensors, and a card in JSON with what the images of each kind are worth.
+        page: Page that shows what each kind gains.
+        metrics: Gains of the inspection model, and figures of the training.
+
+    Returns:
+        registered: The version in MLflow with its aliases.
+    """
     from collections import namedtuple
 
     from fabgan.pipeline.pod import defects, describing, run
@@ -85,7 +97,17 @@ def make_defects(
     contact_sheet: Output[HTML],
     metrics: Output[Metrics],
 ) -> None:
-    """Make images with defects and masks, of the kinds that the model recommends."""
+    """Make images with defects and masks, of the kinds that the model recommends.
+
+    Args:
+        making: Settings of the images: size_px, per_kind or counts, layout and seed.
+        registered: Output registered of train_defects, which is recorded in MLflow.
+        packages: Packages of crop_resize with annotated defects.
+        model: The model of train_defects.
+        images: Images with masks, boxes and kinds, in the layout that was asked for.
+        contact_sheet: Page that shows some of the images.
+        metrics: Number of images.
+    """
     from fabgan.pipeline.pod import defects, run
 
     defects.make(making, metrics, registered, packages=packages.path, model=model.path, images=images.path)

@@ -67,7 +67,14 @@ def ingest(
     contact_sheet: Output[HTML],
     metrics: Output[Metrics],
 ) -> None:
-    """Fetch photographs, or render frames; verify them and list them in a manifest."""
+    """Fetch photographs, or render frames; verify them and list them in a manifest.
+
+    Args:
+        params: The section ingest of params.yaml, with the source of the photographs.
+        frames: The photographs that were accepted, and their manifest.
+        contact_sheet: Page that shows what was accepted, and what was not and why.
+        metrics: Numbers of photographs, lots and rejections.
+    """
     from fabgan.pipeline.pod import describing, run
 
     run.step("ingest", params, metrics, output=frames.path)
@@ -82,7 +89,15 @@ def crop_resize(
     contact_sheet: Output[HTML],
     metrics: Output[Metrics],
 ) -> None:
-    """Find, straighten and cut out every package, and resize it."""
+    """Find, straighten and cut out every package, and resize it.
+
+    Args:
+        params: The section crop_resize of params.yaml.
+        frames: The frames of ingest.
+        packages: Images of packages in every size, and their manifest.
+        contact_sheet: Page that shows the packages, and the frames in which none was found.
+        metrics: Numbers of packages and rejections.
+    """
     from fabgan.pipeline.pod import describing, run
 
     run.step("crop_resize", params, metrics, frames=frames.path, output=packages.path)
@@ -98,7 +113,16 @@ def train(
     report: Output[Artifact],
     metrics: Output[Metrics],
 ) -> None:
-    """Train a generator. After an eviction, training resumes from the last checkpoint if a volume keeps checkpoints."""
+    """Train a generator. After an eviction, training resumes from the last checkpoint if a volume keeps checkpoints.
+
+    Args:
+        params: The section train of params.yaml.
+        gpus: Number of GPUs that train together; 0 trains on the CPU.
+        packages: The packages of crop_resize.
+        generator: Weights in safetensors, and a card in JSON.
+        report: Losses, and samples from the course of training.
+        metrics: Final losses and figures of the training.
+    """
     from fabgan.pipeline.pod import describing, run
 
     paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
@@ -118,7 +142,23 @@ def evaluate(
     page: Output[HTML],
     metrics: Output[Metrics],
 ) -> NamedTuple("Outcome", verdict=str):  # type: ignore
-    """Measure the generator against held-out images, give a verdict, and write the report page."""
+    """Measure the generator against held-out images, give a verdict, and write the report page.
+
+    Args:
+        params: The section evaluate of params.yaml, with the limits of the verdict.
+        packages: The packages of crop_resize, of which whole lots are held out.
+        generator: The generator of train.
+        training: The report of train.
+        ingested: The metrics of ingest, recorded in MLflow if they came from the cache.
+        cropped: The metrics of crop_resize, recorded likewise.
+        trained: The metrics of train, recorded likewise.
+        evaluation: The verdict in JSON, the report pages, and a sheet of samples.
+        page: The report page, with real images.
+        metrics: Every measure.
+
+    Returns:
+        verdict: The outcome in words, and what it was refused for.
+    """
     from collections import namedtuple
 
     from fabgan.pipeline.pod import describing, run
@@ -141,7 +181,21 @@ def publish(
     page: Output[HTML],
     metrics: Output[Metrics],
 ) -> NamedTuple("Publication", registered=str):  # type: ignore
-    """Measure the generator again and register it in MLflow, as candidate and perhaps as champion."""
+    """Measure the generator again and register it in MLflow, as candidate and perhaps as champion.
+
+    Args:
+        params: The section publish of params.yaml, with the name of the model.
+        measured_with: The section evaluate of params.yaml, the same as for evaluate.
+        packages: The packages of crop_resize.
+        generator: The generator of train.
+        evaluation: The evaluation of evaluate.
+        receipt: What was registered, in JSON.
+        page: Page with the measures beside those of the champion.
+        metrics: Number of the version, and whether it is new and champion.
+
+    Returns:
+        registered: The version in MLflow with its aliases, and why it is champion or not.
+    """
     from collections import namedtuple
 
     from fabgan.pipeline.pod import describing, run
@@ -150,113 +204,6 @@ def publish(
     run.step("publish", params, metrics, measured_with, receipt=receipt.path, page=page.path, **paths)
     receipt.metadata.update(describing.receipt(receipt.path))
     return namedtuple("Publication", ["registered"])(describing.registered(receipt.path))
-
-
-def plan_sweep(
-    params: dict,  # type: ignore[type-arg]
-    sizes: dict,  # type: ignore[type-arg]
-    data_source: str,
-    data_version: str,
-    image_sizes_px: list,  # type: ignore[type-arg]
-    labels_file: str,
-    lot_pattern: str,
-    package_boxes: str,
-    package_find: str,
-    pod_gpus: int,
-    pod_size: str,
-    total_images: int,
-) -> NamedTuple(  # type: ignore
-    "Plan",
-    ingest=dict,
-    crop_resize=dict,
-    train=dict,
-    evaluate=dict,
-    publish=dict,
-    cpu=str,
-    memory=str,
-    cpu_limit=str,
-    memory_limit=str,
-    gpus=str,
-):
-    """Check the parameters, pin the data to a commit or a state of the bucket, and open the run in MLflow."""
-    from collections import namedtuple
-
-    from fabgan.pipeline.pod import sizing, sweeping
-
-    form = {
-        "data_source": data_source,
-        "data_version": data_version,
-        "labels_file": labels_file,
-        "lot_pattern": lot_pattern,
-        "package_boxes": package_boxes,
-        "package_find": package_find,
-        "total_images": total_images,
-    }
-    found = sizing.resources(sizes, pod_size, pod_gpus) | sweeping.plan(params, form, image_sizes_px)
-    return namedtuple("Plan", found)(**found)
-
-
-def trainings(
-    params: dict,  # type: ignore[type-arg]
-    variants: list,  # type: ignore[type-arg]
-    sizes_px: list,  # type: ignore[type-arg]
-    seeds: list,  # type: ignore[type-arg]
-    training_gpus: int,
-) -> list:  # type: ignore[type-arg]
-    """List the parameters of every training: each variant at each size with each seed."""
-    from fabgan.pipeline.pod import sweeping
-
-    return sweeping.trainings(params, variants, sizes_px, seeds, training_gpus)
-
-
-def train_one(
-    training: str,
-    gpus: int,
-    packages: Input[Dataset],
-    generator: Output[Model],
-    report: Output[Artifact],
-    metrics: Output[Metrics],
-) -> None:
-    """Train one generator of a sweep; `training` is its section as JSON."""
-    import json
-
-    from fabgan.pipeline.pod import run
-
-    section = json.loads(training)
-    run.name_run(section)
-    paths = {"packages": packages.path, "generator": generator.path, "report": report.path}
-    run.train(section, metrics, gpus, **paths)
-
-
-def measure(
-    params: dict,  # type: ignore[type-arg]
-    training: str,
-    packages: Input[Dataset],
-    generator: Input[Model],
-    report: Input[Artifact],
-    evaluation: Output[Artifact],
-    metrics: Output[Metrics],
-) -> dict:  # type: ignore[type-arg]
-    """Measure the generator of one training against held-out images; return a row of the table."""
-    import json
-
-    from fabgan.pipeline.pod import run
-
-    section = json.loads(training)
-    run.name_run(section)
-    paths = {"packages": packages.path, "generator": generator.path, "training": report.path}
-    found = run.step("evaluate", params, metrics, report=evaluation.path, **paths)
-    return {axis: section[axis] for axis in run.AXES} | found
-
-
-def compare(rows: list, page: Output[HTML]) -> None:  # type: ignore[type-arg]
-    """Show the rows of all trainings in one table, best first within each size."""
-    from pathlib import Path
-
-    from fabgan.pipeline.pod import run, sweeping
-
-    sweeping.write_table(Path(page.path), rows)
-    run.record(f"{len(rows)} trainings are compared")
 
 
 def plan_augmentation(

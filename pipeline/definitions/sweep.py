@@ -8,7 +8,7 @@ from kfp import dsl
 
 from fabgan.components.crop_resize.parameters import Find
 
-from . import steps
+from . import steps, sweep_steps
 from .cluster import KubeflowParameters, Placement
 from .explained import explain
 from .tasks import Tasks
@@ -69,7 +69,7 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
         finish = tasks.add(steps.finish, "finish").set_caching_options(False)
         with dsl.ExitHandler(finish, name="steps"):
             plan = tasks.add(
-                steps.plan_sweep,
+                sweep_steps.plan_sweep,
                 "settings",
                 params=steps_of(params),
                 sizes=sizes,
@@ -85,13 +85,13 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
                 total_images=total_images,
             ).set_caching_options(False)
             axes = {"variants": variants, "sizes_px": image_sizes_px, "seeds": seeds, "training_gpus": pod_gpus}
-            trainings = tasks.add(steps.trainings, "settings", params=plan.outputs["train"], **axes)
+            trainings = tasks.add(sweep_steps.trainings, "settings", params=plan.outputs["train"], **axes)
             sized = tasks.after(plan)
             packages = sized.add_packages()[1].outputs["packages"]
             with dsl.ParallelFor(trainings.output, name="trainings", parallelism=MAX_PARALLEL_TRAININGS) as training:
-                train = sized.add(steps.train_one, "train", training=training, gpus=pod_gpus, packages=packages)
+                train = sized.add(sweep_steps.train_one, "train", training=training, gpus=pod_gpus, packages=packages)
                 measured = sized.add(
-                    steps.measure,
+                    sweep_steps.measure,
                     "evaluate",
                     params=params["evaluate"],
                     training=training,
@@ -99,6 +99,6 @@ def sweep_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowParam
                     generator=train.outputs["generator"],
                     report=train.outputs["report"],
                 )
-            tasks.add(steps.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
+            tasks.add(sweep_steps.compare, "finish", rows=dsl.Collected(measured.outputs["Output"]))
 
     return explain(pipeline, {"package_find": get_args(Find), "pod_size": sizes})

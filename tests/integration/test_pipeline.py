@@ -36,6 +36,7 @@ BEYOND_THE_README = [
     ("fabgan gc --mlflow --folder checkpoints --bucket empty --older-than 90", 1),
     ("fabgan backup backups --bucket empty", 1),
     ("fabgan restore backups --bucket empty", 1),
+    ("fabgan pipeline components --owner vision --output out/components", 0),
     ("fabgan pipeline check --dump params.yaml --namespace a", 1),
     ("fabgan pipeline train-job --name a --namespace b --claim c --nodes 1 --gpus 0", 0),
     ("fabgan pipeline submit training --host http://127.0.0.1:9", 1),
