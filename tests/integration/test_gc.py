@@ -114,7 +114,7 @@ def test_old_pipelines_go_with_their_versions_and_what_is_in_use_stays(
         assert (tmp_path / f"pulled-{version.number}" / "weights.bin").is_file()
 
 
-def test_what_others_registered_and_what_runs_stays(tmp_path: Path) -> None:
+def test_what_others_registered_or_copied_and_what_runs_stays(tmp_path: Path) -> None:
     client, folder = MlflowClient(), tmp_path / "generator"
     own = pipeline("foreign", "foreign", folder, None)
     (step,) = [
@@ -127,10 +127,13 @@ def test_what_others_registered_and_what_runs_stays(tmp_path: Path) -> None:
     for run_id in (step, last):
         client.create_model_version("of-somebody-else", client.get_run(run_id).info.artifact_uri, run_id)
     still = pipeline("still", "still", folder, None)
+    copied = [pipeline(f"copied-{index}", "copied", folder, "refused") for index in range(3)]
+    for number in (1, 2):
+        client.copy_model_version(f"models:/copied/{number}", "copies")
     client.update_run(still, status="RUNNING")
     gc("--mlflow", "--older-than", 30, "--keep", 1, "--delete")
-    assert {own, step, last, still} <= ids_of_runs()
-    assert numbers("of-somebody-else") == {1, 2}
+    assert {own, step, last, still, *copied} <= ids_of_runs()
+    assert [numbers(model) for model in ("of-somebody-else", "copied", "copies")] == [{1, 2}, {1, 2, 3}, {1, 2}]
     client.set_terminated(still, "FAILED", end_time=1)
     gc("--mlflow", "--older-than", 30, "--delete")
     assert still not in ids_of_runs()

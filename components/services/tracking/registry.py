@@ -25,6 +25,8 @@ class Version:
     tags: dict[str, str]
     run_id: str = ""
     """The run to which its files were logged."""
+    is_copy: bool = False
+    """Whether a person copied it from another model, with its tags."""
 
     @property
     def uri(self) -> str:
@@ -175,7 +177,8 @@ def model_folder(place: str) -> Iterator[Path | None]:
 
 
 def _version(found: Any) -> Version:
-    return Version(found.name, int(found.version), dict(found.tags), found.run_id or "")
+    is_copy = str(found.source).startswith(SCHEME)
+    return Version(found.name, int(found.version), dict(found.tags), found.run_id or "", is_copy)
 
 
 def _with_number(versions: list[Any], number: str) -> Version | None:

@@ -33,12 +33,10 @@ def old_pipelines(older_than_days: float, keep: int) -> list[Leftover]:
         registry, client = Registry(), mlflow.MlflowClient()
         versions = registry.every_version()
         expendable = _expendable(registry, versions, keep)
-        kept_runs = {version.run_id for version in versions} - {version.run_id for version in expendable}
-        found = []
-        for runs in _pipelines(client):
-            if kept_runs.isdisjoint(run.info.run_id for run in runs) and _ended_s(runs) <= before(older_than_days):
-                found.append(_leftover(registry, runs, expendable))
-        return found
+        uris = {version.uri for version in expendable}
+        kept = [version for version in versions if version.uri not in uris]
+        old = [runs for runs in _pipelines(client) if _ended_s(runs) <= before(older_than_days)]
+        return [_leftover(registry, runs, expendable) for runs in old if not _versions_of(runs, kept)]
 
 
 def _expendable(registry: Registry, versions: list[Version], keep: int) -> list[Version]:
@@ -47,7 +45,14 @@ def _expendable(registry: Registry, versions: list[Version], keep: int) -> list[
     for version in versions:
         by_model[version.name].append(version)
     earlier = [version for own in by_model.values() for version in own[:-keep]]
-    return [version for version in earlier if DECISION in version.tags and not registry.aliases(version)]
+    ours = [version for version in earlier if DECISION in version.tags and not version.is_copy]
+    return [version for version in ours if not registry.aliases(version)]
+
+
+def _versions_of(runs: list[Any], versions: list[Version]) -> list[Version]:
+    """Return those of the versions that have their files in one of the runs."""
+    own = {run.info.run_id for run in runs}
+    return [version for version in versions if version.run_id in own]
 
 
 def _pipelines(client: Any) -> Iterable[list[Any]]:
@@ -77,8 +82,7 @@ def _ended_s(runs: list[Any]) -> float:
 def _leftover(registry: Registry, runs: list[Any], expendable: list[Version]) -> Leftover:
     import mlflow
 
-    client, own = mlflow.MlflowClient(), {run.info.run_id for run in runs}
-    versions = [version for version in expendable if version.run_id in own]
+    client, versions = mlflow.MlflowClient(), _versions_of(runs, expendable)
     named = [f"{version.uri} ({version.tags.get('verdict', 'superseded')})" for version in versions]
 
     def remove() -> None:
