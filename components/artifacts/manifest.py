@@ -172,6 +172,8 @@ class GeneratedManifest:
     """Index of the first image."""
     count: int
     images: list[GeneratedImage]
+    images_per_file: int = 1
+    """1 for PNG files; more for tar files of so many images."""
 
 
 @parameters

@@ -15,3 +15,5 @@ class AugmentParameters:
     seed: NonNegativeInt
     label: str
     """Class of the images, if the generator was trained with labels; empty for all classes."""
+    images_per_file: PositiveInt = 1
+    """1 for PNG files; more for tar files of so many images, in the WebDataset layout."""

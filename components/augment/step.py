@@ -8,13 +8,14 @@ begins with the images of a smaller count. Several computers can share the work:
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 from ..artifacts.generator import Generator, generate, load_card, load_generator
 from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, write_manifest
 from ..core.errors import UserError
-from ..core.files import read_json, sha256_of_file
-from ..core.images import Pixels, write_png
+from ..core.files import read_json
+from ..core.images import Pixels
 from ..core.log import logger
 from ..core.parameters import digest
 from ..core.progress import Progress
@@ -22,8 +23,9 @@ from ..core.provenance import code_of
 from ..core.resumable import resumable_folder
 from ..services.storage import SCHEME
 from ..services.tracking.registry import Registry, Version
+from .packing import blocks, digests_of, file_name, listed, write_file
 from .parameters import AugmentParameters
-from .shards import file_name, put_shard
+from .shards import put_shard
 
 USABLE = ("candidate", "exportable")
 """Verdicts of a generator whose images may be used."""
@@ -52,6 +54,7 @@ def run(params: AugmentParameters, output: str) -> dict[str, float]:
         first=params.first,
         count=params.count,
         images=[],
+        images_per_file=params.images_per_file,
     )
     if output.startswith(SCHEME):
         put_shard(output, wanted, lambda first: _images(generator, wanted, label, first))
@@ -103,12 +106,15 @@ def _is_done(output: Path, request: dict[str, object]) -> bool:
 
 
 def _write_images(folder: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> list[GeneratedImage]:
-    progress = Progress("augment", wanted.count, "images")
+    progress, size = Progress("augment", wanted.count, "images"), wanted.images_per_file
     written = []
-    for index, pixels in enumerate(images, wanted.first):
-        path = folder / file_name(index)
-        if not path.is_file():
-            write_png(path, pixels)
-        written.append(GeneratedImage(path.name, index, sha256_of_file(path)))
-        progress.advance(1)
+    for block in blocks(wanted):
+        path = folder / file_name(block, size)
+        if path.is_file():
+            digests = digests_of(path, size)
+            list(islice(images, len(block)))  # made again, because each image is made after the one before
+        else:
+            digests = write_file(path, block, images, size)
+        written += listed(block, digests, size)
+        progress.advance(len(block))
     return written

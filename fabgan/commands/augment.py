@@ -18,6 +18,8 @@ def add(commands: "Subcommands") -> None:
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
     command.add_argument("--label", default="", help="class of the images; needs a model trained with labels")
     command.add_argument("--first", type=int, default=0, help="index of the first image of a shard; default: 0")
+    packed = "images per file: 1 for PNG files, more for tar files in the WebDataset layout; default: 1"
+    command.add_argument("--images-per-file", type=int, default=1, metavar="N", help=packed)
     out = "new or empty folder to fill, or s3://BUCKET/PREFIX"
     command.add_argument("--out", required=True, metavar="DIR", help=out)
     command.set_defaults(run=_augment)
@@ -32,7 +34,8 @@ def _augment(options: argparse.Namespace) -> None:
     from fabgan.components.augment.step import run
     from fabgan.components.core.parameters import parse
 
-    asked = {name: getattr(options, name) for name in ("model", "first", "count", "seed", "label")}
+    names = ("model", "first", "count", "seed", "label", "images_per_file")
+    asked = {name: getattr(options, name) for name in names}
     run(parse(AugmentParameters, asked, "fabgan augment"), options.out)
     sys.stdout.write(f"{options.out}: {options.count} images of {options.model}, with their manifest\n")
 

@@ -65,7 +65,7 @@ def _trainings(form: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _check_augmentation(form: Mapping[str, Any]) -> None:
     split_url(form["destination"])
-    asked = {name: form[name] for name in ("model", "count", "seed", "label")}
+    asked = {name: form[name] for name in ("model", "count", "seed", "label", "images_per_file")}
     parse(AugmentParameters, asked | {"first": 0}, FORM)
     if form["shards"] < 1:
         raise UserError(f"{FORM}: shards: expected a positive int, got {form['shards']}")

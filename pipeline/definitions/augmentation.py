@@ -26,6 +26,7 @@ def augmentation_pipeline(image: str, params: Any, cluster: KubeflowParameters, 
     def pipeline(
         destination: str,
         count: int = 10_000,
+        images_per_file: int = 1,
         label: str = "",
         model: str = f"models:/{params['publish']['model_name']}@champion",
         pod_size: str = cluster.size,
@@ -38,6 +39,8 @@ def augmentation_pipeline(image: str, params: Any, cluster: KubeflowParameters, 
             destination: Where the images go: s3://bucket/prefix. A failed run that is started again makes only the
                 missing images.
             count: Number of images.
+            images_per_file: 1 for PNG files. More for tar files of so many images, in the WebDataset layout, for large
+                sets; 250 is a good number.
             label: Class of the images, for a generator trained with labels; empty for all classes.
             model: Generator in MLflow: models:/NAME@ALIAS or models:/NAME/NUMBER. The run pins it to a version when it
                 starts.
@@ -51,6 +54,7 @@ def augmentation_pipeline(image: str, params: Any, cluster: KubeflowParameters, 
             sizes=sizes,
             count=count,
             destination=destination,
+            images_per_file=images_per_file,
             label=label,
             model=model,
             pod_size=pod_size,

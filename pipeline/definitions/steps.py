@@ -210,6 +210,7 @@ def plan_augmentation(
     sizes: dict,  # type: ignore[type-arg]
     count: int,
     destination: str,
+    images_per_file: int,
     label: str,
     model: str,
     pod_size: str,
@@ -225,7 +226,7 @@ def plan_augmentation(
     from fabgan.pipeline.pod import augmenting, sizing
 
     found = sizing.resources(sizes, pod_size)
-    asked = {"model": model, "count": count, "seed": seed, "label": label}
+    asked = {"model": model, "count": count, "seed": seed, "label": label, "images_per_file": images_per_file}
     found["Output"] = augmenting.plan(asked, shards, destination)
     return namedtuple("Plan", found)(**found)
 

@@ -28,7 +28,8 @@ def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[str]:
     if shards < 1:
         raise UserError(f"{run.FORM}: shards: expected a positive int, got {shards}")
     model = Registry().resolve(whole.model).uri
-    bounds = [whole.count * place // shards for place in range(shards + 1)]
+    files = -(-whole.count // whole.images_per_file)  # no file is shared by two shards
+    bounds = [min(files * place // shards * whole.images_per_file, whole.count) for place in range(shards + 1)]
     return run.as_items(
         asdict(whole) | {"model": model, "first": first, "count": end - first, "destination": destination}
         for first, end in pairwise(bounds)

@@ -1,0 +1,64 @@
+"""The files of a generated set: one PNG for each image, or tar files of many images in the WebDataset layout.
+
+A tar file holds `000123.png` for image 123, in the order of the images, and nothing of the time or the computer. So
+equal images give equal bytes. Programs that read WebDataset take it as it is.
+"""
+
+import tarfile
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+from ..artifacts.manifest import GeneratedImage, GeneratedManifest
+from ..core.files import atomic_file, sha256_of_bytes
+from ..core.images import Pixels, png_bytes
+
+
+def blocks(manifest: GeneratedManifest) -> list[range]:
+    """Return the images of each file. Every file but the first and the last begins at a multiple of images_per_file."""
+    end, size = manifest.first + manifest.count, manifest.images_per_file
+    bounds = [manifest.first, *range((manifest.first // size + 1) * size, end, size), end]
+    return [range(first, last) for first, last in pairwise(bounds)]
+
+
+def file_name(block: range, images_per_file: int) -> str:
+    """Return the name of the file of some images."""
+    return png_name(block.start) if images_per_file == 1 else f"{block.start:06d}-{len(block)}.tar"
+
+
+def png_name(index: int) -> str:
+    """Return the name of an image: of its file, or inside its tar file."""
+    return f"{index:06d}.png"
+
+
+def write_file(path: Path, block: range, images: Iterator[Pixels], images_per_file: int) -> list[str]:
+    """Write the file of a block, atomically, from the next images; return the SHA-256 of each PNG."""
+    digests = []
+    with atomic_file(path) as partial:
+        if images_per_file == 1:
+            content = png_bytes(next(images))
+            partial.write_bytes(content)
+            return [sha256_of_bytes(content)]
+        with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for index in block:
+                content = png_bytes(next(images))
+                member = tarfile.TarInfo(png_name(index))
+                member.size = len(content)
+                tar.addfile(member, BytesIO(content))
+                digests.append(sha256_of_bytes(content))
+    return digests
+
+
+def digests_of(path: Path, images_per_file: int) -> list[str]:
+    """Return the SHA-256 of each PNG in a file that `write_file` made."""
+    if images_per_file == 1:
+        return [sha256_of_bytes(path.read_bytes())]
+    with tarfile.open(path) as tar:
+        return [sha256_of_bytes(file.read()) for member in tar if (file := tar.extractfile(member))]
+
+
+def listed(block: range, digests: list[str], images_per_file: int) -> list[GeneratedImage]:
+    """Return the entries of a file's images in the manifest."""
+    name = file_name(block, images_per_file)
+    return [GeneratedImage(name, index, digest) for index, digest in zip(block, digests, strict=True)]
