@@ -29,6 +29,9 @@ TAIL = 0.05
 
 WIDENED_BY = 0.5
 """How much the range of the share of outliers is widened, in widths. It is a number of images, so it varies little."""
+RAISED_BY = 2.0
+"""Real lots that differ raise the limit of outliers at most by this factor. They are compared with fewer real images
+than generated ones are, so more of them are outliers."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def outlier_check(generated: Features, real: Real, params: EvaluateParameters) -
         deviation=0.0,
         floor=float(floor.median()),
         at_least=None,
-        at_most=max(params.max_outliers, _widened(floor, WIDENED_BY)[1]),
+        at_most=min(max(_widened(floor, WIDENED_BY)[1], params.max_outliers), RAISED_BY * params.max_outliers),
         decides="candidate",
         meaning="Share of images that are unlike every real one, as a whole or in a part. Lower is better.",
     )

@@ -17,7 +17,7 @@ class EvaluateParameters:
     max_two_sample: NonNegativeFloat = 0.5
     """How far two_sample_auc may lie above what a classifier tells real lots apart by, as a share of the way to 1."""
     max_outliers: NonNegativeFloat = 0.05
-    """Maximum share of generated images that are unlike every real one; real lots that differ may raise it."""
+    """Maximum share of generated images that are unlike every real one; real lots that differ may double it."""
     min_ser: PositiveFloat = 0.95
     """Minimum seam excess ratios for the verdict (1 = as real)."""
     max_ser: PositiveFloat = 1.05

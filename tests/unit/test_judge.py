@@ -238,6 +238,18 @@ def test_limits_of_seams_are_as_wide_as_so_few_real_images_differ() -> None:
     assert rooms[0] > 1.5 * rooms[1]
 
 
+def test_lots_that_differ_raise_the_limit_of_outliers_at_most_to_twice() -> None:
+    widest = float(real().distances.floor(real().splits).quantile(0.95))
+    assert widest > 0.002
+    for asked, limit in ((0.001, 0.002), (0.9, 0.9)):
+        (check,) = (
+            check
+            for check in judge(extracted(fresh()), real(), replace(PARAMS, max_outliers=asked)).checks
+            if check.name == "outlier_share"
+        )
+        assert check.at_most == pytest.approx(limit)
+
+
 def likeness(similarities: list[float], parts: list[float]) -> Likeness:
     none_N = torch.zeros(len(similarities), dtype=torch.int64)
     return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N)
