@@ -3,6 +3,8 @@
 Dimensions: C channels, H W pixels, B = 1 window.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -35,16 +37,17 @@ class Fitter:
 
         Pixels outside the `neighbourhood` of the mask are those of the background.
         """
-        spot, share_HW = spot_of(cutout, background_HWC, place), shares(cutout)
-        new_HWC, part = spot.pixels(), _part(cutout)
-        maps = [torch.from_numpy(map_[:, *part].copy())[None] for map_ in maps_of(cutout, new_HWC, cutout.pixels_HWC)]
+        spot, part = spot_of(cutout, background_HWC, place), _part(cutout)
+        core = replace(cutout, pixels_HWC=cutout.pixels_HWC[part], covers_HW=cutout.covers_HW[part])
+        new_HWC, share_HW = spot.pixels(), shares(core)
+        maps = [torch.from_numpy(map_.copy())[None] for map_ in maps_of(core, new_HWC[part], core.pixels_HWC)]
         height_px, width_px = maps[0].shape[-2:]
         background, reference, shape, share = (_padded(map_) for map_ in maps)
         kind = torch.tensor([self._kinds.index(cutout.kind)])
         scene = Scene(background, shape, share, functional.one_hot(kind, len(self._kinds)).float())
         made_CHW = self._network(scene, reference)[0, :, :height_px, :width_px]
         made_HWC = (made_CHW.permute(1, 2, 0).numpy() + 1) * 127.5
-        new_HWC[part] = np.where(share_HW[part][:, :, None] > 0, made_HWC, new_HWC[part])
+        new_HWC[part] = np.where(share_HW[:, :, None] > 0, made_HWC, new_HWC[part])
         return spot.filled(new_HWC, cutout)
 
 
