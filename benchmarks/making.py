@@ -1,8 +1,8 @@
 """How fast defects are made at 1024 px, on one core, and what training the defect model takes.
 
 Prints one JSON line for each way of making and kind, and one for training. `images_per_s` is of processor time. It
-includes reading the background, but not writing the result. `growth_mib` is the growth of the peak resident memory while the model trains,
-with the sample of backgrounds that it holds.
+includes reading the background, but not writing the result. `growth_mib` is the growth of the peak resident memory
+while the model trains, with the sample of backgrounds that it holds.
 """
 
 import argparse
