@@ -21,7 +21,9 @@ from .variation import Variation
 SEARCH_PX = 256
 """Places are searched in images that are shrunk to this side."""
 BEST_SHARE = 0.002
-"""A place is drawn from this share of all places, those with the smallest differences."""
+"""A place is drawn from at most this share of all places, those with the smallest differences ..."""
+BEST_RATIO = 1.5
+"""... and of these from those whose difference is at most so many times the smallest. Beside a ball, few places fit."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Ground:
             return None
         flat = self._squared_differences(around)[:rows, :columns].ravel()
         count = max(round(BEST_SHARE * flat.size), 1)
-        drawn = int(random.choice(np.argpartition(flat, count - 1)[:count]))
+        best = np.argpartition(flat, count - 1)[:count]
+        drawn = int(random.choice(best[flat[best] <= BEST_RATIO * flat[best].min()]))
         top, left = divmod(drawn, columns)
         samples = np.count_nonzero(around.ring_HW) * len(self._mean_C)
         return Place(round(top / around.scale), round(left / around.scale), float(flat[drawn]) / samples)
