@@ -82,7 +82,7 @@ class Ground:
         return Place(round(top / around.scale), round(left / around.scale), float(flat[drawn]) / samples)
 
     def _squared_differences(self, around: Surroundings) -> NDArray[np.float32]:
-        """Return the summed squared difference at each place, by correlations that are products of spectra.
+        """Return the summed squared difference, at least 0, at each place: correlations are products of spectra.
 
         Those of places that reach beyond the background mean nothing.
         """
@@ -90,7 +90,8 @@ class Ground:
         ring_CHW = (around.pixels_HWC - self._mean_C).transpose(2, 0, 1) * ring_HW
         crossed_FX = (fft.rfft2(ring_CHW, self._shape).conj() * self._pixels_CFX).sum(axis=0)
         spectrum_FX = fft.rfft2(ring_HW, self._shape).conj() * self._squares_FX - 2 * crossed_FX
-        return np.asarray(fft.irfft2(spectrum_FX, self._shape) + np.square(ring_CHW).sum())
+        differences = fft.irfft2(spectrum_FX, self._shape) + np.square(ring_CHW).sum()
+        return np.asarray(np.maximum(differences, 0))  # rounding
 
 
 def search_scale(side_px: int) -> float:

@@ -174,3 +174,16 @@ def test_a_flip_interpolates_nothing() -> None:
         flipped = cutout.varied(flip)
         assert sorted(flipped.pixels_HWC.ravel().tolist()) == sorted(cutout.pixels_HWC.ravel().tolist())
         assert np.count_nonzero(flipped.covers_HW) == np.count_nonzero(cutout.covers_HW)
+
+
+def test_the_only_place_that_fits_is_taken() -> None:
+    """A share of all places holds many that do not fit, where few do."""
+    random, cutout = np.random.default_rng(1), missing_ball()
+    background_HWC = random.normal(60, 4, (SIDE_PX, SIDE_PX, 3)).clip(0, 255).astype(np.uint8)
+    height_px, width_px = cutout.covers_HW.shape
+    background_HWC[100 : 100 + height_px, 60 : 60 + width_px] = cutout.pixels_HWC
+    ground = Ground(background_HWC)
+    for _ in range(20):
+        place = ground.place(cutout.surroundings, random)
+        assert place is not None
+        assert (place.top_px, place.left_px) == (100, 60)
