@@ -96,7 +96,7 @@ def site(server: KubeflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sites, "POLL_S", 0.01)
     monkeypatch.setenv("PATH", a_kubectl(tmp_path / "bin", KUBECTL))
     kubeflow = Kubeflow(server.url, "", None, None)
-    params, deadline_s = ROOT / "params.yaml", time.monotonic() + 60
+    params, deadline_s = ROOT / "params.yaml", time.monotonic() + 600
     return Site(Kubectl(tmp_path / "config"), kubeflow, "kubeflow", "fab/fabgan:1", params, deadline_s)
 
 
