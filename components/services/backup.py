@@ -128,9 +128,9 @@ class _Before:
         }
 
     def take(self, item: StoredObject, folder: Path) -> SavedObject | None:
-        """Give the file of an unchanged object a name in `folder`; return None if there is no such file."""
+        """Give the file of an unchanged object a name in `folder`; return None if there is none, or a damaged one."""
         known = self._known.get((item.bucket, item.key, item.size_bytes, item.etag))
-        if known is None or self.folder is None or not _place(self.folder, known.sha256).is_file():
+        if known is None or self.folder is None or not _is_whole(_place(self.folder, known.sha256), known.sha256):
             return None
         link(_place(self.folder, known.sha256), _place(folder, known.sha256))
         return known

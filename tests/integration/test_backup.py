@@ -161,6 +161,18 @@ def test_a_damaged_backup_restores_what_is_whole_and_leaves_the_database_alone(s
     assert site.database.query("SELECT count(*) FROM runs") == "2"
 
 
+def test_a_file_that_was_damaged_in_the_last_backup_is_fetched_again(site: Site) -> None:
+    backups = site.folders["backups"]
+    site.backup()
+    (backups / DAY).rename(backups / "2026-01-01")
+    (saved,) = read_json(backups / "2026-01-01" / "backup.json")["buckets"][site.buckets["fabgan-mlflow"].name]
+    (backups / "2026-01-01" / "objects" / saved["sha256"][:2] / saved["sha256"]).write_bytes(LARGE[1:])
+    assert ", 1 of them fetched" in site.backup()
+    site.buckets["fabgan-mlflow"].remove("w")
+    site.restore()
+    assert site.buckets["fabgan-mlflow"].get("w") == LARGE
+
+
 def test_the_guides_commands_on_a_workstation_save_and_restore_the_same(site: Site, tmp_path: Path) -> None:
     data = site.buckets["fabgan-data"]
     data.put("lot 1/ü.png", b"umlaut")
