@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from .parameters import PositiveFloat, PositiveInt, parameters
 
@@ -40,11 +41,13 @@ def old_files(places: Iterable[Path], older_than_days: float, why: str) -> list[
     """Return those of the files and folders in which nothing was written for so many days."""
     found = []
     for place in sorted(places):
-        files = [path for path in (place, *place.rglob("*")) if not path.is_symlink()]
-        stats = [path.stat() for path in files]
-        written_s = max((stat.st_mtime for stat in stats), default=time.time())
+        try:
+            facts = [path.lstat() for path in (place, *place.rglob("*"))]
+        except FileNotFoundError:  # somebody writes there
+            continue
+        written_s = max(one.st_mtime for one in facts)
         if written_s <= before(older_than_days):
-            size_bytes = sum(stat.st_size for path, stat in zip(files, stats, strict=True) if path.is_file())
+            size_bytes = sum(one.st_size for one in facts if S_ISREG(one.st_mode))
             found.append(Leftover(str(place), size_bytes, f"{why}, last written {age(written_s)}", _removal(place)))
     return found
 

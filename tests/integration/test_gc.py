@@ -11,6 +11,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from fabgan.components.core.leftovers import old_files
 from fabgan.components.services.tracking import pipelines
 from fabgan.components.services.tracking.promotion import publish
 from fabgan.components.services.tracking.registry import Registry
@@ -174,6 +175,14 @@ def test_old_checkpoints_and_unfinished_results_go_and_data_stays(tmp_path: Path
     assert not old.parent.exists()
     assert not partial.parent.parent.exists()
     assert all(path.is_file() for path in (lately, begun, packages))
+
+
+def test_what_vanishes_while_it_is_looked_at_is_in_use(tmp_path: Path) -> None:
+    """A training at work replaces its files. Here they vanish between the search and the look."""
+    checkpoint = made(tmp_path / "4567" / "checkpoint.safetensors")
+    age(tmp_path, 40)
+    assert [one.what for one in old_files([checkpoint.parent], 30, "checkpoints")] == [str(checkpoint.parent)]
+    assert old_files([checkpoint.parent, tmp_path / "gone"], 30, "x")[0].what == str(checkpoint.parent)
 
 
 def test_broken_uploads_go_and_objects_stay(bucket: Bucket) -> None:
