@@ -70,9 +70,7 @@ def run(
     x_NCHW = _training_images(params, packages)
     check_processes(params, processes.count)
     settings = params.settings
-    labels = load_labels(packages, "train") if settings.labels else None
-    if labels and processes.leads:
-        _warn_of_rare(labels)
+    labels = _labels(packages, warn=processes.leads) if settings.labels else None
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     start_sha256 = started(training, start) if start else ""
@@ -97,9 +95,11 @@ def _training_images(params: TrainParameters, packages: Path) -> Tensor:
     return x_NCHW
 
 
-def _warn_of_rare(labels: Labels) -> None:
+def _labels(packages: Path, warn: bool) -> Labels:
+    """Return the class labels of the training images, and warn of classes that are too rare."""
+    labels = load_labels(packages, "train")
     for name, count in zip(labels.names, labels.numbers_N.bincount().tolist(), strict=True):
-        if count < RARE:
+        if warn and count < RARE:
             LOG.warning(
                 "the class %r has only %d training image(s); with fewer than %d, its images become copies or noise. "
                 "If it is a defect, annotate it, and make it with `fabgan train_defects` and `fabgan defects`",
@@ -107,6 +107,7 @@ def _warn_of_rare(labels: Labels) -> None:
                 count,
                 RARE,
             )
+    return labels
 
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:
