@@ -31,6 +31,7 @@ from fabgan.components.core.progress import Progress
 from fabgan.components.measures.extractors import Extractor, efficientnet_lite1
 from fabgan.components.measures.judge import copy_checks, membership_checks
 from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.components.measures.real import most_alike
 from fabgan.model.measures.copies import CopySearch, Likeness, shrunk_to_compare, turned
 from fabgan.model.streams import random_stream
 
@@ -101,13 +102,18 @@ class Gate:
         places = {name: torch.tensor([role == name for role in roles.roles]) for name in set(roles.roles)}
         self._training_MF, self._held_out_NF = whole_NF[places["train"]], whole_NF[places["held_out"]]
         self._search = CopySearch(small_NRR[places["train"]])
-        self._held_out = self._search.likeness(small_NRR[places["held_out"]])
-        self.fresh = Shown(whole_NF[places["fresh"]], self._search.likeness(small_NRR[places["fresh"]]))
+        self._held_out = self._likeness(whole_NF[places["held_out"]], small_NRR[places["held_out"]])
+        self.fresh = Shown(
+            whole_NF[places["fresh"]], self._likeness(whole_NF[places["fresh"]], small_NRR[places["fresh"]])
+        )
+
+    def _likeness(self, whole_NF: Tensor, small_NRR: Tensor) -> Likeness:
+        return self._search.likeness(small_NRR, most_alike(whole_NF, self._training_MF))
 
     def shown(self, x_NCHW: Tensor) -> Shown:
         """Return what is known of images once they are looked at."""
         whole_NF, small_NRR = _looked_at(x_NCHW, self._extractor)
-        return Shown(whole_NF, self._search.likeness(small_NRR))
+        return Shown(whole_NF, self._likeness(whole_NF, small_NRR))
 
     def checks(self, images: Shown) -> list[Check]:
         """Return the checks that decide whether a generator leaks."""

@@ -33,6 +33,7 @@ from fabgan.components.measures.judge import judge
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import Real
 from fabgan.model.measures.copies import turned
+from fabgan.model.measures.poses import pose
 from fabgan.model.streams import random_stream
 
 IMAGES = 64
@@ -58,6 +59,9 @@ SPOILED: dict[str, tuple[Spoil, Sequence[float]]] = {
     "grey squares, share of side": (spoiled.with_marks, (0.25,)),
     "mean of two images": (lambda x, _: spoiled.ghosts(x), (2,)),
     "halves of two images": (lambda x, _: spoiled.chimeras(x), (2,)),
+    "foreign part from a share of the side": (spoiled.with_foreign_half, (0.37,)),
+    "foreign square, share of side": (spoiled.with_foreign_square, (0.4,)),
+    "lower part moved, share of side": (spoiled.with_moved_bottom, (0.1,)),
     "quarters exchanged": (lambda x, _: spoiled.shuffled_quarters(x), (4,)),
     "images that repeat": (lambda x, count: _cycled(x[: int(count)]), (1, 8)),
 }
@@ -65,7 +69,8 @@ SPOILED: dict[str, tuple[Spoil, Sequence[float]]] = {
 COPIED: dict[str, tuple[Spoil, Sequence[float]]] = {
     "symmetry of copies": (lambda x, number: turned(x, int(number)), range(1, 8)),
     "shift of copies, share of side": (lambda x, share: spoiled.moved(x, 1, share, -share / 2), (0.02, 0.06, 0.1)),
-    "crop of copies": (spoiled.moved, (0.95,)),
+    "crop of copies": (spoiled.moved, (0.95, 0.8, 1.2)),
+    "turn of copies, degrees": (lambda x, turn_deg: spoiled.posed(x, pose(turn_deg)), (4, 8)),
     "gamma of copies": (lambda x, gamma: spoiled.relit(x, gamma=gamma), (0.9,)),
     "slope of copies": (lambda x, slope: spoiled.relit(x, slope=slope), (20,)),
     "gain of copies": (lambda x, gain: spoiled.relit(x, gain=gain), (1.06,)),

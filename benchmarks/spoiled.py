@@ -25,7 +25,43 @@ def warped(x_NCHW: Tensor, sigma_px: float, cell_px: int = 8) -> Tensor:
 
 def moved(x_NCHW: Tensor, scale: float = 1.0, across: float = 0.0, down: float = 0.0) -> Tensor:
     """Return a part of each image, `scale` of its side; its middle is moved by shares of the side."""
-    return _sampled(x_NCHW, torch.tensor([[scale, 0, 2 * across], [0, scale, 2 * down]]), torch.zeros(()))
+    return posed(x_NCHW, torch.tensor([[scale, 0, 2 * across], [0, scale, 2 * down]]))
+
+
+def posed(x_NCHW: Tensor, pose_23: Tensor) -> Tensor:
+    """Return images in a pose; see `fabgan.model.measures.poses`."""
+    return _sampled(x_NCHW, pose_23, torch.zeros(()))
+
+
+def with_foreign_half(x_NCHW: Tensor, share: float) -> Tensor:
+    """Return images whose right part, from `share` of the side, is another image's, off the borders of regions."""
+    first = int(share * x_NCHW.shape[-1])
+    return torch.cat([x_NCHW[..., :first], x_NCHW.roll(len(x_NCHW) // 2, 0)[..., first:]], dim=-1)
+
+
+def with_foreign_square(x_NCHW: Tensor, side_share: float) -> Tensor:
+    """Return images with a square of another image, where it lies there."""
+    mixed, side = x_NCHW.clone(), int(side_share * x_NCHW.shape[-1])
+    others = x_NCHW.roll(len(x_NCHW) // 2, 0)
+    places = torch.randint(x_NCHW.shape[-1] - side, (len(x_NCHW), 2), generator=random_stream(SEED, "squares"))
+    for image, other, (top, left) in zip(mixed, others, places.tolist(), strict=True):
+        image[:, top : top + side, left : left + side] = other[:, top : top + side, left : left + side]
+    return mixed
+
+
+def with_stuck_rows(x_NCHW: Tensor, count: int) -> Tensor:
+    """Return images in which some rows repeat the one above them."""
+    stuck = x_NCHW.clone()
+    tops = torch.randint(1, x_NCHW.shape[-2] - count, (len(x_NCHW),), generator=random_stream(SEED, "rows"))
+    for image, top in zip(stuck, tops.tolist(), strict=True):
+        image[:, top : top + count] = image[:, top - 1 : top]
+    return stuck
+
+
+def with_moved_bottom(x_NCHW: Tensor, share: float) -> Tensor:
+    """Return images whose lower part is moved to the right by a share of the side; what leaves comes in again."""
+    top, moved_px = 3 * x_NCHW.shape[-2] // 5, int(share * x_NCHW.shape[-1])
+    return torch.cat([x_NCHW[..., :top, :], x_NCHW[..., top:, :].roll(moved_px, -1)], dim=-2)
 
 
 def _sampled(x_NCHW: Tensor, transform: Tensor, field: Tensor) -> Tensor:

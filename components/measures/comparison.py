@@ -1,9 +1,12 @@
 """The measures that compare two sets of images by their features."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from fabgan.model.measures.distances import frechet_distance, kernel_distance, neighbourhoods
+from torch import Tensor
+
+from fabgan.model.measures.distances import frechet_distance, kernel_distance, lie_among, neighbourhoods
 
 from .features import Features
 
@@ -27,6 +30,7 @@ MEASURES = {
     ),
     "precision": _Measure("Share of generated images that lie among held-out ones. Higher is better.", "at_least"),
     "recall": _Measure("Share of held-out images that lie among generated ones. Higher is better.", "at_least"),
+    "recall_worst_product": _Measure("The same of the product that is shown worst. Higher is better.", "at_least"),
     "coverage": _Measure(
         "Share of held-out images that have a generated one beside them. Higher is better.", "at_least"
     ),
@@ -43,11 +47,11 @@ MEASURES = {
         "Largest difference of the power at periods of 2, 4 and 8 px, in dB: lattices. Lower is better.", "at_most"
     ),
 }
-"""The measures that compare two sets of images, with a floor each."""
+"""The measures that compare two sets of images, with a floor each. That of products needs more than one."""
 
 
-def compare(generated: Features, real: Features) -> dict[str, float]:
-    """Return the values of `MEASURES` for two sets of images."""
+def compare(generated: Features, real: Features, products_M: Tensor) -> dict[str, float]:
+    """Return the values of `MEASURES` for two sets of images. `products_M` numbers the products of the real ones."""
     patches, real_patches = generated.patches_NPF, real.patches_NPF
     near = neighbourhoods(generated.whole_NF, real.whole_NF)
     colours = (generated.colours_NK.mean(dim=0) - real.colours_NK.mean(dim=0)).abs().max()
@@ -59,9 +63,18 @@ def compare(generated: Features, real: Features) -> dict[str, float]:
         "kernel_distance_patches": THOUSANDTHS * kernel_distance(patches, real_patches),
         "kernel_distance_worst_quarter": THOUSANDTHS * max(quarters),
         **asdict(near),
+        **dict(_worst_product(generated, real, products_M)),
         "frechet_distance": frechet_distance(generated.whole_NF, real.whole_NF),
         "frechet_distance_patches": frechet_distance(patches.flatten(0, 1), real_patches.flatten(0, 1)),
         "spectrum_db": DECIBEL_PER_OCTAVE * float(octaves),
         "colour_db": DECIBEL_PER_OCTAVE * float(colours),
         "lattice_db": DECIBEL_PER_OCTAVE * float(lattices),
     }
+
+
+def _worst_product(generated: Features, real: Features, products_M: Tensor) -> Iterator[tuple[str, float]]:
+    """Yield the lowest recall of a product, if there are several."""
+    products = sorted(set(products_M.tolist()))
+    if len(products) > 1:
+        shown_M = lie_among(real.whole_NF, generated.whole_NF).double()
+        yield "recall_worst_product", min(float(shown_M[products_M == product].mean()) for product in products)

@@ -11,6 +11,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from fabgan.model.measures.breaks import straight_breaks
 from fabgan.model.measures.copies import shrunk_to_compare
 from fabgan.model.measures.seams import border_differences
 from fabgan.model.measures.spectrum import colour_powers, lattice_powers, octave_powers
@@ -44,6 +45,8 @@ class Features:
     """`lattice_powers`, averaged over the patches."""
     differences_ND2: Tensor
     """`border_differences`."""
+    breaks_N: Tensor
+    """`straight_breaks`."""
     small_NRR: Tensor
     """`shrunk_to_compare`."""
     texture_NPCRR: Tensor
@@ -94,6 +97,7 @@ def _extracted(
             colours_NK=colour_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
             lattices_NL=lattice_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
             differences_ND2=differences,
+            breaks_N=straight_breaks(x_BCHW),
             small_NRR=torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_BCHW]),
             texture_NPCRR=middles(patches_BPCHW, TEXTURE_PX),
         )

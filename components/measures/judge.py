@@ -9,6 +9,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
+from fabgan.model.measures.breaks import RARE, broken_share
 from fabgan.model.measures.copies import Likeness
 from fabgan.model.measures.distances import separation
 from fabgan.model.measures.seams import seam_visibility
@@ -28,7 +29,7 @@ TAIL = 0.05
 """Share of the splits of real lots beyond each bound of the range that limits are relative to."""
 
 WIDENED_BY = 0.5
-"""How much the range of the share of outliers is widened, in widths. It is a number of images, so it varies little."""
+"""How much the range of a share of images is widened, in widths. It is a number of images, so it varies little."""
 RAISED_BY = 2.0
 """Real lots that differ raise the limit of outliers at most by this factor. They are compared with fewer real images
 than generated ones are, so more of them are outliers."""
@@ -49,7 +50,7 @@ class Judgement:
 
 def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgement:
     """Judge generated images beside real ones."""
-    new, made = real.new, real.search.likeness(generated.small_NRR)
+    new, made = real.new, real.likeness(generated)
     copied_N = _copied(made, new)
     told, strangeness_N = classifier_check(generated, real, params)
     nearest_training_N, nearest_held_out_N = (
@@ -59,6 +60,7 @@ def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgem
         *distance_checks(generated, real, params),
         told,
         outlier_check(generated, real, params),
+        break_check(generated, real, params),
         *seam_checks(generated, real, params),
         *copy_checks(made, new, params),
         *membership_checks(nearest_training_N, nearest_held_out_N, params),
@@ -80,15 +82,16 @@ def distance_checks(generated: Features, real: Real, params: EvaluateParameters)
     halved = len(generated) < 2 * size
     spread = _compared(generated, real, max(len(generated) // 2, 2), params.seed) if halved else values
     floors = real.floors(size)
-    return [_check(name, values[name], spread[name], floors[name], params) for name in MEASURES]
+    return [_check(name, values[name], spread[name], floors[name], params) for name in MEASURES if name in values]
 
 
 def _compared(generated: Features, real: Real, size: int, seed: int) -> dict[str, Tensor]:
     """Return the values of `MEASURES`, one for each of some random subsets of the generated images."""
     subsets = SUBSETS if size < len(generated) else 1
     streams = [random_stream(seed, "subset", at) for at in range(subsets)]
-    found = [compare(generated.drawn(size, stream), real.held_out) for stream in streams]
-    return {name: torch.tensor([values[name] for values in found]) for name in MEASURES}
+    products_M = real.products_N[real.held_out_N]
+    found = [compare(generated.drawn(size, stream), real.held_out, products_M) for stream in streams]
+    return {name: torch.tensor([values[name] for values in found]) for name in found[0]}
 
 
 def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: EvaluateParameters) -> Check:
@@ -118,6 +121,21 @@ def outlier_check(generated: Features, real: Real, params: EvaluateParameters) -
         at_most=min(max(_widened(floor, WIDENED_BY)[1], params.max_outliers), RAISED_BY * params.max_outliers),
         decides="candidate",
         meaning="Share of images that are unlike every real one, as a whole or in a part. Lower is better.",
+    )
+
+
+def break_check(generated: Features, real: Real, params: EvaluateParameters) -> Check:
+    """Return the check of straight breaks, wherever they lie: pictures that were joined, and stuck rows."""
+    share, floor = broken_share(generated.breaks_N, real.held_out.breaks_N), real.broken(len(generated))
+    return Check(
+        name="broken_share",
+        value=share if isfinite(share) else None,
+        deviation=0.0,
+        floor=float(floor.median()),
+        at_least=None,
+        at_most=max(_widened(floor, WIDENED_BY)[1], RARE + params.max_outliers),
+        decides="candidate",
+        meaning="Share of images with a straight break that is more visible than in 95% of real ones. Lower is better.",
     )
 
 

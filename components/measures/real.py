@@ -3,21 +3,22 @@
 Dimensions: N images.
 """
 
+from collections.abc import Hashable, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from fabgan.model.measures.breaks import broken_share
 from fabgan.model.measures.copies import CopySearch, Likeness
 from fabgan.model.measures.seams import seam_visibility
 from fabgan.model.streams import random_stream
 
-from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..core.errors import UserError
 from ..core.progress import Progress
-from .comparison import MEASURES, compare
+from .comparison import compare
 from .extractors import Extractor
 from .features import Features, extract
 from .floors import lot_deals, lot_splits
@@ -25,6 +26,8 @@ from .outliers import Distances
 from .two_sample import floor_of
 
 MIN_HELD_OUT = 2
+ALIKE = 2
+"""Training images that tell the pose of an image that may be a copy."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Real:
     """Masks of four parts of the lots, for a classifier."""
     lots_N: Tensor
     """Number of the lot of each image."""
+    products_N: Tensor
+    """Number of the product of each image."""
     seed: int
     """Draws what is random."""
 
@@ -63,10 +68,14 @@ class Real:
         """The training images, to be searched for copies."""
         return CopySearch(self.training.small_NRR)
 
+    def likeness(self, features: Features) -> Likeness:
+        """Return how images are like training images."""
+        return self.search.likeness(features.small_NRR, most_alike(features.whole_NF, self.training.whole_NF))
+
     @cached_property
     def new(self) -> Likeness:
         """How held-out images, which copy nothing, are like training images."""
-        return self.search.likeness(self.held_out.small_NRR)
+        return self.likeness(self.held_out)
 
     @cached_property
     def told_apart(self) -> Tensor:
@@ -90,14 +99,22 @@ class Real:
             found.append(astuple(seam_visibility(ours[drawn], differences[others_N])))
         return torch.tensor(found)
 
+    def broken(self, size: int) -> Tensor:
+        """Return the `broken_share` of at most `size` images of lots against other lots, one for each split."""
+        found = []
+        for at, (ours_N, others_N) in enumerate(self.splits):
+            ours = self.every.chosen(ours_N).drawn(size, random_stream(self.seed, "breaks", at))
+            found.append(broken_share(ours.breaks_N, self.every.breaks_N[others_N]))
+        return torch.tensor(found)
+
     def floors(self, size: int) -> dict[str, Tensor]:
         """Return the values of each measure of `size` images of lots against other lots, one for each split."""
         if size not in self._floors:
             found = []
             for at, (ours_N, others_N) in enumerate(self.splits):
                 ours = self.every.chosen(ours_N).drawn(size, random_stream(self.seed, "floor", at))
-                found.append(compare(ours, self.every.chosen(others_N)))
-            self._floors[size] = {name: torch.tensor([values[name] for values in found]) for name in MEASURES}
+                found.append(compare(ours, self.every.chosen(others_N), self.products_N[others_N]))
+            self._floors[size] = {name: torch.tensor([values[name] for values in found]) for name in found[0]}
         return self._floors[size]
 
     @cached_property
@@ -118,10 +135,23 @@ def divided(every: Features, packages: Packages, seed: int) -> Real:
     """Return real images with their lots, from the features of all of them in the order of `packages`."""
     held_out_N = torch.tensor([package.split == "held_out" for package in packages.listed])
     listed = packages.listed
-    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(map(_owner, listed)))}
-    lots_N = torch.tensor([numbers[_owner(package)] for package in listed])
-    return Real(every, held_out_N, list(lot_splits(listed, seed)), list(lot_deals(listed, seed)), lots_N, seed)
+    return Real(
+        every,
+        held_out_N,
+        list(lot_splits(listed, seed)),
+        list(lot_deals(listed, seed)),
+        _numbered([(package.product, package.lot) for package in listed]),
+        _numbered([package.product for package in listed]),
+        seed,
+    )
 
 
-def _owner(package: Package) -> tuple[str, str]:
-    return package.product, package.lot
+def most_alike(x_NF: Tensor, training_MF: Tensor) -> Tensor:
+    """Return the numbers of the training images that are most like each image, by their features: N x K."""
+    return torch.cdist(x_NF, training_MF).topk(min(ALIKE, len(training_MF)), largest=False).indices
+
+
+def _numbered(names: Sequence[Hashable]) -> Tensor:
+    """Return a number for each name, counted in the order in which they first come."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return torch.tensor([numbers[name] for name in names])

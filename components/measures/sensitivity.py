@@ -20,7 +20,7 @@ from ..artifacts.verdict import Check, Sensitivity, Sight
 from ..core.progress import Progress
 from .extractors import Extractor
 from .features import Features, extract
-from .judge import classifier_check, distance_checks, outlier_check, seam_checks
+from .judge import break_check, classifier_check, distance_checks, outlier_check, seam_checks
 from .parameters import EvaluateParameters
 from .real import Real
 from .spoiling import blurred, compressed, faded, noisy, tinted, with_lattice
@@ -110,6 +110,7 @@ def _refusing(features: Features, real: Real, params: EvaluateParameters) -> lis
     checks = [
         *distance_checks(features, real, params),
         outlier_check(features, real, params),
+        break_check(features, real, params),
         *seam_checks(features, real, params),
     ]
     return _failed(checks)

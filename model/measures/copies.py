@@ -2,11 +2,14 @@
 
 Detail is compared, not brightness: images are shrunk, windowed and whitened by the mean spectrum of the training
 images, so that what all of them share hardly counts. Two spectra are compared at all shifts at once (phase correlation,
-Kuglin and Hines 1975), for all eight flips and rotations, and at several scales. Whitening and the unit length make the
-result independent of brightness, contrast and slopes, and nearly so of gamma.
+Kuglin and Hines 1975), for all eight flips and rotations. Whitening and the unit length make the result independent of
+brightness, contrast and slopes, and nearly so of gamma.
 
-Dimensions: N B images, M images that are searched, C channels, H W pixels, R pixels a side, S scales, K nearest, D
-shifts, J frequencies.
+An image may also be turned by a few degrees, magnified or moved far. In which pose it is, a few training images tell
+that are like it: of one product, all show the same. In that pose all training images are searched once more.
+
+Dimensions: N B images, M images that are searched, C channels, H W pixels, R pixels a side, K nearest, D shifts, J
+frequencies, P poses.
 """
 
 from collections.abc import Iterator
@@ -15,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from .poses import UNMOVED_23, followed, pose, posed, shared_windows
 
 SIDE_PX = 64
 """Images are compared at this size."""
@@ -25,7 +30,15 @@ SOFTNESS = 0.05
 SMALLEST = 1e-6
 FAINT = 1e-2
 """Length of a whitened spectrum below which an image is flat but for rounding errors. Of training images, it is 30."""
-SCALES = (1.0, 0.9, 0.925, 0.95, 0.975, 1.025, 1.05, 1.075, 1.1)
+POSES_P23 = torch.stack([pose(5 * turn, 1.1**scale) for turn in range(-2, 3) for scale in range(-4, 5)])
+"""Poses that are tried on alike images: turned by up to 10 degrees, and magnified by 0.68 to 1.46."""
+FARTHEST = 0.35
+"""Largest shift of alike images, relative to the side."""
+FINE_POSES_P23, FINEST_POSES_P23 = (
+    torch.stack([pose(turn, scale) for turn in (0, -turn_deg, turn_deg) for scale in (1, 1 / growth, growth)])
+    for turn_deg, growth in ((5 / 3, 1.05), (5 / 6, 1.025))
+)
+"""Poses that are tried around the best of them, and around the best of those."""
 MAX_SHIFT = 0.15
 """Largest shift, relative to the side."""
 ROUGH_STEP_PX = 2
@@ -80,7 +93,7 @@ class CopySearch:
         down_R1, across = torch.fft.fftfreq(side_px)[:, None], torch.fft.rfftfreq(side_px)
         self._down_R1, self._across = down_R1, across
         turned = symmetries(training_MRR).flatten(0, 1)
-        power = self._windowed(turned).abs().square().mean(dim=0)
+        power = _windowed(turned, self._window_RR).abs().square().mean(dim=0)
         radius = (down_R1.square() + across.square()).sqrt()
         in_band = (radius > BAND[0]) & (radius < BAND[1])
         self._in_band = in_band
@@ -89,6 +102,7 @@ class CopySearch:
         self._weight = torch.full((len(across),), 2.0)
         self._weight[0] = self._weight[-1] = 1.0
         self._training = self._signatures(turned)
+        self._small_MRR = training_MRR
         self._overlap, self._reachable = _overlaps(hann_R)
         self._part_whitenings = self._whitenings_of(turned)
         self._parts = self._parts_of(turned)
@@ -100,17 +114,48 @@ class CopySearch:
     def __len__(self) -> int:
         return len(self._training) // 8
 
-    def likeness(self, x_NRR: Tensor) -> Likeness:
-        """Return how images are like the ones that are searched."""
+    def likeness(self, x_NRR: Tensor, alike_NK: Tensor) -> Likeness:
+        """Return how images are like the ones that are searched.
+
+        `alike_NK` are the numbers of some training images that show the same, by any measure.
+        """
         found, parts = [], []
-        for x_BRR in torch.split(x_NRR, BATCH):
-            query = self._signatures(x_BRR)
-            found += [self._nearest(x_RR, rough) for x_RR, rough in zip(x_BRR, self._roughly(query), strict=True)]
+        for x_BRR, alike_BK in zip(torch.split(x_NRR, BATCH), torch.split(alike_NK, BATCH), strict=True):
+            found += self._whole(x_BRR, alike_BK)
             pairs = zip(self._parts_of(x_BRR), self._parts, strict=True)
             parts.append(torch.stack([(ours @ theirs.T).amax(dim=1) for ours, theirs in pairs]).amax(dim=0))
         similarities, places = zip(*found, strict=True)
         place_N = torch.tensor(places)
         return Likeness(torch.tensor(similarities), torch.cat(parts), place_N // 8, place_N % 8)
+
+    def _whole(self, x_BRR: Tensor, alike_BK: Tensor) -> list[tuple[float, int]]:
+        """Return the similarity of each image, and the place of the turned training image that is most similar."""
+        moved_B23 = torch.stack([self._pose(x, alike) for x, alike in zip(x_BRR, alike_BK, strict=True)])
+        found = self._in_poses(x_BRR, UNMOVED_23.expand_as(moved_B23))
+        beyond = ((moved_B23 - UNMOVED_23).abs().amax(dim=(1, 2)) > MAX_SHIFT).nonzero()[:, 0]
+        if len(beyond):
+            for number, other in zip(beyond.tolist(), self._in_poses(x_BRR[beyond], moved_B23[beyond]), strict=True):
+                found[number] = max(found[number], other)
+        return found
+
+    def _in_poses(self, x_BRR: Tensor, poses_B23: Tensor) -> list[tuple[float, int]]:
+        """Return the same of images near a pose each."""
+        rough = self._roughly(self._signatures(posed(x_BRR, poses_B23)))
+        return [self._nearest(*look) for look in zip(x_BRR, poses_B23, rough, strict=True)]
+
+    def _pose(self, x_RR: Tensor, alike_K: Tensor) -> Tensor:
+        """Return the pose in which an image is most like one of some training images, at half of the size."""
+        half_px = x_RR.shape[-1] // 2
+        training = self._training.view(len(self), 8, *self._training.shape[1:])[alike_K].flatten(0, 1)
+        query = self._signatures(posed(x_RR.expand(len(POSES_P23), -1, -1), POSES_P23))
+        low = torch.cat([torch.arange(half_px // 2), torch.arange(-(half_px // 2), 0)])
+        cross = training[:, low, : half_px // 2 + 1].conj() * query[:, None, low, : half_px // 2 + 1]
+        shifted = torch.fft.irfft2(cross, s=(half_px, half_px)) / self._overlap[::2, ::2]
+        shifts = torch.fft.fftfreq(half_px)
+        near = shifts.abs() <= FARTHEST
+        best = int(shifted.masked_fill(~(near[:, None] & near), -1.0).argmax())
+        down, across = (float(2 * shifts[step]) for step in divmod(best % half_px**2, half_px))
+        return followed(POSES_P23[best // (half_px**2 * len(training))], pose(down=down, across=across))
 
     def _roughly(self, query: Tensor) -> Tensor:
         """Return the correlation with every training image at the best of some shifts: B x (M x 8).
@@ -123,17 +168,30 @@ class CopySearch:
         correlations = torch.view_as_real(shifted_BDJ).flatten(2) @ self._rough_training.T
         return (correlations / self._overlap[down_D, across_D][:, None]).amax(dim=1)
 
-    def _nearest(self, x_RR: Tensor, rough: Tensor) -> tuple[float, int]:
+    def _nearest(self, x_RR: Tensor, start_23: Tensor, rough: Tensor) -> tuple[float, int]:
+        """Look closely at the roughly most similar training images, in poses near the one at the start."""
         places_K = rough.topk(min(SHORT_LIST, len(rough))).indices
-        zoomed = self._signatures(torch.stack([_moved(x_RR, scale, 0.0, 0.0) for scale in SCALES]))
-        found = self._at_whole_pixels(zoomed[:, None], self._training[places_K]).max(dim=-1)
-        closest = found.values.flatten().topk(min(CLOSE_LOOKS, found.values.numel())).indices.tolist()
-        looks = zip(closest, found.indices.flatten()[closest].tolist(), strict=True)
-        pairs = [(at // len(places_K), int(places_K[at % len(places_K)]), shift) for at, shift in looks]
-        similarity, place = max(
-            (self._registered(x_RR, SCALES[at], zoomed[at], place, shift), place) for at, place, shift in pairs
-        )
-        return min(similarity, 1.0), place
+        poses_P23 = followed(start_23, FINE_POSES_P23)
+        queries = self._signatures(posed(x_RR.expand(len(poses_P23), -1, -1), poses_P23))
+        found = self._at_whole_pixels(queries[:, None], self._training[places_K]).max(dim=-1)
+        closest = found.values.flatten().topk(min(CLOSE_LOOKS, found.values.numel())).indices
+        numbers, places = closest // len(places_K), places_K[closest % len(places_K)]
+        cross = self._training[places].conj() * queries[numbers]
+        first, steps = self._between_pixels(cross, found.indices.flatten()[closest])
+        looked_at_P23 = followed(poses_P23[numbers], steps)
+        second = self._overlaid(x_RR, looked_at_P23, places)
+        best = int(torch.maximum(first, second).argmax())
+        finest_P23 = followed(looked_at_P23[best], FINEST_POSES_P23)
+        third = self._overlaid(x_RR, finest_P23, places[best].expand(len(finest_P23)))
+        return min(float(torch.cat([first, second, third]).max()), 1.0), int(places[best])
+
+    def _overlaid(self, x_RR: Tensor, poses_P23: Tensor, places_P: Tensor) -> Tensor:
+        """Return the correlations of what an image in some poses shares with training images."""
+        windows_PRR = shared_windows(poses_P23, x_RR.shape[-1])
+        training = torch.stack([turned(self._small_MRR[place // 8], place % 8) for place in places_P.tolist()])
+        theirs = self._signatures(training, windows_PRR)
+        ours = self._signatures(posed(x_RR.expand_as(training), poses_P23), windows_PRR)
+        return self._between_pixels(theirs.conj() * ours, torch.zeros_like(places_P))[0]
 
     def _parts_of(self, x_NRR: Tensor) -> list[Tensor]:
         """Return the quarters and the middle of images, whitened, each of unit length: five times N x 2 J."""
@@ -151,29 +209,23 @@ class CopySearch:
         powers = [spectra.abs().square().mean(dim=0) for spectra in _part_spectra(x_NRR)]
         return [in_band / (power + SOFTNESS * power.mean()).clamp(min=SMALLEST).sqrt() for power in powers]
 
-    def _registered(self, x_RR: Tensor, scale: float, query: Tensor, place: int, shift: int) -> float:
-        """Return the correlation once the image was moved over the training image, so that one window shows both.
+    def _between_pixels(self, cross: Tensor, shifts_P: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the best correlations near shifts in whole pixels, and the poses of the best shifts.
 
-        `query` is the signature of the image at that scale.
+        Between pixels it is the sum of the cross spectrum, each frequency turned by its share of the shift.
         """
-        first, down, across = self._between_pixels(query, place, shift)
-        moved = self._signatures(_moved(x_RR, scale, down, across)[None])[0]
-        return max(first, self._between_pixels(moved, place, 0)[0])
-
-    def _between_pixels(self, query: Tensor, place: int, shift: int) -> tuple[float, float, float]:
-        """Return the best correlation near a shift in whole pixels, and that shift in pixels down and across."""
-        cross = self._training[place].conj() * query * self._weight
         side_px, fractions_F = len(self._overlap), torch.tensor(FRACTIONS)
-        down_F, across_F = (
-            (steps + side_px // 2) % side_px - side_px // 2 + fractions_F for steps in divmod(shift, side_px)
-        )
-        # The correlation between pixels is the sum of the spectrum, each frequency turned by its share of the shift.
-        turned_down = torch.exp(2j * torch.pi * down_F[:, None] * self._down_R1[:, 0])
-        turned_across = torch.exp(2j * torch.pi * across_F[:, None] * self._across)
-        fine_FF = (turned_down @ cross @ turned_across.T).real
-        best = int(fine_FF.argmax())
-        down, across = down_F[best // len(fractions_F)], across_F[best % len(fractions_F)]
-        return float(fine_FF.flatten()[best] / self._overlap.flatten()[shift]), float(down), float(across)
+        whole_2P = torch.stack([shifts_P // side_px, shifts_P % side_px])
+        down_PF, across_PF = ((whole_2P + side_px // 2) % side_px - side_px // 2)[..., None] + fractions_F
+        turned_down = torch.exp(2j * torch.pi * down_PF[..., None] * self._down_R1[:, 0])
+        turned_across = torch.exp(2j * torch.pi * across_PF[..., None] * self._across)
+        fine_PFF = (turned_down @ (cross * self._weight) @ turned_across.mT).real
+        value_P, best_P = fine_PFF.flatten(1).max(dim=1)
+        down_P1 = down_PF.gather(1, best_P[:, None] // len(fractions_F))
+        across_P1 = across_PF.gather(1, best_P[:, None] % len(fractions_F))
+        steps_P21 = 2 / side_px * torch.stack([across_P1, down_P1], dim=1)
+        poses_P23 = torch.cat([torch.eye(2).expand(len(cross), 2, 2), steps_P21], dim=2)
+        return value_P / self._overlap.flatten()[shifts_P], poses_P23
 
     def _at_whole_pixels(self, query: Tensor, training: Tensor) -> Tensor:
         side_px = len(self._overlap)
@@ -181,16 +233,19 @@ class CopySearch:
         reached: Tensor = shifted.masked_fill(~self._reachable, -1.0)
         return reached.flatten(-2)
 
-    def _windowed(self, x_NRR: Tensor) -> Tensor:
-        spectra: Tensor = torch.fft.rfft2((x_NRR - x_NRR.mean(dim=(1, 2), keepdim=True)) * self._window_RR)
-        return spectra
-
-    def _signatures(self, x_NRR: Tensor) -> Tensor:
+    def _signatures(self, x_NRR: Tensor, windows_NRR: Tensor | None = None) -> Tensor:
         """Return whitened spectra of unit length. Flat images have none, and are like nothing."""
-        spectra = self._windowed(x_NRR) * self._whitening
+        spectra = _windowed(x_NRR, self._window_RR if windows_NRR is None else windows_NRR) * self._whitening
         length = (spectra.abs().square() * self._weight).sum(dim=(-2, -1), keepdim=True).sqrt()
         unit: Tensor = spectra / length.clamp(min=FAINT)
         return unit
+
+
+def _windowed(x_NRR: Tensor, windows_NRR: Tensor) -> Tensor:
+    """Return the spectra of images, without their windowed mean, in windows."""
+    mean_N11 = (x_NRR * windows_NRR).sum(dim=(1, 2), keepdim=True) / windows_NRR.sum(dim=(-2, -1), keepdim=True)
+    spectra: Tensor = torch.fft.rfft2((x_NRR - mean_N11) * windows_NRR)
+    return spectra
 
 
 def _part_spectra(x_NRR: Tensor) -> Iterator[Tensor]:
@@ -211,12 +266,3 @@ def _overlaps(window_R: Tensor) -> tuple[Tensor, Tensor]:
     overlap_R = (overlap_R / overlap_R[0]).sqrt()[shifts]
     near_R = shifts <= MAX_SHIFT * side_px
     return (overlap_R[:, None] * overlap_R).clamp(min=0.5), near_R[:, None] & near_R
-
-
-def _moved(x_RR: Tensor, scale: float, down: float, across: float) -> Tensor:
-    """Return an image magnified about its middle, and then moved up and left by pixels."""
-    side_px = x_RR.shape[-1]
-    transform = torch.tensor([[[1, 0, 2 * across / side_px], [0, 1, 2 * down / side_px]]]) / scale
-    grid = functional.affine_grid(transform, [1, 1, side_px, side_px], align_corners=False)
-    options = {"mode": "bicubic", "padding_mode": "reflection", "align_corners": False}
-    return functional.grid_sample(x_RR[None, None], grid, **options)[0, 0]  # type: ignore[arg-type]

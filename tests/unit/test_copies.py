@@ -11,6 +11,7 @@ from torch.nn import functional
 from benchmarks import spoiled
 from fabgan.components.measures import spoiling
 from fabgan.model.measures.copies import SIDE_PX, CopySearch, Likeness, shrunk_to_compare, symmetries, turned
+from fabgan.model.measures.poses import pose
 
 SIDE = 128
 COUNT = 6
@@ -36,7 +37,7 @@ def shrunk(x_NCHW: Tensor) -> Tensor:
 
 
 def likeness(x_NCHW: Tensor) -> Likeness:
-    return search(x_NCHW.shape[1]).likeness(shrunk(x_NCHW))
+    return search(x_NCHW.shape[1]).likeness(shrunk(x_NCHW), torch.arange(3).expand(len(x_NCHW), 3))
 
 
 @cache
@@ -137,7 +138,7 @@ def test_flat_images_are_like_nothing(brightness: int) -> None:
 
 def test_no_new_image_is_like_flat_training_images() -> None:
     flat = torch.full((2, SIDE_PX, SIDE_PX), 90.0)
-    found = CopySearch(flat).likeness(shrunk(product(2, 3)))
+    found = CopySearch(flat).likeness(shrunk(product(2, 3)), torch.zeros(COUNT, 1, dtype=torch.int64))
     for values in (found.similarity_N, found.part_N):
         assert float(values.abs().max()) < 0.5
 
@@ -155,8 +156,44 @@ def test_each_image_is_searched_for_by_itself() -> None:
     assert together.part_N.tolist() == pytest.approx([float(one.part_N) for one in alone], abs=1e-5)
 
 
-def test_an_image_that_is_moved_far_is_no_copy() -> None:
-    assert float(likeness(rolled(product(1, 3), 0.3)).similarity_N.max()) < 0.8
+@cache
+def marked(seed: int) -> Tensor:
+    """Return images of `product` with the same marks on all of them, which tell the pose."""
+    x_NCHW = product(seed, 3).clone()
+    for top, left, size in ((20, 24, 14), (88, 30, 9), (50, 90, 18), (100, 96, 12)):
+        x_NCHW[..., top : top + size, left : left + size] = 250
+    return x_NCHW
+
+
+def likeness_of_marked(x_NCHW: Tensor) -> Likeness:
+    """Return the likeness to marked images, whose pose the last two of them tell."""
+    alike = torch.tensor([COUNT - 1, COUNT - 2]).expand(len(x_NCHW), 2)
+    return CopySearch(shrunk(marked(1))).likeness(shrunk(x_NCHW), alike)
+
+
+POSED: dict[str, Change] = {
+    "turned by 4 degrees": lambda x: spoiled.posed(x, pose(4)),
+    "turned by -9 degrees": lambda x: spoiled.posed(x, pose(-9)),
+    "a part of 80%": lambda x: spoiled.moved(x, 0.8),
+    "smaller by a fifth": lambda x: spoiled.moved(x, 1.25),
+    "moved by 25%": lambda x: spoiled.moved(x, 1, 0.25),
+    "mirrored, turned, magnified and darker": lambda x: spoiled.relit(
+        spoiled.posed(turned(x, 5), pose(-5, 1.15, 0.1, -0.1)), gain=0.8
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POSED)
+def test_a_copy_in_another_pose_is_found(name: str) -> None:
+    copies = POSED[name](marked(1)[: COUNT - 2])
+    found, new = likeness_of_marked(copies), likeness_of_marked(POSED[name](marked(2)[: COUNT - 2]))
+    assert found.place_N.tolist() == list(range(COUNT - 2))
+    assert float(found.similarity_N.min()) > 0.85
+    assert float(found.similarity_N.min()) > float(new.similarity_N.max()) + 0.3
+
+
+def test_an_image_that_is_moved_by_half_of_its_side_is_no_copy() -> None:
+    assert float(likeness(rolled(product(1, 3), 0.5)).similarity_N.max()) < 0.8
 
 
 @pytest.mark.parametrize("side_px", [64, 100, 128, 512])

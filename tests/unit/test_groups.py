@@ -28,7 +28,8 @@ def features(middles: list[float]) -> Features:
         spread = 0.1 * torch.randn(count, *shape, generator=stream, dtype=torch.float64)
         return spread + torch.tensor(middles, dtype=torch.float64).view(-1, *[1] * len(shape))
 
-    return Features(drawn(16), drawn(4, 16), drawn(5), drawn(10), drawn(3), drawn(2, 2), drawn(8, 8), drawn(4, 3, 8, 8))
+    whole, patches, powers = drawn(16), drawn(4, 16), (drawn(5), drawn(10), drawn(3))
+    return Features(whole, patches, *powers, drawn(2, 2), drawn(), drawn(8, 8), drawn(4, 3, 8, 8))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks import spoiled
 from fabgan.components.artifacts.packages import Packages, open_packages
 from fabgan.components.artifacts.verdict import Check, Outcome, outcome_of
 from fabgan.components.core.errors import UserError
@@ -36,6 +37,7 @@ CHECKS = [
     *MEASURES,
     "two_sample_auc",
     "outlier_share",
+    "broken_share",
     "ser1",
     "ser2",
     "copied_share",
@@ -67,6 +69,11 @@ def real() -> Real:
 @cache
 def fresh() -> Tensor:
     return product("fresh", FRESH)
+
+
+def products() -> Tensor:
+    """Return the numbers of the products of the held-out images."""
+    return real().products_N[real().held_out_N]
 
 
 def training() -> Tensor:
@@ -117,6 +124,8 @@ SPOILED: dict[str, tuple[Callable[[Tensor], Tensor], set[str]]] = {
     "a seam": (with_seam, {"ser1", "ser2"}),
     "a spoiled quarter": (with_grey_quarter, {"kernel_distance_worst_quarter", "kernel_distance_patches"}),
     "faded colours": (lambda x: (x.float().mean(dim=1, keepdim=True) * 0.7 + x * 0.3).byte(), {"colour_db"}),
+    "a foreign half": (lambda x: spoiled.with_foreign_half(x, 0.37), {"broken_share"}),
+    "stuck rows": (lambda x: spoiled.with_stuck_rows(x, 8), {"broken_share"}),
     "some garbage": (lambda x: torch.cat([spoiling.noisy(x[:12], 120), x[12:]]), {"outlier_share"}),
     "garbage in the middle of some": (lambda x: torch.cat([with_garbage(x[:12]), x[12:]]), {"outlier_share"}),
     "copies": (lambda _: training()[:FRESH], {"copied_share", "copied_images", "membership_auc"}),
@@ -170,7 +179,7 @@ def test_checks_that_decide_nothing_refuse_nothing() -> None:
 
 
 def test_real_images_against_themselves_are_at_no_distance() -> None:
-    values = compare(real().held_out, real().held_out)
+    values = compare(real().held_out, real().held_out, products())
     assert values.keys() == MEASURES.keys()
     assert (values["precision"], values["recall"], values["coverage"]) == (1, 1, 1)
     assert (values["spectrum_db"], values["lattice_db"]) == (0, 0)
@@ -182,17 +191,30 @@ def test_the_worst_quarter_counts_for_itself() -> None:
     held_out = real().held_out
     patches = held_out.patches_NPF.clone()
     patches[:, 2] += 0.5
-    values, alike = (compare(replace(held_out, patches_NPF=each), held_out) for each in (patches, held_out.patches_NPF))
+    values, alike = (
+        compare(replace(held_out, patches_NPF=each), held_out, products()) for each in (patches, held_out.patches_NPF)
+    )
     assert values["kernel_distance_worst_quarter"] > 3 * values["kernel_distance_patches"] > 0
     assert alike["kernel_distance_worst_quarter"] < 0
     assert values["kernel_distance"] == alike["kernel_distance"]
+
+
+def test_the_product_that_is_shown_worst_counts_for_itself() -> None:
+    held_out = real().held_out
+    moved = held_out.whole_NF + 100 * (products() == 1)[:, None]
+    one_missing = held_out.chosen(products() == 0)
+    apart = replace(held_out, whole_NF=moved)
+    found = compare(one_missing, apart, products())
+    assert found["recall_worst_product"] == 0 < found["recall"]
+    assert compare(apart, apart, products())["recall_worst_product"] == 1
+    assert "recall_worst_product" not in compare(apart, apart, torch.zeros_like(products()))
 
 
 def test_twice_the_power_in_an_octave_is_three_decibels() -> None:
     held_out = real().held_out
     octaves = held_out.octaves_NO.clone()
     octaves[:, 2] -= 1
-    found = compare(replace(held_out, octaves_NO=octaves), held_out)
+    found = compare(replace(held_out, octaves_NO=octaves), held_out, products())
     assert found["spectrum_db"] == pytest.approx(3.01, abs=0.001)
     assert found["lattice_db"] == 0
 

@@ -23,9 +23,8 @@ def features(count: int, seed: int, shift: Tensor | None = None) -> Features:
 
     moved = torch.zeros(count, 1, dtype=torch.float64) if shift is None else shift.double()[:, None]
     powers = drawn(10), drawn(20), drawn(3)
-    return Features(
-        drawn(16) + moved, drawn(4, 16) + moved[..., None], *powers, drawn(2, 2), drawn(8, 8), drawn(4, 3, 8, 8)
-    )
+    whole, patches = drawn(16) + moved, drawn(4, 16) + moved[..., None]
+    return Features(whole, patches, *powers, drawn(2, 2), drawn(), drawn(8, 8), drawn(4, 3, 8, 8))
 
 
 @pytest.fixture
