@@ -1,9 +1,10 @@
 """Whether the namespace of the runs has the Secrets, ConfigMaps and claims that their pods name."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from ..definitions.cluster import ENDPOINTS, MLFLOW_KEYS, S3_KEYS
-from .cluster import STORES, Cluster
+from ..definitions.cluster import AUTHORITIES, AUTHORITY_FOLDER, AUTHORITY_MAP, ENDPOINTS, MLFLOW_KEYS, S3_KEYS
+from .cluster import STORES, Cluster, Object
 from .finding import Finding, Wanted
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -37,9 +38,17 @@ def secrets(cluster: Cluster, wanted: Wanted) -> Iterator[Finding]:
 
 
 def config_maps(cluster: Cluster, wanted: Wanted) -> Iterator[Finding]:
-    """Find that the addresses of the services are missing."""
+    """Find that the addresses of the services are missing, or the authority that they name."""
     how = "add it to endpoints.env of your overlay, and apply the overlay"
     yield from _keys(cluster, wanted, "ConfigMap", wanted.settings.endpoints, ENDPOINTS, how)
+    endpoints = _content(cluster.find("ConfigMap", wanted.settings.endpoints, wanted.namespace))
+    named = [key for key in AUTHORITIES if str(endpoints.get(key)).startswith(AUTHORITY_FOLDER)]
+    if named and not _content(cluster.find("ConfigMap", AUTHORITY_MAP, wanted.namespace)).get("ca.crt"):
+        yield Finding(
+            f"ConfigMap {AUTHORITY_MAP}: missing in the namespace {wanted.namespace}, or without ca.crt, which "
+            f"{' and '.join(named)} of {wanted.settings.endpoints} names",
+            f"kubectl --namespace {wanted.namespace} create configmap {AUTHORITY_MAP} --from-file=ca.crt",
+        )
 
 
 def _keys(cluster: Cluster, wanted: Wanted, kind: str, name: str, keys: Iterable[str], how: str) -> Iterator[Finding]:
@@ -47,10 +56,15 @@ def _keys(cluster: Cluster, wanted: Wanted, kind: str, name: str, keys: Iterable
     if found is None:
         yield Finding(f"{kind} {name}: missing in the namespace {wanted.namespace}; no pod starts without it", how)
         return
-    content = {**(found.get("data") or {}), **(found.get("stringData") or {})}
+    content = _content(found)
     for key in keys:
         if not content.get(key):
             yield Finding(f"{kind} {name}: {key} is missing or empty in the namespace {wanted.namespace}", how)
+
+
+def _content(found: Object | None) -> dict[str, Any]:
+    """Return the values of a Secret or ConfigMap; empty if there is none."""
+    return {**((found or {}).get("data") or {}), **((found or {}).get("stringData") or {})}
 
 
 def claims(cluster: Cluster, wanted: Wanted) -> Iterator[Finding]:

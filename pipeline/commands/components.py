@@ -17,7 +17,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import atomic_folder
 
 from ..definitions.catalogue import CATALOGUE, KUBEFLOW_PIPELINES, Entry
-from ..definitions.cluster import AUTHORITY, ENDPOINTS, MLFLOW_KEYS, S3_KEYS
+from ..definitions.cluster import AUTHORITIES, ENDPOINTS, MLFLOW_KEYS, S3_KEYS
 from .compile import check_image
 
 INDEX = "README.md"
@@ -91,7 +91,7 @@ def _readme(entry: Entry, spec: Any, told: Docstring) -> Iterator[str]:
     yield f'from kfp import components\n\n{entry.name} = components.load_component_from_file("component.yaml")\n```'
     yield "\n## Environment\n\nThe pod reads these variables, from Secrets and a ConfigMap of your cluster:\n"
     yield from (f"- `{name}`" for name in (*S3_KEYS, *MLFLOW_KEYS, *ENDPOINTS))
-    yield f"- `{AUTHORITY}`, if the object store's certificate is from an authority of your own"
+    yield f"- `{'` and `'.join(AUTHORITIES)}`, if an authority of your own signed for the object store or MLflow"
 
 
 def _type(name: str) -> str:

@@ -11,7 +11,18 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import load_yaml, parse
 from fabgan.components.steps import STEPS
 
-from ..definitions.cluster import ENDPOINTS, MLFLOW_KEYS, SHARED, USER, KubeflowParameters, Resources, Toleration
+from ..definitions.cluster import (
+    AUTHORITIES,
+    AUTHORITY_FOLDER,
+    AUTHORITY_MAP,
+    ENDPOINTS,
+    MLFLOW_KEYS,
+    SHARED,
+    USER,
+    KubeflowParameters,
+    Resources,
+    Toleration,
+)
 
 RUNTIME = "torch-distributed"
 NODE = "node"
@@ -73,6 +84,7 @@ def _trainer(settings: KubeflowParameters, size: Resources, image: str, nodes: i
         "env": [
             *(_from("secretKeyRef", settings.mlflow_secret, key) for key in MLFLOW_KEYS),
             *(_from("configMapKeyRef", settings.endpoints, key) for key in ENDPOINTS),
+            *(_from("configMapKeyRef", settings.endpoints, key, optional=True) for key in AUTHORITIES),
         ],
         "numNodes": nodes,
         "numProcPerNode": max(gpus, 1),
@@ -80,8 +92,8 @@ def _trainer(settings: KubeflowParameters, size: Resources, image: str, nodes: i
     }
 
 
-def _from(kind: str, name: str, key: str) -> dict[str, Any]:
-    return {"name": key, "valueFrom": {kind: {"name": name, "key": key}}}
+def _from(kind: str, name: str, key: str, **more: bool) -> dict[str, Any]:
+    return {"name": key, "valueFrom": {kind: {"name": name, "key": key, **more}}}
 
 
 def _pod(settings: KubeflowParameters, claim: str, gpus: int) -> dict[str, Any]:
@@ -91,6 +103,7 @@ def _pod(settings: KubeflowParameters, claim: str, gpus: int) -> dict[str, Any]:
         ("shared", FOLDER, {"persistentVolumeClaim": {"claimName": claim}}),
         ("shared-memory", SHARED, {"emptyDir": memory}),
         ("temporary", TEMPORARY, {"emptyDir": {}}),
+        ("authority", AUTHORITY_FOLDER, {"configMap": {"name": AUTHORITY_MAP, "optional": True}}),
     ]
     pod = {
         "securityContext": {

@@ -20,8 +20,11 @@ ENDPOINTS = (
     "AWS_RESPONSE_CHECKSUM_VALIDATION",
     "MLFLOW_TRACKING_URI",
 )
-AUTHORITY = "AWS_CA_BUNDLE"
-"""Needed only if the fab's own authority signed the object store's certificate."""
+AUTHORITIES = ("AWS_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH")
+"""Files of authorities for the object store and for MLflow; needed only if the fab's own authority signed for them."""
+AUTHORITY_MAP = "fabgan-ca"
+"""ConfigMap with the certificate of the fab's own authority, ca.crt; it may be missing."""
+AUTHORITY_FOLDER = "/etc/fabgan-ca"
 USER = 10001
 PLACED_STEPS = ("settings", "ingest", "crop_resize", "train", "evaluate", "publish", "augment", "finish")
 """Keys of `kubeflow.steps`: planning, every step, making images, and the finish task."""
@@ -161,7 +164,8 @@ class Cluster:
         kubernetes.use_secret_as_env(task, settings.s3_secret, {key: key for key in S3_KEYS})
         kubernetes.use_secret_as_env(task, settings.mlflow_secret, {key: key for key in MLFLOW_KEYS})
         kubernetes.use_config_map_as_env(task, settings.endpoints, {key: key for key in ENDPOINTS})
-        kubernetes.use_config_map_as_env(task, settings.endpoints, {AUTHORITY: AUTHORITY}, optional=True)
+        kubernetes.use_config_map_as_env(task, settings.endpoints, {key: key for key in AUTHORITIES}, optional=True)
+        kubernetes.use_config_map_as_volume(task, AUTHORITY_MAP, AUTHORITY_FOLDER, optional=True)
         kubernetes.use_field_path_as_env(task, "FABGAN_RUN", RUN_ID)
         if gpus:
             self._give_gpus(task, chosen["gpus"])

@@ -20,6 +20,7 @@ from tests.guides import blocks_of
 from tests.manifests import DEPLOY, Manifest, named, need, render
 from tests.servers.mlflow_server import free_port, wait_for
 from tests.unit.test_deploy_secrets import Secrets, make_secrets, read_secrets
+from tests.unit.test_deploy_tls import with_tls
 
 pytestmark = pytest.mark.integration
 SCANNERS = ROOT / ".venv-scan"
@@ -201,8 +202,9 @@ def scan(deploy: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=os.environ | NO_WAY_OUT, capture_output=True, text=True, check=False)
 
 
-def test_scanners_find_nothing() -> None:
-    done = scan(DEPLOY)
+def test_scanners_find_nothing(tmp_path: Path) -> None:
+    """In the overlays, and in one with TLS."""
+    done = scan(with_tls(tmp_path).parents[1])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Failed checks: 0" in done.stdout
     assert "Passed checks: 0" not in done.stdout

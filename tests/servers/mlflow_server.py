@@ -36,17 +36,22 @@ def with_plugins(folder: Path) -> Path:
 
 
 @contextmanager
-def running_mlflow(folder: Path, artifacts: str) -> Iterator[str]:
-    """Yield the address of a server: its database lies in `folder`, its files at `artifacts`, a folder or a bucket."""
+def running_mlflow(folder: Path, artifacts: str, *options: str) -> Iterator[str]:
+    """Yield the address of a server: its database lies in `folder`, its files at `artifacts`, a folder or a bucket.
+
+    With options for TLS, the address is that of localhost, and this process trusts the certificate by SSL_CERT_FILE.
+    """
     folder.mkdir()
-    uri = f"http://127.0.0.1:{free_port()}"
+    uri = f"{'https://localhost' if any('ssl' in option for option in options) else 'http://127.0.0.1'}:{free_port()}"
     command = [sys.executable, "-m", "mlflow", "server", f"--port={uri.rsplit(':')[-1]}", "--workers=1"]
     stores = [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={artifacts}"]
     paths = f"{with_plugins(folder)}:{ROOT}"
     quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": paths}
     with (
         (folder / "log.txt").open("w") as log,
-        subprocess.Popen([*command, *stores], cwd=folder, env=quiet, stdout=log, stderr=subprocess.STDOUT) as process,
+        subprocess.Popen(
+            [*command, *stores, *options], cwd=folder, env=quiet, stdout=log, stderr=subprocess.STDOUT
+        ) as process,
     ):
         try:
             wait_for(uri, process)

@@ -23,6 +23,10 @@ swift_hash_path_suffix = tests
 name = default
 default = yes
 """
+TLS = """
+cert_file = {certificate}/tls.crt
+key_file = {certificate}/tls.key
+"""
 DEFAULT = """
 [DEFAULT]
 bind_ip = 127.0.0.1
@@ -80,12 +84,15 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def running_s3(folder: Path) -> Iterator[S3Server]:
-    """Run a store that keeps everything in `folder`, which must be on a file system with extended attributes."""
+def running_s3(folder: Path, certificate: Path | None = None) -> Iterator[S3Server]:
+    """Run a store that keeps everything in `folder`, which must be on a file system with extended attributes.
+
+    With a folder that has a certificate for localhost, it serves TLS; this process trusts that by SSL_CERT_FILE.
+    """
     assert (BIN / "swift-proxy-server").exists(), "no object store to test with: run `make .venv-s3/installed`"
     ports = dict(zip((*RINGS, "proxy"), free_ports(4), strict=True))
-    server = S3Server(f"http://127.0.0.1:{ports['proxy']}")
-    _configure(folder, ports, server.secret_key)
+    server = S3Server(f"{'https://localhost' if certificate else 'http://127.0.0.1'}:{ports['proxy']}")
+    _configure(folder, ports, server.secret_key, TLS.format(certificate=certificate) if certificate else "")
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "log").open("w"))
         for name in ports:
@@ -105,14 +112,14 @@ def free_ports(count: int) -> list[int]:
         return [int(listener.getsockname()[1]) for listener in listeners]
 
 
-def _configure(folder: Path, ports: dict[str, int], secret: str) -> None:
+def _configure(folder: Path, ports: dict[str, int], secret: str, tls: str) -> None:
     (folder / "devices" / "disk").mkdir(parents=True)
     (folder / "swift.conf").write_text(SWIFT)
     filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in FILTERS)
     for name, port in ports.items():
         body = PROXY.format(secret=secret) + filters if name == "proxy" else RING.format(ring=name, folder=folder)
-        text = DEFAULT.format(port=port, user=getpass.getuser(), folder=folder) + body
-        (folder / f"{name}.conf").write_text(text)
+        settings = DEFAULT.format(port=port, user=getpass.getuser(), folder=folder) + (tls if name == "proxy" else "")
+        (folder / f"{name}.conf").write_text(settings + body)
     for ring in RINGS:
         device = ["--region=1", "--zone=1", "--ip=127.0.0.1", f"--port={ports[ring]}", "--device=disk", "--weight=1"]
         for arguments in (["create", "4", "1", "1"], ["add", *device], ["rebalance"]):

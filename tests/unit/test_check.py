@@ -107,6 +107,10 @@ FAULTS: dict[str, tuple[Plant, str]] = {
         within("ConfigMap", "fabgan-endpoints", RUNS, "data", "AWS_DEFAULT_REGION", value=None),
         "ConfigMap fabgan-endpoints: AWS_DEFAULT_REGION is missing",
     ),
+    "no authority": (
+        within("ConfigMap", "fabgan-endpoints", RUNS, "data", "AWS_CA_BUNDLE", value="/etc/fabgan-ca/ca.crt"),
+        f"ConfigMap fabgan-ca: missing in the namespace {RUNS}, or without ca.crt, which AWS_CA_BUNDLE",
+    ),
     "pods of any right": (
         within("Namespace", "fabgan", "", "metadata", "labels", "pod-security.kubernetes.io/enforce", value="baseline"),
         "pod-security.kubernetes.io/enforce is baseline",
@@ -177,6 +181,12 @@ def test_a_sound_namespace_with_the_services_of_the_fab_passes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert checked(tmp_path, faultless(tmp_path, "existing-services")) == 0, capsys.readouterr().out
+
+
+def test_an_authority_that_is_there_is_no_fault(sound: list[Manifest], tmp_path: Path) -> None:
+    objects = copy.deepcopy(sound)
+    FAULTS["no authority"][0](objects)
+    assert checked(tmp_path, [object_of("ConfigMap", "fabgan-ca", RUNS, data={"ca.crt": "PEM"}), *objects]) == 0
 
 
 @pytest.mark.parametrize("fault", FAULTS)

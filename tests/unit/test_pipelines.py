@@ -108,7 +108,10 @@ def test_every_pod_is_limited_and_knows_its_secrets(name: str, compiled: Path) -
         addresses, authority = pod["configMapAsEnv"]
         assert addresses["configMapName"] == authority["configMapName"] == "fabgan-endpoints"
         assert "MLFLOW_TRACKING_URI" in [key["envVar"] for key in addresses["keyToEnv"]]
-        assert (authority["keyToEnv"][0]["envVar"], authority["optional"]) == ("AWS_CA_BUNDLE", True)
+        assert [key["envVar"] for key in authority["keyToEnv"]] == ["AWS_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH"]
+        (folder,) = pod["configMapAsVolume"]
+        assert (folder["configMapName"], folder["mountPath"]) == ("fabgan-ca", "/etc/fabgan-ca")
+        assert authority["optional"] is folder["optional"] is True
         assert pod["imagePullSecret"][0]["secretName"] == "fabgan-registry"
         assert pod["fieldPathAsEnv"] == [{"name": "FABGAN_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}]
 

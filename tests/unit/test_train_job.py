@@ -58,7 +58,8 @@ def test_every_mount_has_its_volume_and_the_claim_is_shared(capsys: pytest.Captu
     mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in pod["containers"][0]["volumeMounts"]}
     assert mounts["/shared"]["persistentVolumeClaim"] == {"claimName": "training"}
     assert mounts["/dev/shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
-    assert set(mounts) == {"/shared", "/dev/shm", "/tmp"}
+    assert mounts["/etc/fabgan-ca"]["configMap"] == {"name": "fabgan-ca", "optional": True}
+    assert set(mounts) == {"/shared", "/dev/shm", "/tmp", "/etc/fabgan-ca"}
 
 
 def test_a_restricted_namespace_admits_its_pods(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +71,12 @@ def test_a_restricted_namespace_admits_its_pods(capsys: pytest.CaptureFixture[st
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert {kind for volume in pod["volumes"] for kind in volume} == {"name", "persistentVolumeClaim", "emptyDir"}
+    assert {kind for volume in pod["volumes"] for kind in volume} == {
+        "name",
+        "persistentVolumeClaim",
+        "emptyDir",
+        "configMap",
+    }
 
 
 def test_its_pods_go_where_the_gpus_are_or_anywhere_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,10 +50,16 @@ def connect() -> str:
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
         raise UserError(
-            f"MLflow at {uri} cannot be used{through_proxy(uri)}: {first_line(error)}; "
-            "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
+            f"MLflow at {uri} cannot be used{through_proxy(uri)}: {first_line(error)}; {_what_to_fix(error)}"
         ) from error
     return uri
+
+
+def _what_to_fix(error: Exception) -> str:
+    said = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in said or "CA certificate bundle" in said:
+        return "its certificate is not trusted: set MLFLOW_TRACKING_SERVER_CERT_PATH to the PEM file of your authority"
+    return "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
 
 
 def _refuse_secrets(uri: str) -> None:
