@@ -33,6 +33,17 @@ def need(program: str, package: str, folders: str | None = None) -> str:
     return path
 
 
+def example_with(folder: Path, *lines: str) -> Path:
+    """Copy deploy/ into `folder`; return its overlays/example, without the comment signs before some lines."""
+    shutil.copytree(DEPLOY, folder / "deploy")
+    overlay = folder / "deploy/overlays/example"
+    files = [overlay / name for name in ("kustomization.yaml", "settings.yaml")]
+    for line in lines:
+        (file,) = [file for file in files if f"  # {line}" in file.read_text()]
+        file.write_text(file.read_text().replace(f"  # {line}", f"  {line}"))
+    return overlay
+
+
 def render(folder: Path) -> list[Manifest]:
     """Return the manifests that `kubectl apply --kustomize` would apply."""
     command = [need("kubectl", "kubernetes-client"), "kustomize", str(folder)]

@@ -18,6 +18,7 @@ from tests.manifests import (
     RUNS,
     Manifest,
     containers,
+    example_with,
     job,
     named,
     of_kind,
@@ -162,12 +163,7 @@ def test_openings_are_these_and_no_others(
 
 
 def test_an_overlay_opens_the_way_to_a_git_server_by_what_it_has_in_comments(tmp_path: Path) -> None:
-    shutil.copytree(DEPLOY, tmp_path / "deploy")
-    overlay = tmp_path / "deploy/overlays/example"
-    for name, line in (("kustomization.yaml", "- ../../components/git-server"), ("settings.yaml", "gitCidr:")):
-        text = (overlay / name).read_text()
-        assert f"  # {line}" in text
-        (overlay / name).write_text(text.replace(f"  # {line}", f"  {line}"))
+    overlay = example_with(tmp_path, "- ../../components/git-server", "gitCidr:")
     opened = openings(render(overlay), "egress") - openings(render(DEPLOY / "overlays/example"), "egress")
     assert opened == TO_GIT
 
