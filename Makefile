@@ -77,7 +77,7 @@ format: install
 lock:  ## Resolve pyproject.toml anew into requirements.lock
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check "setuptools>=77" ".[test,docs]"
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check "setuptools>=77" ".[all,test,docs]"
 	.venv-lock/bin/pip freeze --all --exclude pip --exclude fabgan | sed 's/+cpu$$//' > requirements.lock
 	rm -rf .venv-lock
 
@@ -92,7 +92,7 @@ wheelhouse: $(WHEELHOUSE)/requirements.txt  ## Collect every wheel that fabgan n
 
 $(WHEELHOUSE)/requirements.txt: requirements.lock pyproject.toml | install
 	rm -rf $(WHEELHOUSE)
-	$(BIN)/pip wheel --quiet --disable-pip-version-check --constraint requirements.lock --wheel-dir $(WHEELHOUSE) .
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --constraint requirements.lock --wheel-dir $(WHEELHOUSE) ".[all]"
 	rm $(WHEELHOUSE)/fabgan-*.whl
 	$(BIN)/python -m bundle.wheels $(WHEELHOUSE) $(FLAVOUR)
 

@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except UserError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "fabgan").startswith("fabgan"):
+            raise
+        return _fail(f"{error.name} is not installed, which `fabgan {options.command}` needs: install fabgan[all]")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or ", ".join(map(str, error.args))  # an OSError of a library has no strerror

@@ -116,7 +116,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield uri
 
 
-def test_generator_published_to_a_server_is_pulled_where_nothing_else_is(
+def test_generator_published_to_a_server_is_pulled_by_a_light_installation_where_nothing_else_is(
     tmp_path: Path, packages: Path, server: str
 ) -> None:
     Fab(tmp_path / "fab", packages, server).train_and_publish()
@@ -124,6 +124,6 @@ def test_generator_published_to_a_server_is_pulled_where_nothing_else_is(
     elsewhere.mkdir()
     ask = ["--model=models:/bga-generator@champion", "--seed=7", "--count=4", "--out=images"]
     environment = os.environ | {"MLFLOW_TRACKING_URI": server, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-m", "fabgan", "augment", *ask], cwd=elsewhere, env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "tests.light", "augment", *ask], cwd=elsewhere, env=environment, check=True)
     assert sorted(images_in(elsewhere / "images")) == [f"{index:06d}.png" for index in range(4)]
     assert [path.name for path in elsewhere.iterdir()] == ["images"]
