@@ -61,7 +61,7 @@ def _targets(cluster: Cluster, wanted: Wanted) -> Iterator[tuple[str, list[Peer]
             yield (
                 name,
                 [Peer(namespace, {"app.kubernetes.io/name": service})],
-                [url.port or (443 if url.scheme == "https" else 80)],
+                [url.port or 80],
             )
 
 

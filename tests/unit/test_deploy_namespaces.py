@@ -1,11 +1,11 @@
-"""The namespaces in which pipelines run are a setting of an overlay, and several overlays go together."""
+"""What an overlay's settings change: namespaces, addresses and sizes of volumes. Several overlays go together."""
 
 import shutil
 from pathlib import Path
 
 import yaml
 
-from tests.manifests import DEPLOY, OVERLAYS, Manifest, render
+from tests.manifests import DEPLOY, OVERLAYS, Manifest, of_kind, render
 
 
 def test_namespace_of_the_runs_and_addresses_are_settings(tmp_path: Path) -> None:
@@ -32,6 +32,25 @@ def test_an_overlay_for_a_second_namespace_changes_nothing_of_the_first(tmp_path
         added = [key for key in second.keys() - first.keys() if "team-b" not in key]
         assert {key[2] for key in added} <= {"pipelines-to-mlflow.team-b", "pipelines-to-object-store.team-b"}
         assert len(added) >= 1
+
+
+def test_sizes_of_the_volumes_are_settings(tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    settings = tmp_path / "deploy/overlays/example/settings.yaml"
+    before = sizes(render(settings.parent))
+    for name, size in before.items():
+        assert f"Size: {size}" in settings.read_text(), name
+        settings.write_text(settings.read_text().replace(f"Size: {size}", f"Size: 1{size}"))
+    assert sizes(render(settings.parent)) == {name: f"1{size}" for name, size in before.items()}
+    assert before.keys() == {"postgresql", "object-store", "backup"}
+
+
+def sizes(manifests: list[Manifest]) -> dict[str, str]:
+    """Return the size of each volume, by the name of the claim or of the StatefulSet that makes it."""
+    asked = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "PersistentVolumeClaim")}
+    for one in of_kind(manifests, "StatefulSet"):
+        asked[one["metadata"]["name"]] = one["spec"]["volumeClaimTemplates"][0]["spec"]
+    return {name: claim["resources"]["requests"]["storage"] for name, claim in asked.items()}
 
 
 def identity(item: Manifest) -> tuple[str, str, str]:
