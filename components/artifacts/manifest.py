@@ -19,7 +19,7 @@ T = TypeVar("T")
 MIN_SPLIT_IMAGES = 2
 ONLY_IF_GIVEN = frozenset({
     "boxes_px", "mask", "mask_sha256", "kinds", "masks", "masks_sha256", "defects", "defects_outside_px",
-    "near_duplicates", "quarters", "turn_margin", "turn_is_doubtful",
+    "keystone_deg", "near_duplicates", "quarters", "turn_margin", "turn_is_doubtful",
 })  # fmt: skip
 """Fields that are left out where they are empty, so that they change no manifest of images without annotations."""
 
@@ -96,6 +96,8 @@ class Package:
     defects: list[Defect] = field(default_factory=list)
     defects_outside_px: int = 0
     """Annotated pixels of the frame that the crop leaves out."""
+    keystone_deg: float = 0.0
+    """The larger angle between opposite sides, if a homography made them parallel because the camera was tilted."""
     quarters: int = 0
     """Quarter turns, clockwise, of the crop after it was straightened, so that its product's packages lie alike."""
     turn_margin: float = 0.0

@@ -145,6 +145,7 @@ def _crop(item: _Item, folder: Path) -> Record:
     record = {
         "outline_px": list(outline.corners_px),
         "angle_deg": round(outline.angle_deg, 4),
+        "keystone_deg": round(outline.keystone_deg, 4) if outline.is_tilted else 0.0,
         "crop_px": len(crop),
         "files": files,
         "scales": {size: round(int(size) / len(crop), 6) for size in files},
@@ -202,7 +203,8 @@ def _write_sheet(folder: Path, made: PackageManifest, records: list[tuple[Frame,
 def _said(package: Package) -> str:
     kinds = Counter(defect.kind for defect in package.defects)
     defects = [f"{count} {kind}" for kind, count in sorted(kinds.items())]
-    return ", ".join([package.split.replace("_", " "), f"{package.angle_deg:.1f} degrees", *defects])
+    tilt = [f"keystone {package.keystone_deg:.1f} degrees"] if package.keystone_deg else []
+    return ", ".join([package.split.replace("_", " "), f"{package.angle_deg:.1f} degrees", *tilt, *defects])
 
 
 def _without_doubles(
@@ -248,6 +250,7 @@ def _metrics(packages: list[Package], quarantined: list[Quarantined]) -> dict[st
         "train_images": len(packages) - held_out,
         "held_out_images": held_out,
         "enlarged_images": sum(max(package.scales.values()) > 1 for package in packages),
+        "tilted_images": sum(package.keystone_deg > 0 for package in packages),
     } | (of_masks if annotated else {})
 
 

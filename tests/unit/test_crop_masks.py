@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.tilt import tilted
 from fabgan.components.artifacts.manifest import Package, PackageManifest, read_manifest
 from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.core.errors import UserError
@@ -24,10 +25,10 @@ from tests.drawn import Mask, drawn
 ANGLES_DEG = (17.0, -9.0, 0.0, 33.0)
 
 
-def ingested(folder: Path) -> Path:
+def ingested(folder: Path, tilt_deg: float = 0.0) -> Path:
     """Ingest four photographs in two lots, of which all but the last have masks."""
     for at, angle_deg in enumerate(ANGLES_DEG):
-        frame, mask = drawn(angle_deg)
+        frame, mask = (as_tilted(image, tilt_deg) for image in drawn(angle_deg))
         frame[0, at] = 0  # no two files are the same
         write_png(folder / "photographs" / f"lot-{at // 2}" / f"{at}.png", frame)
         if at < 3:
@@ -36,6 +37,15 @@ def ingested(folder: Path) -> Path:
     params = section("ingest", source=str(folder / "photographs"), annotations="masks")
     ingest.run(parse(IngestParameters, params, "tests"), folder / "frames")
     return folder / "frames"
+
+
+def as_tilted(image: Mask, tilt_deg: float) -> Mask:
+    """Return a photograph or a mask as a tilted camera shows it."""
+    corners = np.zeros((1, 2))
+    if image.ndim == 3:
+        return tilted(image, corners, tilt_deg, 40)[0]
+    shown = ((value, tilted((image == value).astype(np.uint8) * 255, corners, tilt_deg, 40)[0]) for value in (1, 2))
+    return np.asarray(sum((part > 127) * value for value, part in shown), np.uint8)
 
 
 def cropped(frames: Path, **changes: object) -> tuple[Path, PackageManifest]:
@@ -54,9 +64,9 @@ def shown(image: Mask, channel: int) -> NDArray[np.bool_]:
     return np.asarray(image[:, :, channel].astype(int) - image[:, :, 1 - channel] > 105)
 
 
-@pytest.mark.parametrize("find", ["outline", "whole"])
-def test_masks_lie_where_the_photograph_shows_the_marks(tmp_path: Path, find: str) -> None:
-    folder, manifest = cropped(ingested(tmp_path), sizes_px=[64, 200, 500], find=find)
+@pytest.mark.parametrize(("find", "tilt_deg"), [("outline", 0), ("outline", 8), ("whole", 0)])
+def test_masks_lie_where_the_photograph_shows_the_marks(tmp_path: Path, find: str, tilt_deg: float) -> None:
+    folder, manifest = cropped(ingested(tmp_path, tilt_deg), sizes_px=[64, 200, 500], find=find)
     assert manifest.kinds == ["dent", "scratch"]
     annotated = [package for package in manifest.images if package.masks]
     assert len(annotated) == 3
@@ -87,6 +97,18 @@ def test_defects_are_listed_with_boxes_that_scale_to_every_size(tmp_path: Path) 
                 scaled = [edge * package.scales[size] for edge in defect.box_px]
                 assert scaled == pytest.approx([left, top, left + width, top + height], abs=1.01)
     assert all(package.defects == [] for package in manifest.images if not package.masks)
+
+
+def test_manifest_says_what_a_homography_straightened(tmp_path: Path) -> None:
+    """A mark of the package, of 40 x 30 px, is as large as without the tilt."""
+    _, straight = cropped(ingested(tmp_path / "straight"))
+    folder, manifest = cropped(ingested(tmp_path / "tilted", 8))
+    assert "keystone_deg" not in (tmp_path / "straight" / "packages" / "manifest.json").read_text()
+    assert all(2 < package.keystone_deg < 4 for package in manifest.images)
+    assert "keystone 3." in (folder / "contact_sheet.html").read_text()
+    for package, other in zip(manifest.images, straight.images, strict=True):
+        for defect, same in zip(package.defects, other.defects, strict=True):
+            assert box_size(defect.box_px) == pytest.approx(box_size(same.box_px), abs=3)
 
 
 def box_size(box_px: tuple[int, int, int, int]) -> tuple[int, int]:

@@ -108,15 +108,6 @@ def test_plain_rim_that_is_hard_to_tell_from_its_shadow_is_kept(shift: Point) ->
     assert iou(outer, found) > 0.96
 
 
-def test_package_of_a_tilted_camera_is_found_whole() -> None:
-    """As the parallelogram around it."""
-    true = ((180.0, 120.0), (450.0, 132.0), (468.0, 372.0), (164.0, 360.0))
-    found = find_outline(draw(true, ground=WHITE)).corners_px
-    assert iou(true, found) > 0.9
-    hull = cv2.convexHull(np.array(found, np.float32))
-    assert all(cv2.pointPolygonTest(hull, corner, True) > -2 for corner in true)
-
-
 def test_package_with_a_bright_marking_is_found_on_a_ground_as_dark() -> None:
     true = rectangle((320, 240), 240, 220, 9)
     frame = draw(true, body=(52, 52, 56), ground=(36, 36, 40))

@@ -16,8 +16,8 @@ from .body import whole_body
 from .doubt import has_sharp_sides, refuse_plain
 from .errors import OutlineNotFoundError
 from .flanks import leave_out_flanks
-from .geometry import Outline, Points, outline_from_corners
-from .sides import around, free_sides, refine_sides
+from .geometry import TILTED_DEG, Outline, Points, keystone_deg, outline_from_corners
+from .sides import around, follow_sides, free_sides, refine_sides
 
 WORK_SIZE_CELLS = 1000
 """Maximum length of the reduced copy's longer side. Sides are found to a small fraction of a cell."""
@@ -41,6 +41,10 @@ ATTEMPTS: tuple[tuple[Border, float], ...] = (
 )
 """What the background is read from, and the threshold as a share of Otsu's, of each attempt. A bright marking lifts
 Otsu's threshold above a dark body. A package that fills the frame leaves background at two borders only."""
+TILT_SHARE = 0.02
+"""Reach around a side, as a share of the shorter side, in which it is seen whether the camera was tilted."""
+MIN_TILT_CELLS = 1.0
+"""Minimum difference of opposite sides, as vectors, of a package that the camera saw tilted."""
 DECIMALS = 2
 """Of corners in pixels. The last bits of floating-point results differ between machines; the crop must not depend on
 them."""
@@ -81,13 +85,7 @@ def _corners(view: View, otsu_share: float) -> Points:
     """Return the corners (4 x 2, clockwise) of the package, in cells."""
     corners = refine_sides(view.residual, _rough_corners(view.residual, otsu_share))
     _refuse_outside(corners, view.residual.shape)
-    corners = _whole(view, corners)
-    if not has_sharp_sides(view, corners):
-        tilted = free_sides(view.residual, corners)
-        _refuse_outside(tilted, view.residual.shape)
-        if not has_sharp_sides(view, tilted):
-            raise OutlineNotFoundError("no package found: a side of the object is not a sharp, straight edge")
-        corners = around(tilted)
+    corners = _seen_tilted(view, _whole(view, corners))
     _refuse_thin(corners, view.residual.shape)
     refuse_plain(view, corners)
     return leave_out_flanks(view, corners)
@@ -107,6 +105,34 @@ def _whole(view: View, corners: Points) -> Points:
         seen.append(body if in_shadow else refine_sides(view.residual, body, FINE_ROUNDS))
         _refuse_outside(seen[-1], view.residual.shape)
     return max(seen, key=lambda found: float(cv2.contourArea(found.astype(np.float32))))
+
+
+def _seen_tilted(view: View, corners: Points) -> Points:
+    """Return the quadrilateral (4 x 2) that a tilted camera shows, else the parallelogram `corners`.
+
+    Raises OutlineNotFoundError if neither has sharp sides, or if the quadrilateral leaves the frame.
+    """
+    parallel = start = corners
+    if not has_sharp_sides(view, corners):
+        start = free_sides(view.residual, corners)
+        _refuse_outside(start, view.residual.shape)
+        if not has_sharp_sides(view, start):
+            raise OutlineNotFoundError("no package found: a side of the object is not a sharp, straight edge")
+        parallel = around(start)
+    tilted = follow_sides(view.residual, start, TILT_SHARE)
+    if not _is_tilted(tilted):
+        return parallel
+    body, in_shadow = whole_body(view, tilted)
+    tilted = body if in_shadow else follow_sides(view.residual, body)
+    if not has_sharp_sides(view, tilted):
+        return parallel
+    _refuse_outside(tilted, view.residual.shape)
+    return tilted
+
+
+def _is_tilted(corners: Points) -> bool:
+    a, b, c, d = corners
+    return keystone_deg(corners) >= TILTED_DEG and float(np.hypot(*(a - b + c - d))) >= MIN_TILT_CELLS
 
 
 def _reduce(image: Pixels) -> tuple[Pixels, Points]:

@@ -20,6 +20,8 @@ ROUNDING_PX = 1e-6
 SQUARE_RATIO = 1.05
 """Up to this ratio of its sides, a package counts as square: it is turned by less than 45 degrees, whichever side is
 longer."""
+TILTED_DEG = 0.5
+"""From this angle between opposite sides on, a package is straightened by a homography."""
 IOU_BITS = 8
 """Polygons are rasterised with vertices rounded to 1 / 2**IOU_BITS of a cell."""
 IOU_CELLS = 2048
@@ -28,10 +30,10 @@ IOU_CELLS = 2048
 
 @dataclass(frozen=True)
 class Outline:
-    """A parallelogram around the package's body.
+    """A convex quadrilateral around the package's body.
 
     With square camera pixels it is a rectangle. In a stretched photograph, a package that lies at an angle becomes a
-    parallelogram.
+    parallelogram. A tilted camera shows a trapezium, or a quadrilateral without parallel sides.
     """
 
     corners_px: tuple[Point, Point, Point, Point]
@@ -57,11 +59,29 @@ class Outline:
         """Length of the sides from the second to the third corner."""
         return math.hypot(*self._sides()[1])
 
+    @property
+    def keystone_deg(self) -> float:
+        """The larger one of the two angles between opposite sides: 0 for a parallelogram."""
+        return keystone_deg(np.array(self.corners_px))
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether the camera was tilted, so that a homography straightens the package."""
+        return self.keystone_deg >= TILTED_DEG
+
     def _sides(self) -> tuple[Point, Point]:
         a, b, c, d = self.corners_px
         right = ((b[0] - a[0] + c[0] - d[0]) / 2, (b[1] - a[1] + c[1] - d[1]) / 2)
         down = ((d[0] - a[0] + c[0] - b[0]) / 2, (d[1] - a[1] + c[1] - b[1]) / 2)
         return right, down
+
+
+def keystone_deg(corners: Points) -> float:
+    """Return the larger one of the two angles between opposite sides of a convex quadrilateral (4 x 2)."""
+    sides = np.roll(corners, -1, axis=0) - corners
+    headings_deg = np.degrees(np.arctan2(sides[:, 1], sides[:, 0]))
+    turns_deg = (headings_deg[2:] - headings_deg[:2]) % 360 - 180
+    return float(np.abs(turns_deg).max())
 
 
 def outline_from_corners(corners: Points) -> Outline:
@@ -85,7 +105,8 @@ def straighten(image: Pixels, outline: Outline, margin_share: float) -> Pixels:
     """Return the square crop around a package: upright, centred, its longer sides horizontal if it is not square.
 
     `image` is uint8, H x W or H x W x 3. The crop has the same type and a side of `crop_size_px`. The package keeps its
-    size in pixels. Outside the frame, the crop repeats the frame's border.
+    size in pixels, which is the mean of opposite sides if the camera was tilted. Outside the frame, the crop repeats
+    the frame's border.
     """
     return _crop(image, outline, margin_share, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
 
@@ -97,13 +118,12 @@ def straighten_mask(mask: Pixels, outline: Outline, margin_share: float) -> Pixe
 
 def _crop(image: Pixels, outline: Outline, margin_share: float, interpolation: int, border: int) -> Pixels:
     size_px = crop_size_px(outline, margin_share)
-    crop = cv2.warpAffine(
-        image,
-        _frame_from_crop(outline, size_px),
-        (size_px, size_px),
-        flags=interpolation | cv2.WARP_INVERSE_MAP,
-        borderMode=border,
-    )
+    size, flags = (size_px, size_px), interpolation | cv2.WARP_INVERSE_MAP
+    warp = _frame_from_crop(outline, size_px)
+    if outline.is_tilted:
+        crop = cv2.warpPerspective(image, warp, size, flags=flags, borderMode=border)
+    else:
+        crop = cv2.warpAffine(image, warp[:2], size, flags=flags, borderMode=border)
     return np.asarray(crop, dtype=np.uint8)
 
 
@@ -145,22 +165,29 @@ def crop_corners(outline: Outline, margin_share: float) -> tuple[Point, Point, P
     size_px = crop_size_px(outline, margin_share)
     low, high = -0.5, size_px - 0.5
     square = np.array([(low, low, 1), (high, low, 1), (high, high, 1), (low, high, 1)])
-    a, b, c, d = ((float(x), float(y)) for x, y in square @ _frame_from_crop(outline, size_px).T)
+    points = square @ _frame_from_crop(outline, size_px).T
+    a, b, c, d = ((float(x), float(y)) for x, y in points[:, :2] / points[:, 2:])
     return a, b, c, d
 
 
 def _frame_from_crop(outline: Outline, size_px: int) -> NDArray[np.float64]:
-    """Return the 2 x 3 affine map from the crop's pixels to the frame's."""
+    """Return the 3 x 3 map from the crop's pixels to the frame's: affine, unless the camera was tilted."""
     corners = np.array(outline.corners_px)
     if outline.height_px > SQUARE_RATIO * outline.width_px:
         corners = np.roll(corners, 1, axis=0)
+    middle = (size_px - 1) / 2
     # Least squares over four corners: exact for a parallelogram.
     right = (corners[1] - corners[0] + corners[2] - corners[3]) / 2
     down = (corners[3] - corners[0] + corners[2] - corners[1]) / 2
-    linear = np.column_stack([right / np.hypot(*right), down / np.hypot(*down)])
-    middle = (size_px - 1) / 2
+    width, height = np.hypot(*right), np.hypot(*down)
+    if outline.is_tilted:
+        across, along = np.array([-1, 1, 1, -1]) * width / 2, np.array([-1, -1, 1, 1]) * height / 2
+        straight = np.column_stack([across, along]) + middle
+        warp = cv2.getPerspectiveTransform(straight.astype(np.float32), corners.astype(np.float32))
+        return np.asarray(warp, np.float64)
+    linear = np.column_stack([right / width, down / height])
     shift = corners.mean(axis=0) - linear @ (middle, middle)
-    return np.column_stack([linear, shift])
+    return np.vstack([np.column_stack([linear, shift]), (0, 0, 1)])
 
 
 def iou(polygon_a_px: object, polygon_b_px: object) -> float:

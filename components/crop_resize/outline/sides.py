@@ -18,6 +18,8 @@ ROUNDS = ((0.12, 0.25), (0.08, 0.06), (0.03, 0.02))
 SLOPES = 33
 FREE_ROUNDS = ((0.06, 0.12), (0.03, 0.03), (0.03, 0.01))
 """Of each search for sides that need not be parallel."""
+PARTS = 12
+"""Number of parts of a side that are followed one by one."""
 
 
 def refine_sides(residual: Map, rough: Points, rounds: tuple[tuple[float, float], ...] = ROUNDS) -> Points:
@@ -35,9 +37,34 @@ def refine_sides(residual: Map, rough: Points, rounds: tuple[tuple[float, float]
 def free_sides(residual: Map, corners: Points) -> Points:
     """Return the corners (4 x 2, clockwise) of the quadrilateral that fits a package which the camera sees tilted."""
     for reach_share, max_slope in FREE_ROUNDS:
-        sides = _refined(residual, corners, reach_share, max_slope)
-        corners = meet(sides.mean(axis=1), sides[:, 1] - sides[:, 0])
+        corners = _meet(_refined(residual, corners, reach_share, max_slope))
     return corners
+
+
+def follow_sides(residual: Map, corners: Points, reach_share: float = 0.0) -> Points:
+    """Return the corners of the quadrilateral whose sides follow the steps near the sides of four corners (4 x 2).
+
+    The searches for slopes prefer a slope of 0 by a cell or so. This has no preference.
+    """
+    reach, ends = max(4.0, reach_share * _shorter(corners)), np.roll(corners, -1, axis=0)
+    return _meet(np.array([_follow(residual, corners[i], ends[i], reach) for i in range(4)]))
+
+
+def _follow(residual: Map, start: Points, end: Points, reach: float) -> Points:
+    """Return two points (2 x 2) on the straight line through the strongest steps of the parts of a side."""
+    depths = np.arange(-reach, reach + 0.5)
+    strip = sample_strip(residual, start, end, depths)
+    parts = strip.reshape(PARTS, -1, *strip.shape[1:]).mean(axis=1)
+    steps = _steps(parts.transpose(1, 0, 2))
+    found = np.argmax(steps[:, 1:-1], axis=1)
+    depth = found + 1 + np.array([_vertex(row[at : at + 3]) for row, at in zip(steps, found, strict=True)])
+    # Theil and Sen: a notch, a lead or tweezers may hide some of the parts.
+    share = np.linspace(-0.5, 0.5, len(strip)).reshape(PARTS, -1).mean(axis=1)
+    first, second = np.triu_indices(PARTS, 1)
+    rise = float(np.median((depth[second] - depth[first]) / (share[second] - share[first])))
+    middle = depths[0] + float(np.median(depth - rise * share))
+    ends = places_along(start, end)[[0, -1]]
+    return np.asarray(ends + (middle + np.array([-0.5, 0.5]) * rise)[:, None] * inward(start, end))
 
 
 def around(corners: Points) -> Points:
@@ -58,8 +85,7 @@ def _refine_once(residual: Map, corners: Points, reach_share: float, max_slope: 
 
 def _refined(residual: Map, corners: Points, reach_share: float, max_slope: float) -> Points:
     """Return four fitted sides, as two points on each (4 x 2 x 2)."""
-    lengths = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
-    reach = max(4.0, reach_share * float(lengths.min()))
+    reach = max(4.0, reach_share * _shorter(corners))
     return np.array([_refine_side(residual, corners[i], corners[(i + 1) % 4], reach, max_slope) for i in range(4)])
 
 
@@ -110,6 +136,16 @@ def _vertex(values: Map) -> float:
     left, middle, right = (float(value) for value in values)
     bend = left - 2 * middle + right
     return float(np.clip((left - right) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
+
+
+def _shorter(corners: Points) -> float:
+    """Return the length of the shortest side."""
+    return float(np.hypot(*(np.roll(corners, -1, axis=0) - corners).T).min())
+
+
+def _meet(sides: Points) -> Points:
+    """Return the corners where four fitted sides (4 x 2 points x 2) meet."""
+    return meet(sides.mean(axis=1), sides[:, 1] - sides[:, 0])
 
 
 def _parallelogram(sides: Points) -> Points:
