@@ -73,11 +73,15 @@ def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Ch
 
 def _may_be_side(view: View, start: Points, end: Points, edge: Edge) -> bool:
     """Return whether an edge was found as a side, or lies between the background and something else."""
+    if abs(edge.depth_cells) <= STAYS_CELLS:
+        return True
+    if edge.size < MIN_SIZE:
+        return False
     ground = _colour(view.ground, start, end, edge.depth_cells + BEHIND_CELLS)
     before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
     is_ground = _differ(behind, ground) < MIN_SIZE
     in_pocket = is_shade(behind, ground) and _differ(before, ground) > MIN_SIZE
-    return abs(edge.depth_cells) <= STAYS_CELLS or (edge.size >= MIN_SIZE and not is_ground and not in_pocket)
+    return not is_ground and not in_pocket
 
 
 def _choice(view: View, start: Points, end: Points, depth_cells: float, by_tint: bool = False) -> _Choice:

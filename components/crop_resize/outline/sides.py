@@ -119,7 +119,8 @@ def _profile(strip: Map, rise: float) -> Map:
     shear = np.array([[1, rise / (places - 1), -rise / 2], [0, 1, 0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     sheared = cv2.warpAffine(strip, shear, strip.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(np.asarray(sheared).mean(axis=0), np.float32)
+    rows = np.asarray(sheared).reshape(places, -1)
+    return np.asarray(cv2.reduce(rows, 0, cv2.REDUCE_AVG), np.float32).reshape(strip.shape[1:])
 
 
 def _steps(profiles: Map) -> Map:
