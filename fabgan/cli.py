@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.log import LOG, start_logging
-from fabgan.components.core.signals import Terminated, stop_on_sigterm
+from fabgan.components.core.signals import Terminated, stop_on_signals
 
 from .commands import (
     augment,
@@ -25,8 +25,8 @@ from .commands import (
     upload,
 )
 
-INTERRUPTED, TERMINATED = 130, 143
-"""Exit statuses that shells report for a program that SIGINT or SIGTERM ended."""
+INTERRUPTED, SIGNALLED = 130, 128
+"""Exit status that shells report for a program that SIGINT ended, and what they add to the number of another signal."""
 COMMANDS = step, augment, train_defects, defects, pipeline, init, preset, migrate, summary, code, upload, gc, backup
 
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     start_logging(options.log_format)
-    stop_on_sigterm()
+    stop_on_signals()
     keep_to_usable_cores()
     try:
         options.run(options)
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or ", ".join(map(str, error.args))  # an OSError of a library has no strerror
         return _fail(f"{where}{reason}; finished work is kept: fix this and run the same command again")
-    except Terminated:
+    except Terminated as error:
         LOG.warning("terminated; run the same command again to resume")
-        return TERMINATED
+        return SIGNALLED + int(error.args[0])
     except KeyboardInterrupt:
         LOG.warning("interrupted; run the same command again to resume")
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""How a step ends when it gets SIGTERM."""
+"""How a step ends when it gets SIGTERM, or SIGHUP because its terminal or its ssh session was closed."""
 
 import ctypes
 import os
@@ -14,31 +14,39 @@ from typing import Any
 GRACE_S = 30.0
 """How long a child process may take to stop: it ends its run in MLflow."""
 PR_SET_PDEATHSIG = 1
+STOPPING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: Kubernetes evicts the pod, or a batch system or a shutdown stops the process."""
+    """A signal arrived, whose number is the argument.
+
+    Kubernetes evicts the pod, a batch system or a shutdown stops the process, or its terminal was closed.
+    """
 
 
-def stop_on_sigterm() -> None:
-    """Make SIGTERM end this process as Ctrl-C does: runs in MLflow are ended, and files are whole or absent.
+def stop_on_signals() -> None:
+    """Make SIGTERM and SIGHUP end this process as Ctrl-C does: runs in MLflow are ended, and files are whole or absent.
 
-    Worker processes that are forked later end at once. A second SIGTERM does not disturb the end.
+    Worker processes that are forked later end at once. A second signal does not disturb the end. Under nohup, SIGHUP
+    stays ignored.
     """
     owner = os.getpid()
 
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:
             os._exit(128 + number)
-        signal.signal(number, signal.SIG_IGN)
-        raise Terminated
+        for one in STOPPING:
+            signal.signal(one, signal.SIG_IGN)
+        raise Terminated(number)
 
     signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)
 
 
 @contextmanager
 def undisturbed(ending: bool) -> Iterator[None]:
-    """Let a SIGTERM wait until the block is done; drop it if the work is `ending` with an exception anyway.
+    """Let SIGTERM and SIGHUP wait until the block is done; drop them if the work is `ending` with an exception anyway.
 
     Python runs signal handlers in the main thread only, so elsewhere there is nothing to hold back.
     """
@@ -46,13 +54,14 @@ def undisturbed(ending: bool) -> Iterator[None]:
         yield
         return
     waiting: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: waiting.append(number))
+    before = {one: signal.signal(one, lambda number, frame: waiting.append(number)) for one in STOPPING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     if waiting and not ending:
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(waiting[0])
 
 
 def end_with_parent(number: signal.Signals) -> None:

@@ -3,28 +3,41 @@
 import codecs
 import csv
 import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from ..core.errors import UserError
+from ..core.log import logger
+from .spelling import spelled
 
+LOG = logger("ingest")
+DIVIDED_BY = re.compile(r"\ufeff*sep=(.)[^\r\n]*(?:\r\n|\r|\n)", re.IGNORECASE)
+"""The line that tells Excel what divides the cells."""
 DELIMITERS = (",", ";", "\t")
 COLUMNS = ("file", "label")
 
 
 def read_labels(content: bytes, name: str) -> dict[str, str]:
-    """Return the label of each file of a CSV file. An empty label is none.
+    """Return the label of each file of a CSV file, both as `spelled`. An empty label is none.
 
-    It is in UTF-8 or UTF-16, with or without a byte order mark. Commas, semicolons or tabs divide it. Blanks around
-    cells do not count, and backslashes in paths are slashes. Raises UserError, with the line, for a row of another
-    length, and for a file that has two labels.
+    It is in UTF-8 or UTF-16, with or without a byte order mark. Commas, semicolons or tabs divide it, or what a first
+    line like `sep=;` names. Blank rows do not count, and backslashes in paths are slashes. Raises UserError, with the
+    line, for a row of another length, and for a file that has two labels.
     """
     where = f"{name} (ingest.labels_file)"
     text = _decoded(content, where)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    named = DIVIDED_BY.match(text)
+    if named:
+        text = "\n" + text[named.end() :]  # so that the numbers of lines stay
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=named[1] if named else _delimiter(text), strict=True)
     try:
-        return _labels(rows, where)
+        labels = _labels(rows, where)
     except csv.Error as error:
         raise UserError(f"{where}: line {rows.line_num}: not CSV: {error}") from error
+    _warn_of_twins(labels.values(), where)
+    return labels
 
 
 def _decoded(content: bytes, where: str) -> str:
@@ -40,19 +53,20 @@ def _decoded(content: bytes, where: str) -> str:
 
 def _delimiter(text: str) -> str:
     """Return the character that divides the header."""
-    header = text.partition("\n")[0]
+    header = text.lstrip().partition("\n")[0]
     return max(DELIMITERS, key=header.count)
 
 
 def _labels(rows: Any, where: str) -> dict[str, str]:
-    header = [cell.strip() for cell in next(rows, [])]
-    if any(header.count(column) != 1 for column in COLUMNS):
+    header = next((cells for cells in map(_cells, rows) if any(cells)), [])
+    columns = [cell.casefold() for cell in header]
+    if any(columns.count(column) != 1 for column in COLUMNS):
         raise UserError(f"{where}: expected the columns file and label, got {', '.join(header) or 'none'}")
-    file_at, label_at = (header.index(column) for column in COLUMNS)
+    file_at, label_at = (columns.index(column) for column in COLUMNS)
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
     for row in rows:
-        cells = [cell.strip() for cell in row]
+        cells = _cells(row)
         if not any(cells):
             continue
         line = rows.line_num
@@ -67,3 +81,19 @@ def _labels(rows: Any, where: str) -> dict[str, str]:
             )
         lines.setdefault(file, line)
     return {file: label for file, label in found.items() if label}
+
+
+def _cells(row: list[str]) -> list[str]:
+    return [spelled(cell) for cell in row]
+
+
+def _warn_of_twins(labels: Iterable[str], where: str) -> None:
+    """Warn of labels that differ in capitals alone."""
+    alike: defaultdict[str, set[str]] = defaultdict(set)
+    for label in labels:
+        alike[label.casefold()].add(label)
+    for twins in alike.values():
+        if len(twins) > 1:
+            LOG.warning(
+                "%s: %s are different labels; correct them if they mean the same", where, " and ".join(sorted(twins))
+            )

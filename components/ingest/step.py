@@ -42,6 +42,7 @@ from .rendering import render
 from .selection import ANNOTATION, BOXES, CHECKSUMS, is_asked, selected
 from .sources import check_apart, is_rendered, list_source
 from .sources.listing import Listing, SourceFile
+from .spelling import spelled
 
 LOG = logger("ingest")
 
@@ -125,13 +126,14 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
         match = re.search(params.lot_pattern, path)
         lot = match.group(1) if match and match.group(1) else path
         product = (match.groupdict().get("product") or "") if match else ""
-        known = (listing.file(path), labels.pop(path, None), lot, product, params.min_side_px)
+        known = (listing.file(path), labels.get(spelled(path)), lot, product, params.min_side_px)
         annotated = (found.shapes.get(path), found.kinds, boxes.shapes.get(path, []), boxes.kind)
         photographs.append(_Photograph(*known, *annotated))
-    if labels:
+    strange = labels.keys() - {spelled(path) for path in taken}
+    if strange:
         raise UserError(
-            f"{params.labels_file} (ingest.labels_file): {len(labels)} files in it are not images of the source, "
-            f"such as {min(labels)}"
+            f"{params.labels_file} (ingest.labels_file): {len(strange)} files in it are not images of the source, "
+            f"such as {min(strange)}; name files by their paths below the source, such as {taken[0]}"
         )
     _warn_of_single_lots(Counter(photograph.lot for photograph in photographs))
     return photographs, found.kinds, {rule: len(paths) for rule, paths in skipped.items()}

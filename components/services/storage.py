@@ -71,6 +71,11 @@ class UnfinishedUpload:
 def split_url(url: str) -> tuple[str, str]:
     """Return the bucket and the prefix (empty, or ending with a slash) of `s3://bucket/prefix`."""
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
+    if "@" in bucket:
+        raise UserError(
+            "an address s3://...@... holds keys, which would appear in manifests and logs; write s3://bucket/prefix, "
+            "and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     if not url.startswith(SCHEME) or not bucket:
         raise UserError(f"{url}: expected s3://bucket/prefix")
     prefix = prefix.strip("/")
@@ -236,6 +241,11 @@ def _client_of(_process: int) -> Any:
 def _endpoint() -> str:
     """Return the store's address, which has no default here, because boto3's default is on the internet."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3", "")
+    if "@" in endpoint:
+        raise UserError(
+            "AWS_ENDPOINT_URL_S3: a user or password in the address would appear in messages; remove it, and set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     if not re.match(r"https?://.", endpoint):
         raise UserError(f"AWS_ENDPOINT_URL_S3: expected the object store's address (https://...), got {endpoint!r}")
     return endpoint

@@ -18,7 +18,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import atomic_file, read_json, write_json
 from fabgan.components.core.log import LOG, start_logging
 from fabgan.components.core.parameters import parse
-from fabgan.components.core.signals import stop_on_sigterm
+from fabgan.components.core.signals import stop_on_signals
 from fabgan.components.steps import parameter_type, parse_sections
 from fabgan.components.train.parameters import check_processes
 
@@ -61,7 +61,7 @@ def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
     def reporting(*arguments: P.args, **named: P.kwargs) -> R:
         os.umask(UMASK)
         start_logging()
-        stop_on_sigterm()
+        stop_on_signals()
         keep_to_usable_cores()
         try:
             return function(*arguments, **named)

@@ -139,6 +139,12 @@ def test_three_errors_and_a_truncated_body_are_outlasted(bucket: Bucket, faults:
         ("AWS_SECRET_ACCESS_KEY", "wrong", "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         ("AWS_ACCESS_KEY_ID", "nobody", "correct AWS_ACCESS_KEY_ID"),
         ("AWS_ENDPOINT_URL_S3", "", "AWS_ENDPOINT_URL_S3: expected the object store's address"),
+        (
+            "AWS_ENDPOINT_URL_S3",
+            "http://key:Secret@store.fab.local",
+            "AWS_ENDPOINT_URL_S3: a user or password in the add",
+        ),
+        ("AWS_ENDPOINT_URL_S3", "key:Secret@store.fab.local", "AWS_ENDPOINT_URL_S3: a user or password in the address"),
         ("AWS_ENDPOINT_URL_S3", "store.fab.local:9000", "AWS_ENDPOINT_URL_S3: expected the object store's address"),
     ],
 )
@@ -149,6 +155,7 @@ def test_wrong_settings_are_one_line_that_names_them(
     with pytest.raises(UserError, match=message) as raised:
         list_objects(bucket.name, "")
     assert "\n" not in str(raised.value)
+    assert "Secret" not in str(raised.value)
 
 
 def test_a_missing_bucket_is_one_line_that_names_it(bucket: Bucket, s3: S3Server) -> None:
@@ -180,6 +187,12 @@ def test_a_proxy_that_does_not_answer_is_named(bucket: Bucket, monkeypatch: pyte
 def test_addresses_without_a_bucket_are_refused(url: str) -> None:
     with pytest.raises(UserError, match="expected s3://bucket/prefix"):
         split_url(url)
+
+
+def test_an_address_with_keys_is_refused_without_saying_them() -> None:
+    with pytest.raises(UserError, match="holds keys") as raised:
+        split_url("s3://key:Secret@fab/lots")
+    assert "Secret" not in str(raised.value)
 
 
 def test_prefixes_end_with_a_slash() -> None:

@@ -1,4 +1,5 @@
 import errno
+import signal
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from fabgan import cli
 from fabgan.commands import preset
 from fabgan.components.core.files import atomic_file
+from fabgan.components.core.signals import Terminated
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,14 @@ def test_a_file_that_cannot_be_written_is_one_line_with_its_name_and_the_reason(
     expected = f"fabgan: error: {path}: {words}; finished work is kept: fix this and run the same command again\n"
     assert capsys.readouterr().err == expected
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_exit_status_tells_the_signal(
+    number: signal.Signals, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(params: Path, name: str) -> None:
+        raise Terminated(number)
+
+    monkeypatch.setattr(preset, "apply_preset", stopped)
+    assert cli.main(["preset", "demo", "--params", str(tmp_path / "params.yaml")]) == status

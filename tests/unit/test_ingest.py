@@ -145,9 +145,19 @@ def test_labels_are_kept(photographs: Path) -> None:
     assert (labels["lot-0/0.png"], labels["lot-0/1.png"]) == ("scratch", None)
 
 
+def test_a_name_with_an_umlaut_is_found_however_it_is_written(photographs: Path) -> None:
+    (photographs / "lot-0" / "0.png").rename(photographs / "lot-0" / "fu\u0308r.png")
+    (photographs / "labels.csv").write_text("file,label\nlot-0/f\u00fcr.png,scratch\n", encoding="utf-8")
+    manifest, _, _ = ingested(photographs, labels_file="labels.csv")
+    assert {frame.source for frame in manifest.images if frame.label} == {"lot-0/fu\u0308r.png"}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("name,kind\na,b\n", "expected the columns file and label"), ("file,label\nlot-9/0.png,x\n", "lot-9/0.png")],
+    [
+        ("name,kind\na,b\n", "expected the columns file and label"),
+        ("file,label\nlot-9/0.png,x\n", "lot-9/0.png; name files by their paths below the source, such as lot-0/0.png"),
+    ],
 )
 def test_wrong_labels_are_refused(photographs: Path, content: str, message: str) -> None:
     (photographs / "labels.csv").write_text(content)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ...core.errors import UserError
+from ..spelling import spelled
 
 
 class Pairing:
@@ -15,20 +16,20 @@ class Pairing:
         self._by_name: defaultdict[str, list[str]] = defaultdict(list)
         self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
         for path in photographs:
-            self._by_name[PurePosixPath(path).name].append(path)
-            self._by_stem[PurePosixPath(path).stem].append(path)
+            self._by_name[spelled(PurePosixPath(path).name)].append(path)
+            self._by_stem[spelled(PurePosixPath(path).stem)].append(path)
 
     def named(self, path: str, where: str) -> str:
         """Return the photograph with the name of `path`. See `_closest`."""
         path = path.replace("\\", "/")
-        return _closest(self._by_name[PurePosixPath(path).name], path, where)
+        return _closest(self._by_name[spelled(PurePosixPath(path).name)], path, where)
 
     def beside(self, file: str, where: str, endings: Sequence[str] = ()) -> str:
         """Return the photograph with the name of an annotation file, except for suffixes. See `_closest`.
 
         The stem of the annotation's name may have one of the `endings` in addition.
         """
-        stem = PurePosixPath(file).stem
+        stem = spelled(PurePosixPath(file).stem)
         stems = [stem, *(stem.removesuffix(ending) for ending in endings)]
         found = next((self._by_stem[name] for name in stems if self._by_stem[name]), [])
         return _closest(found, file, where)
@@ -41,8 +42,8 @@ def _closest(candidates: list[str], path: str, where: str) -> str:
     """
     if not candidates:
         raise UserError(f"{where}: no photograph of the source is called {PurePosixPath(path).name}")
-    folders = posixpath.normpath(path).split("/")[-2::-1]
-    common = [_agreeing(folders, candidate.split("/")[-2::-1]) for candidate in candidates]
+    folders = spelled(posixpath.normpath(path)).split("/")[-2::-1]
+    common = [_agreeing(folders, spelled(candidate).split("/")[-2::-1]) for candidate in candidates]
     best = [one for one, count in zip(candidates, common, strict=True) if count == max(common)]
     if len(best) > 1:
         raise UserError(f"{where}: {path} may be {best[0]} or {best[1]}; use names that differ, or the same folders")
