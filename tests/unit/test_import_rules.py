@@ -154,8 +154,9 @@ def test_no_module_imports_a_folder_by_its_bare_name() -> None:
 
 LOADED = {
     "fabgan.model", "fabgan.model.pixels", "fabgan.model.regions", "fabgan.model.streams",
-    "fabgan.model.measures", "fabgan.model.measures.copies", "fabgan.model.measures.distances",
-    "fabgan.model.measures.classifier", "fabgan.model.measures.seams", "fabgan.model.measures.spectrum",
+    "fabgan.model.measures", "fabgan.model.measures.breaks", "fabgan.model.measures.classifier",
+    "fabgan.model.measures.copies", "fabgan.model.measures.distances", "fabgan.model.measures.poses",
+    "fabgan.model.measures.seams", "fabgan.model.measures.spectrum",
     "fabgan.model.defects", "fabgan.model.defects.networks",
     "fabgan.model.paper", "fabgan.model.paper.config", "fabgan.model.paper.networks",
     "fabgan.model.seamless", "fabgan.model.seamless.config", "fabgan.model.seamless.generator",
