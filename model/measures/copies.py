@@ -41,6 +41,8 @@ FINE_POSES_P23, FINEST_POSES_P23 = (
 """Poses that are tried around the best of them, and around the best of those."""
 MAX_SHIFT = 0.15
 """Largest shift, relative to the side."""
+SEARCHED_23 = torch.tensor([SMALLEST, SMALLEST, 2 * MAX_SHIFT]).expand(2, 3)
+"""How far a pose may differ from the unmoved one and be searched with it: moved, but neither turned nor scaled."""
 ROUGH_STEP_PX = 2
 """Distance of the shifts at which all training images are compared: half a cycle of the highest frequency."""
 SHORT_LIST = 8
@@ -132,7 +134,7 @@ class CopySearch:
         """Return the similarity of each image, and the place of the turned training image that is most similar."""
         moved_B23 = torch.stack([self._pose(x, alike) for x, alike in zip(x_BRR, alike_BK, strict=True)])
         found = self._in_poses(x_BRR, UNMOVED_23.expand_as(moved_B23))
-        beyond = ((moved_B23 - UNMOVED_23).abs().amax(dim=(1, 2)) > MAX_SHIFT).nonzero()[:, 0]
+        beyond = ((moved_B23 - UNMOVED_23).abs() > SEARCHED_23).flatten(1).any(dim=1).nonzero()[:, 0]
         if len(beyond):
             for number, other in zip(beyond.tolist(), self._in_poses(x_BRR[beyond], moved_B23[beyond]), strict=True):
                 found[number] = max(found[number], other)
