@@ -101,10 +101,11 @@ class Real:
 
     def broken(self, size: int) -> Tensor:
         """Return the `broken_share` of at most `size` images of lots against other lots, one for each split."""
-        found = []
+        breaks, found = self.every.breaks_N, []
         for at, (ours_N, others_N) in enumerate(self.splits):
-            ours = self.every.chosen(ours_N).drawn(size, random_stream(self.seed, "breaks", at))
-            found.append(broken_share(ours.breaks_N, self.every.breaks_N[others_N]))
+            ours = breaks[ours_N]
+            drawn = torch.randperm(len(ours), generator=random_stream(self.seed, "breaks", at))[:size]
+            found.append(broken_share(ours[drawn], breaks[others_N]))
         return torch.tensor(found)
 
     def floors(self, size: int) -> dict[str, Tensor]:
