@@ -148,15 +148,6 @@ def test_every_format_becomes_the_same_mask(tmp_path: Path, form: str) -> None:
     np.testing.assert_array_equal(mask, expected())
 
 
-def test_a_name_with_an_umlaut_is_found_however_it_is_written(tmp_path: Path) -> None:
-    files = {
-        "lot-0/fu\u0308r.png": png(np.zeros((HEIGHT_PX, WIDTH_PX))),
-        "lot-0/f\u00fcr_mask.png": png(expected() // 2),
-    }
-    found, _ = annotated(tmp_path, files, "*_mask.png")
-    assert list(found.shapes) == ["lot-0/fu\u0308r.png"]
-
-
 @pytest.mark.parametrize("asked", ["*_mask.png", "lot-0/a_mask.png"])
 def test_masks_beside_the_photographs_have_one_kind(tmp_path: Path, asked: str) -> None:
     found, taken = annotated(tmp_path, {"lot-0/a_mask.png": png(expected() // 2)}, asked)
