@@ -1,5 +1,6 @@
 """What tests share: a small rendered data set, real photographs where they are at hand, and quiet services."""
 
+import inspect
 import os
 import subprocess
 import tomllib
@@ -183,6 +184,18 @@ def image(docker_engine: None) -> str:
     """The name of the container image of this checkout, built by `make image` where it is not up to date."""
     make("image")
     return f"fabgan:{VERSION}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_stacks() -> Iterator[None]:
+    """Leave the source out of `inspect.stack`.
+
+    kfp asks it for the name of a caller at each setting of a task. Among the frames of pytest, that takes a second.
+    """
+    stack = inspect.stack
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inspect, "stack", lambda context=0: stack(context))
+        yield
 
 
 LEFT_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")

@@ -2,15 +2,45 @@
 
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from fabgan.cli import main
+from fabgan.components.artifacts.manifest import manifest_digest
+from fabgan.components.artifacts.packages import Packages
+from fabgan.components.artifacts.verdict import Sensitivity
 from fabgan.components.core.files import read_json, sha256_of_file
+from fabgan.components.core.progress import Progress
+from fabgan.components.evaluate import step as evaluate
+from fabgan.components.measures import evaluation
+from fabgan.components.measures.extractors import Extractor
+from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.components.measures.real import Real, measure_real
+from fabgan.components.measures.sensitivity import sensitivity_of
 from tests.conftest import PARAMETERS, section, write_params
+
+REAL: dict[Hashable, Real] = {}
+SEEN: dict[Hashable, Sensitivity] = {}
+
+
+def measured_once(packages: Packages, extractor: Extractor, seed: int, progress: Progress) -> Real:
+    """Return what `measure_real` does. Most tests have the same packages, and these take longer than the generated."""
+    key = manifest_digest(packages.folder), packages.size_px, extractor.sha256, seed
+    if key not in REAL:
+        REAL[key] = measure_real(packages, extractor, seed, progress)
+    return REAL[key]
+
+
+def seen_once(held_out: Packages, real: Real, extractor: Extractor, params: EvaluateParameters) -> Sensitivity:
+    """Return what `sensitivity_of` does. It depends on the packages and the limits alone."""
+    key = manifest_digest(held_out.folder), held_out.size_px, extractor.sha256, astuple(params)
+    if key not in SEEN:
+        SEEN[key] = sensitivity_of(held_out, real, extractor, params)
+    return SEEN[key]
 
 
 class Fab:
@@ -30,6 +60,8 @@ class Fab:
         said = io.StringIO()
         with contextlib.chdir(self.folder), contextlib.redirect_stderr(said), pytest.MonkeyPatch.context() as patch:
             patch.setenv("MLFLOW_TRACKING_URI", self.uri)
+            patch.setattr(evaluation, "measure_real", measured_once)
+            patch.setattr(evaluate, "sensitivity_of", seen_once)
             status = main([str(argument) for argument in arguments])
         return status, said.getvalue()
 

@@ -33,8 +33,8 @@ PIPELINES = {
 }
 
 
-def pipelines(image: str, params: Path, place: Placement | None = None) -> dict[str, Any]:
-    """Return every pipeline by its short name. Without `place`, it is for the cluster that a params.yaml describes.
+def pipeline_of(name: str, image: str, params: Path, place: Placement | None = None) -> Any:
+    """Return the pipeline with a short name. Without `place`, it is for the cluster that a params.yaml describes.
 
     Raises UserError for an image without a fixed tag or digest, and for a wrong key of the params.yaml.
     """
@@ -43,7 +43,7 @@ def pipelines(image: str, params: Path, place: Placement | None = None) -> dict[
     parsed = parse_sections(content, str(params))
     sections = json.loads(json.dumps({name: asdict(section) for name, section in parsed.items()}))  # no tuples
     cluster = parse(KubeflowParameters, content.get("kubeflow", {}), str(params), "kubeflow")
-    return {name: make(image, sections, cluster, place or Cluster(cluster)) for name, make in PIPELINES.items()}
+    return PIPELINES[name](image, sections, cluster, place or Cluster(cluster))
 
 
 def check_image(image: str) -> None:
@@ -54,22 +54,23 @@ def check_image(image: str) -> None:
 
 def compile_pipelines(image: str, params: Path, output: Path) -> list[Path]:
     """Write NAME.yaml and kubernetes/NAME.yaml of every pipeline into the folder `output`; return the files."""
-    made = pipelines(image, params)
+    made = {name: pipeline_of(name, image, params) for name in PIPELINES}
     with atomic_folder(output, "training.yaml") as partial:
         (partial / "kubernetes").mkdir()
         for name, pipeline in made.items():
-            _compile(pipeline, partial / f"{name}.yaml")
+            compile_to(partial / f"{name}.yaml", pipeline)
             options = KubernetesManifestOptions(include_pipeline_manifest=True)
-            _compile(
-                pipeline,
+            compile_to(
                 partial / "kubernetes" / f"{name}.yaml",
+                pipeline,
                 kubernetes_manifest_format=True,
                 kubernetes_manifest_options=options,
             )
     return sorted(output.rglob("*.yaml"))
 
 
-def _compile(pipeline: Any, path: Path, **options: Any) -> None:
+def compile_to(path: Path, pipeline: Any, **options: Any) -> None:
+    """Write one pipeline to a file, with options of kfp's compiler."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Compiler().compile(pipeline, str(path), **options)

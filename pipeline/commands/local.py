@@ -32,7 +32,7 @@ from fabgan.components.ingest.sources.dvc_repository import SCHEME as GIT
 from fabgan.components.ingest.sources.folder import list_folder
 
 from ..definitions.cluster import USER, place_locally
-from .compile import pipelines
+from .compile import pipeline_of
 from .form import chosen
 
 Runner = Literal["subprocess", "docker"]
@@ -83,7 +83,7 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
     All files of the run are below `root`. Raises UserError for wrong form values, and, with the last lines of its log,
     for a step that fails.
     """
-    pipeline = pipelines(image, params, place_locally)[name]
+    pipeline = pipeline_of(name, image, params, place_locally)
     form = _absolute(chosen(pipeline, asked))
     root = root.absolute()
     root.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.log import logger
 from fabgan.components.steps import load_content
 
-from .compile import compile_pipelines, pipelines
+from .compile import compile_to, pipeline_of
 from .failure import failed_task, last_error, message_of, pod_names, step_of
 from .form import check_form, chosen
 from .naming import run_name, version_key, version_name
@@ -95,12 +95,12 @@ class Kubeflow:
 
     def submit(self, name: str, image: str, params: Path, asked: Mapping[str, str], experiment: str) -> Run:
         """Upload the pipeline `name`, unless the server has this version, and start a run of it."""
-        pipeline = pipelines(image, params)[name]
+        pipeline = pipeline_of(name, image, params)
         values = chosen(pipeline, asked)
         check_form(name, load_content(params), values)
         with tempfile.TemporaryDirectory() as folder, self._errors():
-            compile_pipelines(image, params, Path(folder) / "pipelines")
-            version = self._version(pipeline, Path(folder) / "pipelines" / f"{name}.yaml")
+            compile_to(file := Path(folder) / f"{name}.yaml", pipeline)
+            version = self._version(pipeline, file)
             found = self.client.create_experiment(experiment, namespace=self.namespace or None)
             run = self.client.run_pipeline(
                 experiment_id=found.experiment_id,

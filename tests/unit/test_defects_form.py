@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fabgan.pipeline.commands.compile import pipelines
+from fabgan.pipeline.commands.compile import pipeline_of
 from fabgan.pipeline.definitions.cluster import place_locally
 from tests.conftest import ROOT
 from tests.unit.test_pipelines import IMAGE, PARAMS
@@ -22,7 +22,7 @@ def test_the_form_of_defects_shows_photographs_that_are_annotated(
     content["crop_resize"]["find"] = "box"
     content["ingest"] |= {"annotations": annotations, "source": "s3://fab/lots", "revision": "" if annotations else "1"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-    fields = pipelines(IMAGE, tmp_path / "params.yaml", place_locally)["defects"].component_spec.inputs
+    fields = pipeline_of("defects", IMAGE, tmp_path / "params.yaml", place_locally).component_spec.inputs
     assert fields["data_source"].default == source
     assert (fields["annotations"].default or "", fields["data_version"].default or "") == (annotations, "")
     found = (fields["package_boxes"].default or "", fields["package_find"].default)

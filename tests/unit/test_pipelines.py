@@ -12,7 +12,7 @@ from fabgan.commands.pipeline import NAMES
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.provenance import code_of
 from fabgan.components.steps import STEPS
-from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines, images_of, pipelines
+from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines, images_of, pipeline_of
 from fabgan.pipeline.commands.form import chosen
 from fabgan.pipeline.commands.local import shown_folder
 from fabgan.pipeline.definitions.cluster import place_locally
@@ -169,7 +169,7 @@ def test_every_field_of_the_training_form_changes_the_parameters_of_its_step() -
     other: dict[str, Any] = {"image_size_px": 256, "variant": "paper", "seed": 7, "total_images": 7}
     other |= {"data_source": "photographs", "data_version": "v1", "model_name": "other"}
     other |= {"labels_file": "labels.csv", "lot_pattern": "^(..)", "package_boxes": "*.json", "package_find": "box"}
-    form = pipelines(IMAGE, PARAMS, place_locally)["training"].component_spec.inputs.keys() - {"pod_gpus", "pod_size"}
+    form = pipeline_of("training", IMAGE, PARAMS, place_locally).component_spec.inputs.keys() - {"pod_gpus", "pod_size"}
     for field in form:
         section, key = FIELDS[field].split(".")
         assert getattr(checked_sections(sections, {field: other[field]})[section], key) == other[field], field
@@ -202,7 +202,7 @@ def test_a_wrong_key_of_the_cluster_is_named(tmp_path: Path) -> None:
     content["kubeflow"]["steps"]["train"]["cpus"] = 4
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=r"kubeflow\.steps\.train\.cpus: unknown key"):
-        pipelines(IMAGE, tmp_path / "params.yaml")
+        pipeline_of("training", IMAGE, tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize(("missing", "unknown"), [("augment", None), (None, "polish")])
@@ -217,7 +217,7 @@ def test_steps_without_resources_and_resources_without_a_step_are_named(
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     words = rf"kubeflow: steps: expected settings, .*\(missing {missing or 'none'}, unknown {unknown or 'none'}\)"
     with pytest.raises(UserError, match=words):
-        pipelines(IMAGE, tmp_path / "params.yaml")
+        pipeline_of("training", IMAGE, tmp_path / "params.yaml")
 
 
 def test_the_command_line_offers_every_pipeline() -> None:
@@ -232,7 +232,7 @@ def test_only_data_of_this_machine_is_shown_to_containers(tmp_path: Path) -> Non
 
 def test_on_this_machine_a_task_runs_again_when_the_code_of_its_step_changes(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
-    Compiler().compile(pipelines(IMAGE, PARAMS, place_locally)["training"], str(path))
+    Compiler().compile(pipeline_of("training", IMAGE, PARAMS, place_locally), str(path))
     executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"]
     for step in ("ingest", "crop_resize", "train", "evaluate", "publish"):
         (name,) = [name for name in executors if name == f"exec-{step.replace('_', '-')}"]
@@ -264,7 +264,7 @@ def test_a_sweep_whose_gpus_cannot_train_together_is_refused(
 
 
 def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
-    pipeline = pipelines(IMAGE, PARAMS, place_locally)["sweep"]
+    pipeline = pipeline_of("sweep", IMAGE, PARAMS, place_locally)
     form = chosen(pipeline, {"seeds": "[4, 5]", "total_images": "64"})
     assert form["seeds"] == [4, 5]
     assert form["total_images"] == 64
@@ -276,12 +276,12 @@ def test_a_form_takes_text_and_refuses_what_does_not_fit() -> None:
     with pytest.raises(UserError, match="seed: unknown field of fabgan-sweep"):
         chosen(pipeline, {"seed": "4"})
     with pytest.raises(UserError, match="destination: fabgan-augmentation needs a value"):
-        chosen(pipelines(IMAGE, PARAMS, place_locally)["augmentation"], {})
+        chosen(pipeline_of("augmentation", IMAGE, PARAMS, place_locally), {})
 
 
 def test_the_documentation_shows_the_names_and_sizes_as_they_are() -> None:
     text = (ROOT / "docs" / "kubeflow.md").read_text()
-    for name, pipeline in pipelines(IMAGE, PARAMS, place_locally).items():
+    for name, pipeline in ((name, pipeline_of(name, IMAGE, PARAMS, place_locally)) for name in PIPELINES):
         assert f"| {pipeline.pipeline_spec.pipeline_info.display_name} | `{name}`: " in text
     for name, size in yaml.safe_load(PARAMS.read_text())["kubeflow"]["sizes"].items():
         cells = [f"{size['cpu']}, {size['memory']}", f"{size['cpu_limit']}, {size['memory_limit']}"]
@@ -291,6 +291,6 @@ def test_the_documentation_shows_the_names_and_sizes_as_they_are() -> None:
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_documentation_shows_the_form_as_it_is(name: str) -> None:
     text = (ROOT / "docs" / "kubeflow.md").read_text()
-    for field, spec in pipelines(IMAGE, PARAMS, place_locally)[name].component_spec.inputs.items():
+    for field, spec in pipeline_of(name, IMAGE, PARAMS, place_locally).component_spec.inputs.items():
         default = "" if spec.default in (None, "") else f"`{spec.default}`"
         assert f"| `{field}` | {default} | {' '.join(spec.description.split())} |" in text, field
