@@ -4,7 +4,7 @@ Dimensions: N images.
 """
 
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import inf, isfinite
 
 import torch
 from torch import Tensor
@@ -27,7 +27,8 @@ SUBSETS = 8
 """Random subsets of the generated images that are measured."""
 TAIL = 0.05
 """Share of the splits of real lots beyond each bound of the range that limits are relative to."""
-
+CHANCE = 0.0
+"""Expected distance of images drawn at random. That of lots is below it where each lot has some of everything."""
 WIDENED_BY = 0.5
 """How much the range of a share of images is widened, in widths. It is a number of images, so it varies little."""
 RAISED_BY = 2.0
@@ -103,7 +104,7 @@ def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: Eva
         deviation=float(spread.std()) if len(spread) > 1 else 0.0,
         floor=float(floor.median()),
         at_least=params.min_share * low if measure.limit == "at_least" else None,
-        at_most=_widened(floor, params.max_distance)[1] if measure.limit == "at_most" else None,
+        at_most=_widened(floor, params.max_distance, CHANCE)[1] if measure.limit == "at_most" else None,
         decides="nothing" if measure.limit == "none" else "candidate",
         meaning=measure.meaning,
     )
@@ -139,9 +140,9 @@ def break_check(generated: Features, real: Real, params: EvaluateParameters) -> 
     )
 
 
-def _widened(floor: Tensor, by: float) -> tuple[float, float]:
-    """Return the range of values of real lots, widened on each side by so many of its widths."""
-    low, high = float(floor.quantile(TAIL)), float(floor.quantile(1 - TAIL))
+def _widened(floor: Tensor, by: float, reaching: float = -inf) -> tuple[float, float]:
+    """Return the range of values of real lots, which ends at `reaching` or above, widened by so many of its widths."""
+    low, high = float(floor.quantile(TAIL)), max(float(floor.quantile(1 - TAIL)), reaching)
     return low - by * (high - low), high + by * (high - low)
 
 
