@@ -58,24 +58,31 @@ class Surroundings:
 class Ground:
     """A background in which places are searched, for any number of defects."""
 
-    def __init__(self, background_HWC: Pixels) -> None:
-        """Take a background in its own size."""
+    def __init__(self, background_HWC: Pixels, allowed_HW: NDArray[np.bool_] | None = None) -> None:
+        """Take a background in its own size, and where in it the middle of a defect may lie: None for everywhere."""
         small_HWC = shrunk(background_HWC, search_scale(max(background_HWC.shape[:2]))).astype(np.float32)
         self._mean_C = small_HWC.mean(axis=(0, 1))
         small_CHW = (small_HWC - self._mean_C).transpose(2, 0, 1)
         self._shape = small_CHW.shape[1:]
         self._pixels_CFX = fft.rfft2(small_CHW)
         self._squares_FX = fft.rfft2((small_CHW**2).sum(axis=0))
+        self._allowed_HW = None if allowed_HW is None else _resized_mask(allowed_HW, self._shape)
 
     def place(self, around: Surroundings, random: np.random.Generator) -> Place | None:
-        """Return a place with such surroundings. It is None if they are too large, or empty."""
+        """Return a place with such surroundings: None if they are too large or empty, or if no place is allowed."""
         height_px, width_px = around.ring_HW.shape
         rows, columns = self._shape[0] - height_px + 1, self._shape[1] - width_px + 1
         if min(rows, columns) < 1 or not around.ring_HW.any():
             return None
         flat = self._squared_differences(around)[:rows, :columns].ravel()
+        if self._allowed_HW is not None:
+            down, across = _middle(around.ring_HW)
+            allowed_HW = self._allowed_HW[down : down + rows, across : across + columns]
+            flat = np.where(allowed_HW.ravel(), flat, np.float32(np.inf))
         count = max(round(BEST_SHARE * flat.size), 1)
         best = np.argpartition(flat, count - 1)[:count]
+        if np.isinf(flat[best].min()):
+            return None
         drawn = int(random.choice(best[flat[best] <= BEST_RATIO * flat[best].min()]))
         top, left = divmod(drawn, columns)
         samples = np.count_nonzero(around.ring_HW) * len(self._mean_C)
@@ -92,6 +99,16 @@ class Ground:
         spectrum_FX = fft.rfft2(ring_HW, self._shape).conj() * self._squares_FX - 2 * crossed_FX
         differences = fft.irfft2(spectrum_FX, self._shape) + np.square(ring_CHW).sum()
         return np.asarray(np.maximum(differences, 0))  # rounding
+
+
+def _middle(ring_HW: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the row and the column of the middle of what a ring of pixels surrounds."""
+    rows, columns = np.nonzero(~ring_HW)
+    return int(rows.min() + rows.max()) // 2, int(columns.min() + columns.max()) // 2
+
+
+def _resized_mask(mask_HW: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    return cv2.resize(mask_HW.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def search_scale(side_px: int) -> float:

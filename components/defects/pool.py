@@ -6,15 +6,16 @@ Dimensions: H W pixels, C channels.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..artifacts.manifest import Package, PackageManifest, read_manifest
 from ..artifacts.packages import Packages, open_packages
 from ..core.errors import UserError
-from ..core.images import Pixels
+from ..core.images import Pixels, UnusableImageError, read_image, to_grey
 from ..core.log import logger
 from .cutouts import Cutout, cutouts_of
 from .pasting import pasted
@@ -26,6 +27,8 @@ FEW = 5
 TRIES = 8
 """So many cutouts are tried in a background. The one that fits best is pasted."""
 SAMPLE_BYTES = 2**28
+WHITE = 128
+"""From this grey level on, a pixel of a drawn picture counts as white."""
 LOG = logger("defects")
 
 Paint = Callable[[Cutout, Pixels, Place], tuple[Pixels, Pixels]]
@@ -54,6 +57,8 @@ class Pool:
     backgrounds: Packages
     channels: int
     """Of the images: 1 or 3."""
+    allowed_HW: NDArray[np.bool_] | None = None
+    """Where in a package the middle of a defect may lie; None for everywhere."""
 
     def sample(self, random: np.random.Generator) -> list[tuple[Pixels, str]]:
         """Return packages without defects, and the product of each. They take at most `SAMPLE_BYTES`, or are one."""
@@ -85,7 +90,7 @@ class Pool:
         self, kind: str, product: str, pixels_HWC: Pixels, random: np.random.Generator
     ) -> tuple[Cutout, Place]:
         """Return the cutout that fits best of those tried, varied, and its place."""
-        candidates, ground = self._candidates(kind, product), Ground(pixels_HWC)
+        candidates, ground = self._candidates(kind, product), Ground(pixels_HWC, self.allowed_HW)
         best: tuple[Cutout, Variation, Place] | None = None
         for _ in range(TRIES):
             cutout, variation = candidates[int(random.integers(len(candidates)))], Variation.drawn(random)
@@ -93,7 +98,8 @@ class Pool:
             if place and (best is None or place.difference < best[-1].difference):
                 best = cutout, variation, place
         if best is None:
-            raise UserError(f"defects: those of kind {kind!r} fill their packages, so none can be pasted into another")
+            why = "fill their packages" if self.allowed_HW is None else "fit nowhere that is allowed"
+            raise UserError(f"defects: those of kind {kind!r} {why}, so none can be pasted into another")
         cutout, variation, place = best
         return cutout.varied(variation), place
 
@@ -103,9 +109,29 @@ class Pool:
         return own or self.cutouts[kind]
 
 
-def read_pool(packages: Path, size_px: int) -> Pool:
-    """Return what the training split of a folder of packages offers. Raises UserError as `pool_of` does."""
-    return pool_of(open_packages(packages, size_px, "train"))
+def read_pool(packages: Path, size_px: int, where: Path | None = None) -> Pool:
+    """Return what the training split of a folder of packages offers.
+
+    `where` is a picture of a package, of any size, that is white where the middle of a defect may lie. Raises UserError
+    as `pool_of` does, and for a picture that cannot be read, is not square, or is black.
+    """
+    allowed_HW = _allowed_in(where) if where else None
+    return replace(pool_of(open_packages(packages, size_px, "train")), allowed_HW=allowed_HW)
+
+
+def _allowed_in(picture: Path) -> NDArray[np.bool_]:
+    try:
+        grey_HW = to_grey(read_image(picture))
+    except (OSError, UnusableImageError) as error:
+        raise UserError(
+            f"{picture}: cannot be read: {error}; draw a square picture, white where defects may lie"
+        ) from error
+    height_px, width_px = grey_HW.shape
+    if height_px != width_px:
+        raise UserError(f"{picture}: expected a square, as packages are cut, got {width_px} x {height_px} px")
+    if not (allowed_HW := grey_HW >= WHITE).any():
+        raise UserError(f"{picture}: it is black, so no place is allowed; draw white where defects may lie")
+    return allowed_HW
 
 
 def pool_of(listed: Packages) -> Pool:

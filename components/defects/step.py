@@ -30,23 +30,27 @@ SHOWN_PER_KIND = 24
 LOG = logger("defects")
 
 
-def run(params: DefectsParameters, packages: Path, output: Path, model: Path | None = None) -> dict[str, float]:
+def run(
+    params: DefectsParameters, packages: Path, output: Path, model: Path | None = None, where: Path | None = None
+) -> dict[str, float]:
     """Fill `output` with images, masks, annotations in the layout that is asked for, a manifest and a contact sheet.
 
     `model` is a folder that `train_defects` filled. It says how to make each kind. Without it, defects are pasted.
+    `where` is a picture of a package that is white where defects may lie.
 
     A run that is cut short leaves nothing under the final name, and the same call again continues it. Raises UserError
     for a kind without annotated defects, for a folder without annotations or without good packages, for the model of
-    other kinds, and for an output that holds something else.
+    other kinds, for a picture that `read_pool` refuses, and for an output that holds something else.
     """
-    pool = read_pool(packages, params.size_px)
+    pool = read_pool(packages, params.size_px, where)
     methods = methods_of(model, list(pool.cutouts))
     if model and not load_card(model).helps:
         LOG.warning("%s: what this model recommends was not confirmed to help an inspection model", model.name)
     counts = _counts(params, pool, methods)
     check_layout(params.layout, list(counts))
     settings = [asdict(params), counts, {kind: [one.name, one.weights_sha256] for kind, one in methods.items()}]
-    work = digest([*settings, manifest_digest(packages), code_of("defects")])
+    places = sha256_of_file(where) if where else ""
+    work = digest([*settings, places, manifest_digest(packages), code_of("defects")])
     with resumable_folder(output, work, FILE_NAME) as folder:
         made = DefectManifest(
             packages_sha256=manifest_digest(packages),

@@ -25,6 +25,8 @@ def add(commands: "Subcommands") -> None:
     )
     defects = "of the image's kind; default: 3, as in the images that train_defects judges"
     command.add_argument("--defects-per-image", type=int, metavar="NUMBER", help=defects)
+    where = "picture of a package, white where the middle of a defect may lie; default: wherever surroundings fit"
+    command.add_argument("--where", type=Path, metavar="FILE", help=where)
     model = "folder of `fabgan train_defects`, or models:/NAME@ALIAS or models:/NAME/NUMBER; default: all are pasted"
     command.add_argument("--model", default="", metavar="MODEL", help=model)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
@@ -50,7 +52,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.defects_per_image is not None:
         asked["defects_per_image"] = options.defects_per_image
     with model_folder(options.model) as model:
-        made = run(parse(DefectsParameters, asked, "fabgan defects"), options.packages, options.out, model)
+        params = parse(DefectsParameters, asked, "fabgan defects")
+        made = run(params, options.packages, options.out, model, options.where)
     sys.stdout.write(f"{options.out}: {made['images']:.0f} images with defects, with their masks and manifest\n")
 
 

@@ -18,10 +18,13 @@ from fabgan.components.artifacts.manifest import (
     read_manifest,
     write_manifest,
 )
+from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json, sha256_of_file
-from fabgan.components.core.images import read_image
+from fabgan.components.core.images import Pixels, read_image, write_png
 from fabgan.components.core.parameters import parse
 from fabgan.components.defects.cutouts import neighbourhood
+from fabgan.components.defects.dataset import DefectDataset
+from fabgan.components.defects.pool import read_pool
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
 from tests.annotated import SIZE_PX, annotated_packages
@@ -75,6 +78,40 @@ def test_every_kind_is_pasted_into_training_images_without_defects(annotated: Pa
             assert mask[top:bottom, left].any()
             assert mask[bottom - 1, left:right].any()
         assert not mask[~boxed].any()
+
+
+def test_defects_lie_where_a_drawn_picture_is_white(annotated: Path, tmp_path: Path) -> None:
+    drawn = np.zeros((64, 64), np.uint8)
+    drawn[34:60, 4:30] = 255
+    write_png(tmp_path / "where.png", drawn)
+    ask = ["--kinds=missing_ball:6", "--defects-per-image=1"]
+    found = made(annotated, tmp_path / "out", *ask, f"--where={tmp_path / 'where.png'}")
+    for image in found.images:
+        (left, top, right, bottom), shrinking = image.boxes_px[0], 64 / SIZE_PX
+        assert 32 <= (top + bottom) / 2 * shrinking <= 62
+        assert 2 <= (left + right) / 2 * shrinking <= 32
+    dataset = DefectDataset(annotated, SIZE_PX, 1, kinds=["missing_ball"], where=tmp_path / "where.png")
+    assert not dataset[0].mask_HW[: SIZE_PX // 2 - 8].any()
+    write_png(tmp_path / "where.png", 255 - drawn)
+    elsewhere = made(annotated, tmp_path / "out", *ask, f"--where={tmp_path / 'where.png'}")
+    assert {image.sha256 for image in elsewhere.images}.isdisjoint(image.sha256 for image in found.images)
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.zeros((64, 64), np.uint8), "it is black, so no place is allowed"),
+        (np.full((64, 80), 255, np.uint8), "expected a square, as packages are cut, got 80 x 64 px"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_picture_of_places_that_cannot_be_used_is_refused(
+    annotated: Path, tmp_path: Path, picture: Pixels | None, message: str
+) -> None:
+    if picture is not None:
+        write_png(tmp_path / "where.png", picture)
+    with pytest.raises(UserError, match=message):
+        read_pool(annotated, SIZE_PX, tmp_path / "where.png")
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,26 @@ def test_a_flip_interpolates_nothing() -> None:
         assert np.count_nonzero(flipped.covers_HW) == np.count_nonzero(cutout.covers_HW)
 
 
+@pytest.mark.parametrize("shrinking", [1, 2])
+def test_the_middle_of_a_defect_lies_where_it_is_allowed(shrinking: int) -> None:
+    background_HWC, cutout, random = lattice(2, phase_px=13), missing_ball(), np.random.default_rng(1)
+    allowed_HW = np.zeros((SIDE_PX, SIDE_PX), np.bool_)
+    allowed_HW[150:220, 20:80] = True
+    allowed_HW = allowed_HW[::shrinking, ::shrinking]
+    ground = Ground(background_HWC, allowed_HW)
+    for _ in range(20):
+        variation = Variation.drawn(random)
+        place = ground.place(cutout.surroundings.flipped(variation), random)
+        assert place is not None
+        _, mask_HW = pasted(cutout.varied(variation), background_HWC, place)
+        down, across = np.argwhere(mask_HW).mean(axis=0)
+        assert 148 <= down <= 222, down
+        assert 18 <= across <= 82, across
+    nowhere_HW = np.zeros((SIDE_PX, SIDE_PX), np.bool_)
+    nowhere_HW[0, 0] = True  # no defect with its surroundings has its middle there
+    assert Ground(background_HWC, nowhere_HW).place(cutout.surroundings, random) is None
+
+
 def test_the_only_place_that_fits_is_taken() -> None:
     """A share of all places holds many that do not fit, where few do."""
     random, cutout = np.random.default_rng(1), missing_ball()
