@@ -23,4 +23,4 @@ def save_image(image: str, archive: Path) -> None:
     plain = archive.with_suffix("")
     docker("save", "--output", str(plain), image)
     plain.chmod(0o644)  # docker makes it readable by its owner only
-    subprocess.run(["gzip", "--no-name", plain], check=True)
+    subprocess.run(["gzip", "--no-name", "-4", plain], check=True)  # half the time of -6, for 4% more
