@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.processes import this_process
+from fabgan.components.core.signals import STOPPING, Terminated, stop_on_signals
 from fabgan.components.services.tracking import pipelines, runs
 from fabgan.components.services.tracking.pipelines import end_pipeline, record_pipeline
 from fabgan.components.services.tracking.runs import StepRun, step_run
@@ -218,6 +219,38 @@ def test_an_address_with_a_password_is_refused_without_saying_it(
     with pytest.raises(UserError, match=f"MLFLOW_TRACKING_URI: a user or password.*{instead}") as raised:
         connect()
     assert "S3cretPw" not in str(raised.value)
+
+
+def test_a_signal_waits_until_a_database_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two statements of mlflow it would leave the database locked, and the run could not be ended."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    said, before = list[str](), signal.getsignal(signal.SIGTERM)
+
+    def train() -> None:
+        with step_run("train", TRAIN, {}) as run:
+            send = run.client.log_batch
+
+            def interrupted(*arguments: object) -> None:
+                said.append(run.run_id)
+                signal.raise_signal(signal.SIGTERM)
+                send(*arguments)
+                said.append("sent")
+
+            monkeypatch.setattr(run.client, "log_batch", interrupted)
+            run.log({"D": 1.0}, 8)
+            said.append("goes on")
+
+    stop_on_signals()
+    try:
+        with pytest.raises(Terminated):
+            train()
+    finally:
+        for one in STOPPING:
+            signal.signal(one, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before)
+    assert said[1:] == ["sent"]
+    found = MlflowClient().get_run(said[0])
+    assert (found.info.status, found.data.metrics) == ("KILLED", {"D": 1.0})
 
 
 def test_a_step_ends_well_without_the_server(server: str, capsys: pytest.CaptureFixture[str]) -> None:

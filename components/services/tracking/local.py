@@ -2,11 +2,12 @@
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from ...core.log import logger
+from ...core.signals import undisturbed
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -33,6 +34,14 @@ def default_uri() -> str:
 def database_of(uri: str) -> Path | None:
     """Return the SQLite file of an address, or None for another sort of address."""
     return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+
+
+def written_whole() -> AbstractContextManager[None]:
+    """Let signals wait until mlflow has written to a database: it would stay locked for the end of the run.
+
+    A server keeps its own database, and may not answer for longer than a signal can wait.
+    """
+    return undisturbed(ending=False) if database_of(os.environ["MLFLOW_TRACKING_URI"]) else nullcontext()
 
 
 def open_experiment(client: Any, name: str) -> None:

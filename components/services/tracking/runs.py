@@ -18,6 +18,7 @@ from ...artifacts.manifest import FILE_NAME, manifest_digest
 from ...core.log import logger
 from ...core.parameters import digest
 from ...core.processes import is_gone, this_process
+from .local import written_whole
 from .pipelines import FAILURE_TAG, PROCESS_TAG, ended, flat, parent_run
 from .store import mlflow_errors, warn, warn_on_failure
 
@@ -65,20 +66,21 @@ class StepRun:
     def _send(self) -> None:
         """Send the kept points; warn of the first of consecutive failures."""
         began_s = time.monotonic()
-        try:
-            self.client.log_batch(self.run_id, self._unsent)
-        except self.mlflow.MlflowException as error:
-            if not self._next_try_s:
-                warn(self.step, error, "the step continues, and its points are sent later")
-            ended_s = time.monotonic()
-            self._next_try_s = ended_s + max(PAUSE_S, PAUSE_TRIES * (ended_s - began_s))
-        else:
-            self._unsent.clear()
-            self._next_try_s = 0.0
+        with written_whole():
+            try:
+                self.client.log_batch(self.run_id, self._unsent)
+            except self.mlflow.MlflowException as error:
+                if not self._next_try_s:
+                    warn(self.step, error, "the step continues, and its points are sent later")
+                ended_s = time.monotonic()
+                self._next_try_s = ended_s + max(PAUSE_S, PAUSE_TRIES * (ended_s - began_s))
+            else:
+                self._unsent.clear()
+                self._next_try_s = 0.0
 
     def finish(self, metrics: Mapping[str, float], reports: list[Path], folders: list[Path]) -> None:
         """Log a step's results, its report folders, and the data sets among the folders that it read or wrote."""
-        with warn_on_failure(self.step, "its results are only in its files"):
+        with written_whole(), warn_on_failure(self.step, "its results are only in its files"):
             self.mlflow.log_metrics(dict(metrics))
             if not _training():  # the trainings of a sweep would overwrite each other's metrics in the parent run
                 for name, value in metrics.items():
