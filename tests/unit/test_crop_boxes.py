@@ -72,7 +72,8 @@ def made(folder: Path, files: dict[str, str], **changes: str) -> tuple[FrameMani
         path = folder / "photographs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    params = section("ingest", source=str(folder / "photographs"), **({"boxes": "boxes"} | changes))
+    asked = {"boxes": "boxes", "held_out_share": 0.3} | changes
+    params = section("ingest", source=str(folder / "photographs"), **asked)
     ingest.run(parse(IngestParameters, params, "tests"), folder / "frames")
     asked = section("crop_resize", find="box", sizes_px=[220], max_quarantined_share=0.5)
     crop_resize.run(parse(CropResizeParameters, asked, "tests"), folder / "frames", folder / "packages")
