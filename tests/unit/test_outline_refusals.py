@@ -44,6 +44,20 @@ def test_shadow_on_a_mat_with_lines_is_refused() -> None:
         find_outline(shaded.astype(np.uint8))
 
 
+@pytest.mark.parametrize("light", [0.38, 0.6])
+@pytest.mark.parametrize("specks", [0, 400])
+def test_hard_shadow_is_refused(light: float, specks: int) -> None:
+    """The specks of the ground go on in it, so it is not plain."""
+    frame = draw(ground=(168, 143, 118)).astype(np.float32)
+    for x, y in np.random.default_rng(2).integers(0, (640, 480), (specks, 2)):
+        cv2.circle(frame, (int(x), int(y)), 2, (100, 85, 70), -1, cv2.LINE_AA)
+    shadow = np.zeros(frame.shape[:2], np.float32)
+    cv2.fillConvexPoly(shadow, np.round(rectangle((330, 240), 260, 230, -7)).astype(np.int32), 1.0)
+    shaded = frame * (1 - (1 - light) * cv2.GaussianBlur(shadow, (0, 0), 1))[..., None]
+    with pytest.raises(OutlineNotFoundError, match="empty pocket, or a shadow"):
+        find_outline(shaded.astype(np.uint8))
+
+
 def test_thing_with_soft_edges_is_refused() -> None:
     with pytest.raises(OutlineNotFoundError, match="not a sharp, straight edge"):
         find_outline(draw(rectangle((320, 240), 240, 200, 9), body=BLACK, ground=WHITE, blur_px=14))

@@ -28,6 +28,9 @@ BEHIND_CELLS = np.array([2.0, 3.0, 4.0])
 MAX_DIFFERENCE = 10.0
 """Of the colour behind a side from that of the rim, in Lab units. Light differs from side to side."""
 STAYS_CELLS = 2.0
+TRAY = (0.6, 1.3)
+"""Range of the lightness of a tray in which a pocket begins, relative to the background's. That lies between the
+walls' and the floors' if much of both is seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,7 @@ def _may_be_side(view: View, start: Points, end: Points, edge: Edge) -> bool:
     ground = _colour(view.ground, start, end, edge.depth_cells + BEHIND_CELLS)
     before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
     is_ground = _differ(behind, ground) < MIN_SIZE
-    in_pocket = is_shade(behind, ground) and _differ(before, ground) > MIN_SIZE
+    in_pocket = is_shade(behind, ground, TRAY) and _differ(before, ground) > MIN_SIZE
     return not is_ground and not in_pocket
 
 

@@ -7,7 +7,7 @@ from .background import View
 from .edges import edges_along, strip_of
 from .errors import OutlineNotFoundError
 from .geometry import Points
-from .shade import is_shade, tint_edges
+from .shade import is_shade, shade_of, tint_edges
 from .strips import Map
 
 NEAR_CELLS = 2.5
@@ -27,7 +27,24 @@ PLAIN_SHARE = 0.002
 """Below this share of details, white is paper."""
 SHADED_SHARE = 0.01
 """Below this share of details, the background's colour in another light is the background: it has a texture, too."""
+TEXTURE_RATIO = 1.5
+"""So it is below this multiple of the share that the ground around has in that light. Textures differ from place to
+place; a package with a marking has many times more details."""
+SHADOWS = (0.4, 1.12)
+"""Range of the lightness of a plain area that is taken for the background in another light. One lamp alone leaves less
+light in its shadow than there is in a pocket."""
 PAPER_LIGHTNESS, PAPER_CHROMA = 70.0, 12.0
+CLEAR_CELLS, BEYOND_SHARE = 4.0, 0.15
+"""Distances from a corner, the second as a share of the shorter side, between which the edge along a side is compared
+on both sides of the corner. Corners may be rounded."""
+MIN_BEYOND_CELLS = 12.0
+BEHIND_CELLS = np.arange(2.0, 6.0)
+"""Depths inside and outside a side where its colours are compared."""
+MIN_STEP = 2.5
+"""Minimum change of colour across such an edge, in Lab units. Noise leaves less."""
+GOES_ON_SHARE = 0.65
+"""Minimum part of this change that is left beyond a corner, where an edge goes on. Half of it may come from stripes on
+the ground."""
 
 
 def has_sharp_sides(view: View, corners: Points) -> bool:
@@ -36,14 +53,28 @@ def has_sharp_sides(view: View, corners: Points) -> bool:
     return all(_is_sharp(view.lab, a, b) or _is_tinted(view, a, b) for a, b in zip(corners, ends, strict=True))
 
 
+def refuse_part(view: View, corners: Points) -> None:
+    """Raise OutlineNotFoundError if the edge along a side goes on beyond a corner, so that the body does, too.
+
+    Else one of the four sides is no side of the body: lettering across it, say, or the wall of a pocket.
+    """
+    ends = np.roll(corners, -1, axis=0)
+    shorter = float(np.hypot(*(ends - corners).T).min())
+    reach = max(MIN_BEYOND_CELLS, BEYOND_SHARE * shorter)
+    if any(_goes_on(view.lab, start, end, reach) for start, end in zip(corners, ends, strict=True)):
+        raise OutlineNotFoundError("no package found: a side of the object goes on beyond its corner")
+
+
 def refuse_plain(view: View, corners: Points) -> None:
     """Raise OutlineNotFoundError for a plain area that is white like paper, or the background in another light."""
     inside = _inside(view.lab, corners)
     detail_share = _detail_share(inside)
     colour = np.median(inside.reshape(-1, 3), axis=0)
     ground = np.median(_inside(view.ground, corners).reshape(-1, 3), axis=0)
-    if detail_share < SHADED_SHARE and is_shade(colour, ground):
-        raise OutlineNotFoundError("no package found: an empty pocket, or a shadow")
+    if is_shade(colour, ground, SHADOWS):
+        texture_share = _texture_share(view.lab, corners, shade_of(colour, ground))
+        if detail_share < max(SHADED_SHARE, TEXTURE_RATIO * texture_share):
+            raise OutlineNotFoundError("no package found: an empty pocket, or a shadow")
     if detail_share < PLAIN_SHARE and colour[0] > PAPER_LIGHTNESS and np.hypot(*colour[1:]) < PAPER_CHROMA:
         raise OutlineNotFoundError("no package found: the object on the background is a blank white sheet")
 
@@ -62,13 +93,46 @@ def _is_tinted(view: View, start: Points, end: Points) -> bool:
     return any(abs(edge.depth_cells) <= NEAR_CELLS and edge.support >= MIN_SUPPORT for edge in edges)
 
 
+def _goes_on(lab: Map, start: Points, end: Points, reach: float) -> bool:
+    """Return whether the edge along a side goes on beyond one of its ends."""
+    length = float(np.hypot(*(end - start)))
+    along = (end - start) / length
+    spans = [(-reach, -CLEAR_CELLS), (CLEAR_CELLS, reach)]
+    spans += [(length - reach, length - CLEAR_CELLS), (length + CLEAR_CELLS, length + reach)]
+    before, first, last, after = (_step(lab, start + a * along, start + b * along) for a, b in spans)
+    return _is_like(before, first) or _is_like(after, last)
+
+
+def _step(lab: Map, start: Points, end: Points) -> Map:
+    """Return by how much the colour (3) changes from outside to inside, across a line."""
+    inside, outside = (strip_of(lab, start, end, depths).mean(axis=1) for depths in (BEHIND_CELLS, -BEHIND_CELLS))
+    return np.asarray(np.median(inside - outside, axis=0), np.float32)
+
+
+def _is_like(beyond: Map, step: Map) -> bool:
+    size = float(np.linalg.norm(step))
+    return size >= MIN_STEP and float(beyond @ step) >= GOES_ON_SHARE * size**2
+
+
 def _inside(image: Map, corners: Points) -> Map:
     """Return what four corners enclose, without a rim, as a square."""
     size = round(INSIDE_CELLS / (1 - 2 * INSET_SHARE))
     square = np.array([(0, 0), (size, 0), (size, size), (0, size)], np.float32) - 0.5
     warp = cv2.getPerspectiveTransform(corners.astype(np.float32), square)
     rim = (size - INSIDE_CELLS) // 2
-    return np.asarray(cv2.warpPerspective(image, warp, (size, size)), np.float32)[rim:-rim, rim:-rim]
+    seen = cv2.warpPerspective(image, warp, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen, np.float32)[rim:-rim, rim:-rim]
+
+
+def _texture_share(lab: Map, corners: Points, shade: float) -> float:
+    """Return the share of details that the ground beyond four corners has in another light.
+
+    It is the median of four areas, because other things may lie in one of them.
+    """
+    steps = np.roll(corners, -1, axis=0) - corners
+    right, down = (steps[0] - steps[2]) / 2, (steps[1] - steps[3]) / 2
+    beyond = [_inside(lab, corners + move) for move in (right, down, -right, -down)]
+    return float(np.median([_detail_share(area * shade) for area in beyond]))
 
 
 def _detail_share(inside: Map) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...core.images import Pixels
 from .background import Border, View, view_of
 from .body import whole_body
-from .doubt import has_sharp_sides, refuse_plain
+from .doubt import has_sharp_sides, refuse_part, refuse_plain
 from .errors import OutlineNotFoundError
 from .flanks import leave_out_flanks
 from .geometry import TILTED_DEG, Outline, Points, keystone_deg, outline_from_corners
@@ -87,6 +87,7 @@ def _corners(view: View, otsu_share: float) -> Points:
     _refuse_outside(corners, view.residual.shape)
     corners = _seen_tilted(view, _whole(view, corners))
     _refuse_thin(corners, view.residual.shape)
+    refuse_part(view, corners)
     refuse_plain(view, corners)
     return leave_out_flanks(view, corners)
 

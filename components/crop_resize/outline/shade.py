@@ -24,10 +24,14 @@ BEHIND_CELLS = np.arange(2.0, 9.0)
 Colour = NDArray[np.float32]
 
 
-def is_shade(colour: Colour, ground: Colour) -> bool:
-    """Return whether a Lab colour could be that of the background in another light."""
-    shade = (colour[0] + 16) / (ground[0] + 16)
-    return bool(SHADES[0] < shade < SHADES[1] and _tint(colour, ground) < MAX_TINT)
+def is_shade(colour: Colour, ground: Colour, shades: tuple[float, float] = SHADES) -> bool:
+    """Return whether a Lab colour could be that of the background in another light, in a range of `shades`."""
+    return bool(shades[0] < shade_of(colour, ground) < shades[1] and _tint(colour, ground) < MAX_TINT)
+
+
+def shade_of(colour: Colour, ground: Colour) -> float:
+    """Return the lightness of a Lab colour, as L + 16, relative to that of the background."""
+    return float((colour[0] + 16) / (ground[0] + 16))
 
 
 def tint_edges(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> list[Edge]:

@@ -1,0 +1,58 @@
+"""No crop may lose a part of a package, nor show the tray instead of it."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fabgan.components.core.images import Pixels
+from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline, iou
+from fabgan.components.crop_resize.outline.background import View, view_of
+from fabgan.components.crop_resize.outline.body import whole_body
+from fabgan.components.crop_resize.outline.doubt import refuse_part
+from tests.drawn_packages import GREEN, Colour, Corners, draw, rectangle
+
+
+def fill(frame: Pixels, corners: Corners, colour: Colour) -> None:
+    cv2.fillConvexPoly(frame, np.round(np.array(corners) * 16).astype(np.int32), colour, cv2.LINE_AA, 4)
+
+
+def photographed(frame: Pixels, noise: float) -> Pixels:
+    grain = np.random.default_rng(1).normal(0, noise, frame.shape)
+    return np.clip(cv2.GaussianBlur(frame, (0, 0), 0.8) + grain, 0, 255).astype(np.uint8)
+
+
+def test_package_is_not_cut_at_the_end_of_its_marking() -> None:
+    """Only the marking differs much from the ground, but the sides go on beyond it just as they run along it."""
+    frame, bright = np.full((480, 640, 3), (120, 120, 122), np.uint8), (235, 235, 235)
+    fill(frame, rectangle((320, 240), 440, 120, 0), (98, 97, 104))
+    fill(frame, rectangle((112, 240), 24, 120, 0), bright)
+    fill(frame, rectangle((232, 240), 240, 24, 0), bright)
+    fill(frame, rectangle((357, 240), 14, 96, 0), bright)
+    with pytest.raises(OutlineNotFoundError, match="goes on beyond its corner"):
+        find_outline(photographed(frame, noise=6))
+
+
+@pytest.mark.parametrize("angle_deg", [0.0, 24.0])
+@pytest.mark.parametrize("cut", range(4))
+def test_part_of_a_package_is_refused_whichever_side_cuts_it(angle_deg: float, cut: int) -> None:
+    corners = np.array(rectangle((320, 240), 260, 200, angle_deg))
+    view = view_of(draw(rectangle((320, 240), 260, 200, angle_deg)))
+    refuse_part(view, corners)
+    part = corners.copy()
+    for at, towards in ((cut, cut - 1), ((cut + 1) % 4, (cut + 2) % 4)):
+        part[at] = 0.75 * corners[at] + 0.25 * corners[towards]
+    with pytest.raises(OutlineNotFoundError, match="goes on beyond its corner"):
+        refuse_part(view, part)
+
+
+def test_wall_of_a_tray_is_no_rim_of_the_package() -> None:
+    """The ground's colour lies between those of the walls and of the floors, because both are seen a lot."""
+    frame = np.full((480, 640, 3), 72, np.uint8)
+    fill(frame, rectangle((320, 240), 220, 190, 0), (118, 118, 118))
+    fill(frame, rectangle((320, 240), 180, 150, 0), (72, 72, 72))
+    package = rectangle((320, 240), 160, 130, 0)
+    fill(frame, package, GREEN)
+    lab = view_of(photographed(frame, noise=2)).lab
+    ground = np.full_like(lab, (40.3, 0, 0))
+    body, _ = whole_body(View(lab, ground, lab - ground), np.array(package))
+    assert iou(package, body) > 0.98
