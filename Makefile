@@ -13,7 +13,7 @@ export SOURCE_DATE_EPOCH := 1600000000
 # On shared cores, threads that spin while they wait slow each other down.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: install run defects test cluster-check docs lint scan format lock lock-scan wheelhouse wheel base image bundle
+.PHONY: install run defects test coverage cluster-check docs lint scan format lock lock-scan wheelhouse wheel base image bundle
 
 install: .venv/installed  ## Make .venv with the versions of the lock file
 
@@ -47,8 +47,10 @@ lint: install  ## Check style, formatting, types and import rules
 
 # Several test processes share the cores. With more than one thread each, they would run at half the speed.
 test: lint .venv-s3/installed .venv-scan/installed  ## Everything that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+coverage:  ## The same tests, with the share of lines and branches that they run
+	PYTEST_ADDOPTS="$(PYTEST_ADDOPTS) --cov --cov-report=term" $(MAKE) test
 
 cluster-check: install  ## Run the pipelines on a real cluster: make cluster-check KUBECONFIG=FILE [CHECK="--namespace ..."]
 	PYTHONPATH=. $(BIN)/python -m tests.cluster --kubeconfig "$(KUBECONFIG)" $(CHECK)

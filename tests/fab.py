@@ -22,6 +22,7 @@ from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import Real, measure_real
 from fabgan.components.measures.sensitivity import sensitivity_of
 from tests.conftest import PARAMETERS, section, write_params
+from tests.database import new_database
 
 REAL: dict[Hashable, Real] = {}
 SEEN: dict[Hashable, Sensitivity] = {}
@@ -48,7 +49,7 @@ class Fab:
 
     def __init__(self, folder: Path, packages: Path, tracking_uri: str | None) -> None:
         self.folder, self.packages = folder, packages
-        self.uri = tracking_uri or f"sqlite:///{folder / 'mlflow.db'}"
+        self.uri = tracking_uri or new_database(folder)
         folder.mkdir(exist_ok=True)
 
     @property

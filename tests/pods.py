@@ -13,6 +13,7 @@ import yaml
 
 from fabgan.pipeline.commands.compile import compile_pipelines
 from tests.conftest import ROOT
+from tests.database import new_database
 
 TYPES = {"packages": "Dataset", "frames": "Dataset", "generator": "Model", "metrics": "Metrics"}
 
@@ -26,11 +27,10 @@ class Pod:
         compiled = next(yaml.safe_load_all((folder / "pipelines" / "training.yaml").read_text()))
         self.compiled = compiled
         self.container = compiled["deploymentSpec"]["executors"][f"exec-{component.replace('_', '-')}"]["container"]
-        checkpoints, uri = str(folder / "checkpoints"), f"sqlite:///{folder}/mlflow.db"
         self.environment = os.environ | {
             "FABGAN_RUN": "one",
-            "FABGAN_CHECKPOINTS": checkpoints,
-            "MLFLOW_TRACKING_URI": uri,
+            "FABGAN_CHECKPOINTS": str(folder / "checkpoints"),
+            "MLFLOW_TRACKING_URI": new_database(folder),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
         }

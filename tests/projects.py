@@ -10,6 +10,7 @@ import yaml
 from fabgan.commands import init
 from fabgan.components.core.files import read_json
 from tests.conftest import PARAMETERS, ROOT, write_params, write_rendered
+from tests.database import new_database
 
 
 class Project:
@@ -46,6 +47,7 @@ def new_project(folder: Path) -> Project:
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     write_params(folder, PARAMETERS | {name: content[name] for name in ("kubeflow", "presets")})
     write_rendered(folder)
+    new_database(folder)
     project = Project(folder)
     project.run("git config user.name test && git config user.email test@localhost")
     project.run("git add -A && git commit -qm start")

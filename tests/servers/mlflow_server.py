@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.database import new_database
 
 START_TIMEOUT_S = 240
 
@@ -41,10 +42,10 @@ def running_mlflow(folder: Path, artifacts: str, *options: str) -> Iterator[str]
 
     With options for TLS, the address is that of localhost, and this process trusts the certificate by SSL_CERT_FILE.
     """
-    folder.mkdir()
+    database = new_database(folder)
     uri = f"{'https://localhost' if any('ssl' in option for option in options) else 'http://127.0.0.1'}:{free_port()}"
     command = [sys.executable, "-m", "mlflow", "server", f"--port={uri.rsplit(':')[-1]}", "--workers=1"]
-    stores = [f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={artifacts}"]
+    stores = [f"--backend-store-uri={database}", f"--artifacts-destination={artifacts}"]
     paths = f"{with_plugins(folder)}:{ROOT}"
     quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": paths}
     with (
