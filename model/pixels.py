@@ -26,6 +26,12 @@ def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:
     return functional.avg_pool2d(x_BCHW, factor) if factor > 1 else x_BCHW
 
 
+def brightness(x_NCHW: Tensor) -> Tensor:
+    """Return the mean of the channels as float: N x H x W. Adding channels is faster than a mean across them."""
+    first_NHW, *others = x_NCHW.unbind(dim=1)
+    return sum(others, start=first_NHW.float()) / x_NCHW.shape[1]
+
+
 def thumbnails(x_NCHW: Tensor) -> Tensor:
     """Return uint8 images shrunk to `THUMBNAIL_PX` a side: N x P, float in [0, 255].
 

@@ -15,15 +15,17 @@ NEW = ROOT / "build" / f"mlflow-{version('mlflow')}.db"
 """Has every table. The experiment that mlflow adds, with an absolute path, is left to the first who opens a copy."""
 
 
-def new_database(folder: Path) -> str:
-    """Put a new database into a folder, made if need be; return its address."""
+def database_in(folder: Path) -> str:
+    """Return the address of a folder's database; if the folder has none, a new one is put there."""
     folder.mkdir(parents=True, exist_ok=True)
-    NEW.parent.mkdir(exist_ok=True)
-    with FileLock(NEW.with_suffix(".lock")):
-        if not NEW.is_file():
-            _make(NEW.with_suffix(".part"))
-    shutil.copyfile(NEW, folder / "mlflow.db")
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    database = folder / "mlflow.db"
+    if not database.exists():
+        NEW.parent.mkdir(exist_ok=True)
+        with FileLock(NEW.with_suffix(".lock")):
+            if not NEW.is_file():
+                _make(NEW.with_suffix(".part"))
+        shutil.copyfile(NEW, database)
+    return f"sqlite:///{database}"
 
 
 def _make(part: Path) -> None:

@@ -22,7 +22,7 @@ from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import Real, measure_real
 from fabgan.components.measures.sensitivity import sensitivity_of
 from tests.conftest import PARAMETERS, section, write_params
-from tests.database import new_database
+from tests.database import database_in
 
 REAL: dict[Hashable, Real] = {}
 SEEN: dict[Hashable, Sensitivity] = {}
@@ -49,7 +49,7 @@ class Fab:
 
     def __init__(self, folder: Path, packages: Path, tracking_uri: str | None) -> None:
         self.folder, self.packages = folder, packages
-        self.uri = tracking_uri or new_database(folder)
+        self.uri = tracking_uri or database_in(folder)
         folder.mkdir(exist_ok=True)
 
     @property

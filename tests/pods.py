@@ -13,7 +13,7 @@ import yaml
 
 from fabgan.pipeline.commands.compile import compile_pipelines
 from tests.conftest import ROOT
-from tests.database import new_database
+from tests.database import database_in
 
 TYPES = {"packages": "Dataset", "frames": "Dataset", "generator": "Model", "metrics": "Metrics"}
 
@@ -30,7 +30,7 @@ class Pod:
         self.environment = os.environ | {
             "FABGAN_RUN": "one",
             "FABGAN_CHECKPOINTS": str(folder / "checkpoints"),
-            "MLFLOW_TRACKING_URI": new_database(folder),
+            "MLFLOW_TRACKING_URI": database_in(folder),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
         }

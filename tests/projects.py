@@ -10,7 +10,7 @@ import yaml
 from fabgan.commands import init
 from fabgan.components.core.files import read_json
 from tests.conftest import PARAMETERS, ROOT, write_params, write_rendered
-from tests.database import new_database
+from tests.database import database_in
 
 
 class Project:
@@ -47,7 +47,7 @@ def new_project(folder: Path) -> Project:
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     write_params(folder, PARAMETERS | {name: content[name] for name in ("kubeflow", "presets")})
     write_rendered(folder)
-    new_database(folder)
+    database_in(folder)
     project = Project(folder)
     project.run("git config user.name test && git config user.email test@localhost")
     project.run("git add -A && git commit -qm start")

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..pixels import brightness
+
 RUN = 8
 """A break is at least one side divided by this long."""
 OVERLAP = 4
@@ -28,7 +30,7 @@ def straight_breaks(x_NCHW: Tensor) -> Tensor:
     Brightness is compared, by absolute second differences, so that a slope does not count. A line is one eighth of the
     side long, upright or level. Images are uint8 or float, in grey levels. 1 is no break.
     """
-    grey_NHW = x_NCHW.float().mean(dim=1)
+    grey_NHW = brightness(x_NCHW)
     return torch.stack([_most_visible(x) for x in (grey_NHW, grey_NHW.mT)]).amax(dim=0)
 
 
@@ -44,11 +46,18 @@ def broken_share(generated_N: Tensor, real_M: Tensor) -> float:
 
 def _most_visible(x_NHW: Tensor) -> Tensor:
     """Return how visible the most visible upright break is."""
-    run_px = max(x_NHW.shape[-1] // RUN, 1)
     first = x_NHW.diff(dim=-1)
     second = (first[..., 1:-1] - (first[..., :-2] + first[..., 2:]) / 2).abs()
-    runs_NAW = functional.avg_pool2d(second[:, None], (run_px, 1), (max(run_px // OVERLAP, 1), 1))[:, 0]
+    runs_NAW = _runs(second)
     return ((runs_NAW + FAINT) / (_around(runs_NAW) + FAINT)).flatten(1).amax(dim=1)
+
+
+def _runs(x_NHW: Tensor) -> Tensor:
+    """Return the means of upright runs, each of `OVERLAP` short ones, so that every pixel is added once."""
+    short_px = max(x_NHW.shape[-2] // (RUN * OVERLAP), 1)
+    count = x_NHW.shape[-2] // short_px
+    short_NAHW = x_NHW[:, : count * short_px].reshape(len(x_NHW), count, short_px, -1)
+    return short_NAHW.mean(dim=2).unfold(1, OVERLAP, 1).mean(dim=-1)
 
 
 def _around(runs_NAW: Tensor) -> Tensor:

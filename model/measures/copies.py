@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..pixels import brightness
 from .poses import UNMOVED_23, followed, pose, posed, shared_windows
 
 SIDE_PX = 64
@@ -81,7 +82,7 @@ def turned(x: Tensor, number: int) -> Tensor:
 
 def shrunk_to_compare(x_CHW: Tensor) -> Tensor:
     """Return a uint8 image as brightness at `SIDE_PX` a side: R x R, float."""
-    grey_1HW = x_CHW.float().mean(dim=0, keepdim=True)
+    grey_1HW = brightness(x_CHW[None])
     return functional.interpolate(grey_1HW[None], size=(SIDE_PX, SIDE_PX), mode="bicubic", antialias=True)[0, 0]
 
 

@@ -6,6 +6,8 @@ Dimensions: N images, C channels, H W pixels, O octaves, from the finest, P peri
 import torch
 from torch import Tensor
 
+from ..pixels import brightness
+
 OCTAVES = 5
 PERIODS_PX = (2, 4, 8)
 """Periods of the lattices that upsampling, tiles and block-wise compression leave."""
@@ -17,7 +19,7 @@ def octave_powers(x_NCHW: Tensor) -> Tensor:
 
     Blur lowers the finest octave, and noise raises it. 1 more is twice the power.
     """
-    return _octaves(x_NCHW.float().mean(dim=1))
+    return _octaves(brightness(x_NCHW))
 
 
 def colour_powers(x_NCHW: Tensor) -> Tensor:
@@ -43,7 +45,7 @@ def lattice_powers(x_NCHW: Tensor) -> Tensor:
     Pixels that repeat every 8 px, as at the borders of tiles, put power at the multiples of 1/8. It is compared with
     the median power of frequencies up to three steps away.
     """
-    x_NHW = x_NCHW.float().mean(dim=1)
+    x_NHW = brightness(x_NCHW)
     profiles_2NL = torch.stack([_line_power(x_NHW), _line_power(x_NHW.transpose(-1, -2))])
     return torch.stack([_excess(profiles_2NL, period) for period in PERIODS_PX], dim=-1).mean(dim=0)
 

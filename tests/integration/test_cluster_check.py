@@ -23,7 +23,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.site import Site, steps_of
 from tests.cluster.table import Row, run_checks, table
 from tests.conftest import ROOT
-from tests.database import new_database
+from tests.database import database_in
 from tests.fab_cluster import a_kubectl
 from tests.servers.kubeflow import KubeflowServer, State
 
@@ -172,7 +172,7 @@ def test_policies_are_tried_by_a_pod(log: str, passed: bool, site: Site, tmp_pat
 @pytest.fixture
 def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     monkeypatch.chdir(tmp_path)
-    uri = new_database(tmp_path)
+    uri = database_in(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return MlflowClient(uri)
 

@@ -17,7 +17,7 @@ from fabgan.components.core.files import read_json
 from fabgan.pipeline.commands.components import write_components
 from fabgan.pipeline.definitions.catalogue import CATALOGUE
 from tests.conftest import RENDERED, section
-from tests.database import new_database
+from tests.database import database_in
 
 pytestmark = pytest.mark.integration
 IMAGE = "registry.fab.example/fabgan:1"
@@ -95,7 +95,7 @@ def test_a_component_runs_without_our_pipelines(written: Path, tmp_path: Path) -
     source.write_text(yaml.safe_dump(RENDERED))
     component = folder_of(written, "ingest") / "component.yaml"
     command = [sys.executable, "-W", "ignore", "-c", RUN, tmp_path / "root", component]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": new_database(tmp_path)}
+    environment = os.environ | {"MLFLOW_TRACKING_URI": database_in(tmp_path)}
     done = subprocess.run(
         [*map(str, command), json.dumps(section("ingest", source=str(source)))],
         cwd=tmp_path,

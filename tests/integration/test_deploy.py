@@ -16,7 +16,7 @@ import pytest
 
 from fabgan.pipeline.commands.train_job import train_job
 from tests.conftest import ROOT
-from tests.database import new_database
+from tests.database import database_in
 from tests.guides import blocks_of
 from tests.manifests import DEPLOY, Manifest, named, need, render
 from tests.servers.mlflow_server import free_port, wait_for
@@ -60,7 +60,7 @@ class Server:
         self.artifacts = folder / "artifacts"
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
-        made = make_secrets(self.secrets, DATABASE_URI=new_database(folder))
+        made = make_secrets(self.secrets, DATABASE_URI=database_in(folder))
         assert made.returncode == 0, made.stderr
         self.values = read_secrets(self.secrets)
 

@@ -21,7 +21,7 @@ from fabgan.components.services.tracking.runs import StepRun, step_run
 from fabgan.components.services.tracking.store import connect
 from fabgan.pipeline.pod import run as pod
 from tests.conftest import PARAMETERS
-from tests.database import new_database
+from tests.database import database_in
 from tests.servers.mlflow_server import running_mlflow
 from tests.unit.test_process_names import ended_process
 
@@ -224,7 +224,7 @@ def test_an_address_with_a_password_is_refused_without_saying_it(
 
 def test_a_signal_waits_until_a_database_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two statements of mlflow it would leave the database locked, and the run could not be ended."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_database(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database_in(tmp_path))
     said, before = list[str](), signal.getsignal(signal.SIGTERM)
 
     def train() -> None:

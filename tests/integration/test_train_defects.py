@@ -26,7 +26,7 @@ from fabgan.components.defects.judging import CLASSICAL, Judge, images_of
 from fabgan.components.defects.pool import read_pool
 from fabgan.components.defects.sheet import WINDOW_PX
 from tests.annotated import SIZE_PX, annotated_packages
-from tests.database import new_database
+from tests.database import database_in
 
 pytestmark = pytest.mark.integration
 
@@ -124,7 +124,7 @@ def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tm
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """An empty MLflow database, which the commands use."""
-    uri = new_database(tmp_path)
+    uri = database_in(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return MlflowClient(uri)
 

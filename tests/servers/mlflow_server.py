@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.database import new_database
+from tests.database import database_in
 
 START_TIMEOUT_S = 240
 
@@ -42,16 +42,16 @@ def running_mlflow(folder: Path, artifacts: str, *options: str) -> Iterator[str]
 
     With options for TLS, the address is that of localhost, and this process trusts the certificate by SSL_CERT_FILE.
     """
-    database = new_database(folder)
+    database = database_in(folder)
     uri = f"{'https://localhost' if any('ssl' in option for option in options) else 'http://127.0.0.1'}:{free_port()}"
     command = [sys.executable, "-m", "mlflow", "server", f"--port={uri.rsplit(':')[-1]}", "--workers=1"]
     stores = [f"--backend-store-uri={database}", f"--artifacts-destination={artifacts}"]
     paths = f"{with_plugins(folder)}:{ROOT}"
-    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": paths}
+    given = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONPATH": paths}
     with (
         (folder / "log.txt").open("w") as log,
         subprocess.Popen(
-            [*command, *stores, *options], cwd=folder, env=quiet, stdout=log, stderr=subprocess.STDOUT
+            [*command, *stores, *options], cwd=folder, env=os.environ | given, stdout=log, stderr=subprocess.STDOUT
         ) as process,
     ):
         try:

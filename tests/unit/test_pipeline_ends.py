@@ -17,7 +17,7 @@ from fabgan.components.core.files import write_json
 from fabgan.components.core.signals import Terminated
 from fabgan.components.services.tracking import pipelines, runs
 from fabgan.pipeline.pod import run
-from tests.database import new_database
+from tests.database import database_in
 
 PARAMETERS = {"ingest": {"seed": 1}, "train": {"seed": 1}}
 
@@ -33,7 +33,7 @@ class Status:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return new_database(tmp_path_factory.mktemp("mlflow"))
+    return database_in(tmp_path_factory.mktemp("mlflow"))
 
 
 @pytest.fixture(autouse=True)
