@@ -46,15 +46,17 @@ def stop_on_signals() -> None:
 
 @contextmanager
 def undisturbed(ending: bool) -> Iterator[None]:
-    """Let SIGTERM and SIGHUP wait until the block is done; drop them if the work is `ending` with an exception anyway.
+    """Let signals wait until the block is done.
 
+    If the work is `ending` with an exception anyway, SIGTERM and SIGHUP are dropped, and Ctrl-C still ends it at once.
     Python runs signal handlers in the main thread only, so elsewhere there is nothing to hold back.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    held = STOPPING if ending else (*STOPPING, signal.SIGINT)
     waiting: list[int] = []
-    before = {one: signal.signal(one, lambda number, frame: waiting.append(number)) for one in STOPPING}
+    before = {one: signal.signal(one, lambda number, frame: waiting.append(number)) for one in held}
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ SUBSETS = 8
 """Random subsets of the generated images that are measured."""
 TAIL = 0.05
 """Share of the splits of real lots beyond each bound of the range that limits are relative to."""
-CHANCE = 0.0
+DISTANCE_BY_CHANCE = 0.0
 """Expected distance of images drawn at random. That of lots is below it where each lot has some of everything."""
 WIDENED_BY = 0.5
 """How much the range of a share of images is widened, in widths. It is a number of images, so it varies little."""
@@ -104,7 +104,7 @@ def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: Eva
         deviation=float(spread.std()) if len(spread) > 1 else 0.0,
         floor=float(floor.median()),
         at_least=params.min_share * low if measure.limit == "at_least" else None,
-        at_most=_widened(floor, params.max_distance, CHANCE)[1] if measure.limit == "at_most" else None,
+        at_most=_widened(floor, params.max_distance, DISTANCE_BY_CHANCE)[1] if measure.limit == "at_most" else None,
         decides="nothing" if measure.limit == "none" else "candidate",
         meaning=measure.meaning,
     )

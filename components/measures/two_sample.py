@@ -11,7 +11,7 @@ from fabgan.model.measures.distances import separation
 
 from ..artifacts.verdict import Check
 
-CHANCE = 0.5
+AUC_BY_CHANCE = 0.5
 
 
 def floor_of(every_NPCRR: Tensor, deals: list[tuple[Tensor, ...]], seed: int) -> Tensor:
@@ -33,7 +33,7 @@ def told_apart(
     held-out images test it. Then the halves change places. `way` is how far the limit lies on the way from the highest
     floor to 1.
     """
-    highest = max([CHANCE, *floor.tolist()])
+    highest = max([AUC_BY_CHANCE, *floor.tolist()])
     halves = generated_NPCRR.tensor_split(2)
     aucs, scores = [], []
     for seen, new in (halves, halves[::-1]):

@@ -222,10 +222,13 @@ def test_an_address_with_a_password_is_refused_without_saying_it(
     assert "S3cretPw" not in str(raised.value)
 
 
-def test_a_signal_waits_until_a_database_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_waits_until_a_database_is_written(
+    number: signal.Signals, raised: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between two statements of mlflow it would leave the database locked, and the run could not be ended."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", database_in(tmp_path))
-    said, before = list[str](), signal.getsignal(signal.SIGTERM)
+    said, before = list[str](), {one: signal.getsignal(one) for one in (*STOPPING, signal.SIGINT)}
 
     def train() -> None:
         with step_run("train", TRAIN, {}) as run:
@@ -233,7 +236,7 @@ def test_a_signal_waits_until_a_database_is_written(tmp_path: Path, monkeypatch:
 
             def interrupted(*arguments: object) -> None:
                 said.append(run.run_id)
-                signal.raise_signal(signal.SIGTERM)
+                signal.raise_signal(number)
                 send(*arguments)
                 said.append("sent")
 
@@ -241,14 +244,14 @@ def test_a_signal_waits_until_a_database_is_written(tmp_path: Path, monkeypatch:
             run.log({"D": 1.0}, 8)
             said.append("goes on")
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stop_on_signals()
     try:
-        with pytest.raises(Terminated):
+        with pytest.raises(raised):
             train()
     finally:
-        for one in STOPPING:
-            signal.signal(one, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     assert said[1:] == ["sent"]
     found = MlflowClient().get_run(said[0])
     assert (found.info.status, found.data.metrics) == ("KILLED", {"D": 1.0})
