@@ -277,7 +277,7 @@ def test_a_data_set_gives_the_same_items_in_any_worker(packages: Path, model: Pa
 
 
 def test_a_data_set_without_anything_to_make_is_refused(packages: Path, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no defects of dent \(annotated: contamination"):
+    with pytest.raises(UserError, match=r"no defects of dent \(annotated: bridged_balls, contamination"):
         fabgan_dataset(packages, kinds=["dent"])
     with pytest.raises(UserError, match="no defects of a recommended kind"):
         fabgan_dataset(packages, model=recommending(model, tmp_path / "model", {}))
