@@ -26,9 +26,8 @@ from fabgan.components.measures.real import Real, divided
 from fabgan.model.streams import random_stream
 
 RENDERED_FRAMES = 480
-SHARES = {"train": 0.4, "held_out": 0.2}
-"""Shares of each product's lots; the rest is fresh. It is as much as is trained with: fresh images stand for those of a
-perfect generator, and a generator has the variety of the lots that it was trained with."""
+SHARES = {"train": 0.4, "held_out": 0.3}
+"""Shares of each product's lots; the rest is fresh."""
 
 
 @dataclass(frozen=True)
