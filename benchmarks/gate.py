@@ -33,6 +33,7 @@ from fabgan.components.measures.judge import copy_checks, membership_checks
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import most_alike
 from fabgan.model.measures.copies import CopySearch, Likeness, shrunk_to_compare, turned
+from fabgan.model.pixels import brightness
 from fabgan.model.streams import random_stream
 
 IMAGES = 128
@@ -133,8 +134,7 @@ class Gate:
 
 def _looked_at(x_NCHW: Tensor, extractor: Extractor) -> tuple[Tensor, Tensor]:
     """Return the features of whole images, N x F, and the images as copies are searched for, N x R x R."""
-    small_NRR = torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_NCHW])
-    return extractor.whole(x_NCHW), small_NRR
+    return extractor.whole(x_NCHW), shrunk_to_compare(brightness(x_NCHW))
 
 
 @dataclass

@@ -29,7 +29,10 @@ def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:
 def brightness(x_NCHW: Tensor) -> Tensor:
     """Return the mean of the channels as float: N x H x W. Adding channels is faster than a mean across them."""
     first_NHW, *others = x_NCHW.unbind(dim=1)
-    return sum(others, start=first_NHW.float()) / x_NCHW.shape[1]
+    total_NHW = first_NHW.to(torch.float32, copy=True)
+    for other_NHW in others:
+        total_NHW += other_NHW
+    return total_NHW.div_(x_NCHW.shape[1])
 
 
 def thumbnails(x_NCHW: Tensor) -> Tensor:

