@@ -41,8 +41,6 @@ FINE_POSES_P23, FINEST_POSES_P23 = (
 """Poses that are tried around the best of them, and around the best of those."""
 MAX_SHIFT = 0.15
 """Largest shift, relative to the side."""
-SEARCHED_23 = torch.tensor([SMALLEST, SMALLEST, 2 * MAX_SHIFT]).expand(2, 3)
-"""How far a pose may differ from the unmoved one and be searched with it: moved, but neither turned nor scaled."""
 ROUGH_STEP_PX = 2
 """Distance of the shifts at which all training images are compared: half a cycle of the highest frequency."""
 SHORT_LIST = 8
@@ -133,17 +131,11 @@ class CopySearch:
     def _whole(self, x_BRR: Tensor, alike_BK: Tensor) -> list[tuple[float, int]]:
         """Return the similarity of each image, and the place of the turned training image that is most similar."""
         moved_B23 = torch.stack([self._pose(x, alike) for x, alike in zip(x_BRR, alike_BK, strict=True)])
-        found = self._in_poses(x_BRR, UNMOVED_23.expand_as(moved_B23))
-        beyond = ((moved_B23 - UNMOVED_23).abs() > SEARCHED_23).flatten(1).any(dim=1).nonzero()[:, 0]
-        if len(beyond):
-            for number, other in zip(beyond.tolist(), self._in_poses(x_BRR[beyond], moved_B23[beyond]), strict=True):
-                found[number] = max(found[number], other)
-        return found
-
-    def _in_poses(self, x_BRR: Tensor, poses_B23: Tensor) -> list[tuple[float, int]]:
-        """Return the same of images near a pose each."""
-        rough = self._roughly(self._signatures(posed(x_BRR, poses_B23)))
-        return [self._nearest(*look) for look in zip(x_BRR, poses_B23, rough, strict=True)]
+        poses_2B23 = torch.stack([UNMOVED_23.expand_as(moved_B23), moved_B23])
+        rough_2BM = torch.stack([self._roughly(self._signatures(posed(x_BRR, poses))) for poses in poses_2B23])
+        better_B = rough_2BM.amax(dim=2).argmax(dim=0)
+        looks = zip(x_BRR, better_B.tolist(), poses_2B23.unbind(dim=1), rough_2BM.unbind(dim=1), strict=True)
+        return [self._nearest(x_RR, poses_223[better], rough_2M[better]) for x_RR, better, poses_223, rough_2M in looks]
 
     def _pose(self, x_RR: Tensor, alike_K: Tensor) -> Tensor:
         """Return the pose in which an image is most like one of some training images, at half of the size."""
@@ -152,10 +144,10 @@ class CopySearch:
         query = self._signatures(posed(x_RR.expand(len(POSES_P23), -1, -1), POSES_P23))
         low = torch.cat([torch.arange(half_px // 2), torch.arange(-(half_px // 2), 0)])
         cross = training[:, low, : half_px // 2 + 1].conj() * query[:, None, low, : half_px // 2 + 1]
-        shifted = torch.fft.irfft2(cross, s=(half_px, half_px)) / self._overlap[::2, ::2]
         shifts = torch.fft.fftfreq(half_px)
         near = shifts.abs() <= FARTHEST
-        best = int(shifted.masked_fill(~(near[:, None] & near), -1.0).argmax())
+        shifted = torch.fft.irfft2(cross, s=(half_px, half_px)) * (near[:, None] & near) / self._overlap[::2, ::2]
+        best = int(shifted.argmax())
         down, across = (float(2 * shifts[step]) for step in divmod(best % half_px**2, half_px))
         return followed(POSES_P23[best // (half_px**2 * len(training))], pose(down=down, across=across))
 
