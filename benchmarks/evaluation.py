@@ -1,7 +1,8 @@
 """How long a verdict takes beside making the images, and how much memory it needs.
 
-A generator of 1024 px is measured against real images that are noise: their content changes neither time nor memory.
-The last line is JSON. `ratio` is the time of the whole evaluation over the time of generating the images alone.
+The whole step `evaluate` is timed, with its report. A generator of 1024 px before training stands for any other, and
+rendered packages for real ones. The last line is JSON. `ratio` is the time of the step over the time of generating the
+images alone.
 """
 
 import argparse
@@ -13,25 +14,32 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks.cases import device_name
-from fabgan.components.artifacts.generator import Generator, generate
-from fabgan.components.artifacts.manifest import Package, PackageManifest, write_manifest
-from fabgan.components.artifacts.packages import open_packages
-from fabgan.components.core.files import sha256_of_file
-from fabgan.components.core.images import write_png
-from fabgan.components.measures.evaluation import judged
+from benchmarks.sets import rendered_packages
+from fabgan.components.artifacts.generator import Generator, generate, save_generator
+from fabgan.components.evaluate import step as evaluate
 from fabgan.components.measures.parameters import EvaluateParameters
-from fabgan.components.measures.sensitivity import sensitivity_of
 from fabgan.model.seamless.config import SeamlessConfig
 from fabgan.model.seamless.generator import SeamlessGenerator
 
 SIZE_PX = 1024
-LOT_IMAGES = 8
 WIDTH = 8
 """As in the preset `seamless`."""
+RENDERER = {
+    "frame_width_px": 2800,
+    "frame_height_px": 2100,
+    "products": 3,
+    "frames_per_lot": 8,
+    "min_balls_per_side": 12,
+    "max_balls_per_side": 16,
+    "max_angle_deg": 20,
+    "min_body_share": 0.55,
+    "max_body_share": 0.65,
+    "defect_share": 0.1,
+    "grey": False,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,29 +47,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluation", description=__doc__)
     parser.add_argument("--images", type=int, default=1000, help="number of generated images (default: 1000)")
     parser.add_argument("--real", type=int, default=200, help="number of real images (default: 200)")
+    parser.add_argument("--folder", type=Path, default=Path("build/evaluation"), help="folder for the real images")
     options = parser.parse_args(arguments)
-    generator = _generator()
+    source = {"frames": options.real, "seed": 1, "renderer": RENDERER}
+    packages = rendered_packages(options.folder, source, SIZE_PX, min_side_px=SIZE_PX).folder
+    generator, params = _generator(), EvaluateParameters(generated_images=options.images)
+    list(generate(generator, 2, 0))
+    started_s = time.perf_counter()
+    for _ in generate(generator, options.images, params.seed):
+        pass
+    generated_s = time.perf_counter() - started_s
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
-        packages = _noise_packages(Path(folder), options.real)
-        params = EvaluateParameters(generated_images=options.images)
-        list(generate(generator, 2, 0))
+        trained, report, training = (Path(folder) / name for name in ("generator", "report", "training"))
+        training.mkdir()
+        (training / "losses.csv").write_text("images\n", encoding="utf-8")
+        save_generator(trained, "seamless", generator, {"parameters": {}})
         started_s = time.perf_counter()
-        for _ in generate(generator, options.images, params.seed):
-            pass
-        generated_s = time.perf_counter() - started_s
-        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started_s = time.perf_counter()
-        images = generate(generator, options.images, params.seed)
-        found = judged(images, options.images, "", packages, SIZE_PX, params, "evaluate")
-        judged_s = time.perf_counter() - started_s
-        sensitivity_of(open_packages(packages, SIZE_PX, "held_out"), found.real, found.extractor, params)
+        evaluate.run(params, packages, trained, training, report)
         evaluated_s = time.perf_counter() - started_s
     line = {
         "images": options.images,
         "real_images": options.real,
         "image_size_px": SIZE_PX,
         "ratio": round(evaluated_s / generated_s, 2),
-        "sensitivity_s": round(evaluated_s - judged_s, 1),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "generation_peak_mib": before_kib // 1024,
         "device": device_name(torch.device("cpu")),
@@ -83,34 +92,6 @@ def _generator() -> Generator:
         kinds=16,
     )
     return SeamlessGenerator(config).eval()
-
-
-def _noise_packages(folder: Path, count: int) -> Path:
-    """Write a folder of packages whose images are noise, in lots, one of four of them held out."""
-    random, listed = np.random.default_rng(1), []
-    for index in range(count):
-        path = folder / f"{index:04d}.png"
-        write_png(path, random.integers(0, 256, (SIZE_PX, SIZE_PX, 3), dtype=np.uint8))
-        lot, size = index // LOT_IMAGES, str(SIZE_PX)
-        listed.append(
-            Package(
-                name=path.stem,
-                source=path.name,
-                source_sha256="",
-                label=None,
-                lot=str(lot),
-                product="",
-                split="train" if lot % 4 else "held_out",
-                outline_px=[],
-                angle_deg=0.0,
-                crop_px=float(SIZE_PX),
-                files={size: path.name},
-                scales={size: 1.0},
-                sha256={size: sha256_of_file(path)},
-            )
-        )
-    write_manifest(folder, PackageManifest([SIZE_PX], 3, listed, []))
-    return folder
 
 
 if __name__ == "__main__":
