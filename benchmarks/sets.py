@@ -1,7 +1,6 @@
 """Sets of real images for measurements: rendered packages, and photographs, divided into lots with three roles."""
 
 import random
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from benchmarks.photographs import dual_in_line
 from fabgan.components.artifacts.manifest import Package, has_manifest
 from fabgan.components.artifacts.packages import Packages, open_packages
 from fabgan.components.core.parameters import parse
@@ -116,14 +116,18 @@ def rendered(folder: Path) -> ImageSet:
 
 
 def photographs(data: Path, folder: Path) -> ImageSet:
-    """Return the photographs of `dip_package` at 256 px, whose lots are shots: runs of stills of one scene."""
+    """Return the photographs of `dip_package` at 256 px: stills of films of two packages, one of them scratched.
+
+    The packages are the products, and the lots are tens of stills: those of one second hardly differ.
+    """
     found = packages_of(folder, {"source": str(data / "dip_package" / "images"), "lot_pattern": r"(frame_\d+)"}, 256)
-    return ImageSet(replace(found, listed=_by_shot(found.listed)))
+    scratched = {one.path.name for one in dual_in_line(data / "dip_package") if one.scratches}
+    return ImageSet(replace(found, listed=[_of_film(package, package.source in scratched) for package in found.listed]))
 
 
-def _by_shot(listed: list[Package]) -> list[Package]:
-    """Return packages whose lot is the tens of their still. Stills of one second hardly differ."""
-    return [replace(package, lot=re.sub(r"frame_(\d+)\d", r"frame_\1", package.lot)) for package in listed]
+def _of_film(package: Package, scratched: bool) -> Package:
+    product = "scratched" if scratched else "clean"
+    return replace(package, product=product, lot=f"{product} {package.lot[:-1]}")
 
 
 def rendered_packages(folder: Path, source: Mapping[str, object], size_px: int, **changes: object) -> Packages:

@@ -5,11 +5,11 @@ Dimensions: N images, C channels, H W pixels.
 
 import io
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from fabgan.model.pixels import brightness
 from fabgan.model.streams import random_stream
@@ -24,15 +24,13 @@ def as_uint8(x: Tensor) -> Tensor:
 
 def blurred(x_NCHW: Tensor, sigma_px: float) -> Tensor:
     """Return images under a Gaussian blur."""
-    reach = min(int(3 * sigma_px + 1), x_NCHW.shape[-1] - 1)
-    weights = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * sigma_px**2))
-    weights = (weights / weights.sum()).expand(x_NCHW.shape[1], 1, 1, -1)
-    x = x_NCHW.float()
-    for _ in range(2):
-        x = functional.conv2d(
-            functional.pad(x, (reach, reach, 0, 0), mode="reflect"), weights, groups=x.shape[1]
-        ).transpose(-1, -2)
-    return as_uint8(x)
+    return torch.stack([_blurred(x_CHW, sigma_px) for x_CHW in x_NCHW])
+
+
+def _blurred(x_CHW: Tensor, sigma_px: float) -> Tensor:
+    pixels = x_CHW.permute(1, 2, 0).float().numpy()
+    found = cv2.GaussianBlur(pixels, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101)
+    return as_uint8(torch.from_numpy(found).view(*x_CHW.shape[1:], -1).permute(2, 0, 1))
 
 
 def noisy(x_NCHW: Tensor, sigma: float, place: str = "noise") -> Tensor:

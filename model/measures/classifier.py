@@ -46,7 +46,9 @@ class Classifier:
         return torch.cat([self._scores(patch) for patch in patches]).view(x_NPCRR.shape[:2]).mean(dim=1)
 
     def _scores(self, x_BCRR: Tensor) -> Tensor:
-        scores: Tensor = self._network((x_BCRR.float() - 128) / 64).mean(dim=(1, 2, 3))
+        # In channels_last, networks of this size train a third faster.
+        x_BCRR = ((x_BCRR.float() - 128) / 64).contiguous(memory_format=torch.channels_last)
+        scores: Tensor = self._network(x_BCRR).mean(dim=(1, 2, 3))
         return scores
 
 

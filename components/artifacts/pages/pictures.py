@@ -28,12 +28,9 @@ class Form:
     lossless: bool = False
 
 
-FORMS = (
-    Form(4096, lossless=True),
-    *(Form(side_px) for side_px in (4096, 2048, 1024, 768, 512, 384, 256, 192, 128, 96, 64)),
-)
-"""From the best to the smallest."""
-NATIVE = FORMS[0]
+NATIVE = Form(4096, lossless=True)
+SIDES_PX = (4096, 2048, 1024, 768, 512, 384, 256, 192, 128, 96, 64)
+"""Sides of pictures that are not lossless, from the best to the smallest."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +81,13 @@ def picture(pixels: Pixels, alt: str, form: Form = NATIVE) -> Picture:
 
 
 def common_form(images: Iterable[Tensor], max_bytes: int) -> Form:
-    """Return the first of `FORMS` in which images fit into `max_bytes` together, otherwise the last one."""
+    """Return the best form in which images fit into `max_bytes` together, or the smallest one if they fit in none."""
     listed = [pixels_of(x_CHW) for x_CHW in images]
-    for form in FORMS[:-1]:
+    largest_px = max((max(pixels.shape[:2]) for pixels in listed), default=0)
+    # Of the sides that shrink no image, the last one stands for all.
+    first = max((at for at, side_px in enumerate(SIDES_PX) if side_px >= largest_px), default=0)
+    for form in (NATIVE, *(Form(side_px) for side_px in SIDES_PX[first:-1])):
         sizes = (len(picture(pixels, "", form).content) for pixels in listed)
         if all(total <= max_bytes for total in accumulate(sizes)):
             return form
-    return FORMS[-1]
+    return Form(SIDES_PX[-1])
