@@ -29,7 +29,9 @@ def straight_breaks(grey_NHW: Tensor) -> Tensor:
     side long, upright or level. `grey_NHW` is float, in grey levels, as `model.pixels.brightness` gives it. 1 is no
     break.
     """
-    return torch.stack([_most_visible(x) for x in (grey_NHW, grey_NHW.mT)]).amax(dim=0)
+    # One by one, what is computed on the way uses the same memory again.
+    each = [torch.maximum(_most_visible(x_1HW), _most_visible(x_1HW.mT)) for x_1HW in torch.split(grey_NHW, 1)]
+    return torch.cat(each)
 
 
 def broken_share(generated_N: Tensor, real_M: Tensor) -> float:
