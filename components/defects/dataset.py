@@ -33,7 +33,7 @@ class DefectItem(NamedTuple):
 class DefectDataset(Dataset[DefectItem]):
     """Images with made defects, each made when it is asked for.
 
-    Image i depends on the packages, the model, the picture of places, the seed and i alone. So workers need no seeds of
+    Image i depends on the packages, the model, the drawn pictures, the seed and i alone. So workers need no seeds of
     their own, and the same index gives the same image in every epoch; another epoch may use another seed.
     """
 
@@ -47,15 +47,17 @@ class DefectDataset(Dataset[DefectItem]):
         defects_per_image: int = DEFECTS_PER_IMAGE,
         seed: int = 0,
         where: Path | str | None = None,
+        shapes: Path | str | None = None,
     ) -> None:
         """Read the annotated defects of the training packages in a folder that `crop_resize` filled.
 
         `model` is a folder that `train_defects` filled, or models:/NAME@ALIAS or models:/NAME/NUMBER in MLflow. Without
         it, defects are pasted. `kinds` are made in turn; by default those that the model recommends, or all. `where` is
-        a picture of a package that is white where the middle of a defect may lie. Raises UserError for a kind without
+        a picture of a package that is white where the middle of a defect may lie. `shapes` is such a picture, or a
+        folder of them, whose white parts are the places and shapes of defects. Raises UserError for a kind without
         annotated defects, if no kind is recommended, and for what `read_pool`, `model_folder` and `methods_of` refuse.
         """
-        self._pool = read_pool(Path(packages), size_px, Path(where) if where else None)
+        self._pool = read_pool(Path(packages), size_px, *(Path(drawn) if drawn else None for drawn in (where, shapes)))
         self._names = list(self._pool.cutouts)
         with model_folder(str(model or "")) as folder:
             self._methods = methods_of(folder, self._names)

@@ -6,7 +6,8 @@ Dimensions: H W pixels, C channels.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from ..artifacts.manifest import Package, PackageManifest, read_manifest
 from ..artifacts.packages import Packages, open_packages
 from ..core.errors import UserError
-from ..core.images import Pixels, UnusableImageError, read_image, to_grey
+from ..core.images import Pixels
 from ..core.log import logger
+from ..core.masks import Part
 from .cutouts import Cutout, cutouts_of
+from .drawn import drawn_places, drawn_shapes, shaped, stretching
 from .pasting import pasted
 from .places import Ground, Place
 from .variation import Variation
@@ -27,8 +30,6 @@ FEW = 5
 TRIES = 8
 """So many cutouts are tried in a background. The one that fits best is pasted."""
 SAMPLE_BYTES = 2**28
-WHITE = 128
-"""From this grey level on, a pixel of a drawn picture counts as white."""
 LOG = logger("defects")
 
 Paint = Callable[[Cutout, Pixels, Place], tuple[Pixels, Pixels]]
@@ -59,6 +60,8 @@ class Pool:
     """Of the images: 1 or 3."""
     allowed_HW: NDArray[np.bool_] | None = None
     """Where in a package the middle of a defect may lie; None for everywhere."""
+    shapes: list[list[Part]] = field(default_factory=list)
+    """Places and shapes of defects, of which each image gets one list; empty if they are not given."""
 
     def sample(self, random: np.random.Generator) -> list[tuple[Pixels, str]]:
         """Return packages without defects, and the product of each. They take at most `SAMPLE_BYTES`, or are one."""
@@ -74,23 +77,33 @@ class Pool:
     def make(self, kind: str, number: int, random: np.random.Generator, paint: Paint = pasted) -> Made:
         """Return a package with a number of defects of a kind, made by `paint`. They may touch each other.
 
-        Raises UserError if no defect of the kind fits.
+        With `shapes`, there are as many as in one of these lists. Raises UserError if no defect of the kind fits.
         """
         at = int(random.integers(len(self.backgrounds.listed)))
         background, pixels_HWC, sources = self.backgrounds.listed[at], self.backgrounds.pixels(at), list[str]()
         mask_HW = np.zeros(pixels_HWC.shape[:2], np.uint8)
-        for _ in range(number):
-            cutout, place = self._fitting(kind, background.product, pixels_HWC, random)
+        parts = self.shapes[int(random.integers(len(self.shapes)))] if self.shapes else [None] * number
+        for part in parts:
+            candidates = self._candidates(kind, background.product)
+            if part is None:
+                cutout, place = self._fitting(kind, candidates, pixels_HWC, random)
+            else:
+                cutout, place = self._shaped(candidates, part, random)
             pixels_HWC, new_HW = paint(cutout, pixels_HWC, place)
             mask_HW |= new_HW
             sources.append(cutout.source)
         return Made(pixels_HWC, mask_HW, background, sources)
 
+    def _shaped(self, candidates: list[Cutout], part: Part, random: np.random.Generator) -> tuple[Cutout, Place]:
+        """Return the cutout that need be stretched least of those tried, in the shape of a part, and its place."""
+        tried = [candidates[int(random.integers(len(candidates)))] for _ in range(TRIES)]
+        return shaped(min(tried, key=partial(stretching, part=part)), part, self.backgrounds.size_px, random)
+
     def _fitting(
-        self, kind: str, product: str, pixels_HWC: Pixels, random: np.random.Generator
+        self, kind: str, candidates: list[Cutout], pixels_HWC: Pixels, random: np.random.Generator
     ) -> tuple[Cutout, Place]:
         """Return the cutout that fits best of those tried, varied, and its place."""
-        candidates, ground = self._candidates(kind, product), Ground(pixels_HWC, self.allowed_HW)
+        ground = Ground(pixels_HWC, self.allowed_HW)
         best: tuple[Cutout, Variation, Place] | None = None
         for _ in range(TRIES):
             cutout, variation = candidates[int(random.integers(len(candidates)))], Variation.drawn(random)
@@ -109,29 +122,15 @@ class Pool:
         return own or self.cutouts[kind]
 
 
-def read_pool(packages: Path, size_px: int, where: Path | None = None) -> Pool:
+def read_pool(packages: Path, size_px: int, where: Path | None = None, shapes: Path | None = None) -> Pool:
     """Return what the training split of a folder of packages offers.
 
-    `where` is a picture of a package, of any size, that is white where the middle of a defect may lie. Raises UserError
-    as `pool_of` does, and for a picture that cannot be read, is not square, or is black.
+    `where` is a picture of a package, of any size, that is white where the middle of a defect may lie. `shapes` is such
+    a picture, or a folder of them, whose white parts are the places and shapes of defects. Raises UserError as
+    `pool_of`, `drawn_places` and `drawn_shapes` do.
     """
-    allowed_HW = _allowed_in(where) if where else None
-    return replace(pool_of(open_packages(packages, size_px, "train")), allowed_HW=allowed_HW)
-
-
-def _allowed_in(picture: Path) -> NDArray[np.bool_]:
-    try:
-        grey_HW = to_grey(read_image(picture))
-    except (OSError, UnusableImageError) as error:
-        raise UserError(
-            f"{picture}: cannot be read: {error}; draw a square picture, white where defects may lie"
-        ) from error
-    height_px, width_px = grey_HW.shape
-    if height_px != width_px:
-        raise UserError(f"{picture}: expected a square, as packages are cut, got {width_px} x {height_px} px")
-    if not (allowed_HW := grey_HW >= WHITE).any():
-        raise UserError(f"{picture}: it is black, so no place is allowed; draw white where defects may lie")
-    return allowed_HW
+    allowed_HW, drawn = drawn_places(where) if where else None, drawn_shapes(shapes, size_px) if shapes else []
+    return replace(pool_of(open_packages(packages, size_px, "train")), allowed_HW=allowed_HW, shapes=drawn)
 
 
 def pool_of(listed: Packages) -> Pool:

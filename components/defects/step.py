@@ -22,6 +22,7 @@ from ..core.progress import Progress
 from ..core.provenance import code_of
 from ..core.resumable import RECORDS, resumable_folder
 from .card import Method, load_card, methods_of
+from .drawn import pictures
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
 from .pool import Pool, read_pool
@@ -31,26 +32,32 @@ LOG = logger("defects")
 
 
 def run(
-    params: DefectsParameters, packages: Path, output: Path, model: Path | None = None, where: Path | None = None
+    params: DefectsParameters,
+    packages: Path,
+    output: Path,
+    model: Path | None = None,
+    where: Path | None = None,
+    shapes: Path | None = None,
 ) -> dict[str, float]:
     """Fill `output` with images, masks, annotations in the layout that is asked for, a manifest and a contact sheet.
 
     `model` is a folder that `train_defects` filled. It says how to make each kind. Without it, defects are pasted.
-    `where` is a picture of a package that is white where defects may lie.
+    `where` is a picture of a package that is white where defects may lie. `shapes` is such a picture, or a folder of
+    them, whose white parts are the places and shapes of defects.
 
     A run that is cut short leaves nothing under the final name, and the same call again continues it. Raises UserError
     for a kind without annotated defects, for a folder without annotations or without good packages, for the model of
-    other kinds, for a picture that `read_pool` refuses, and for an output that holds something else.
+    other kinds, for pictures that `read_pool` refuses, and for an output that holds something else.
     """
-    pool = read_pool(packages, params.size_px, where)
+    pool = read_pool(packages, params.size_px, where, shapes)
     methods = methods_of(model, list(pool.cutouts))
     if model and not load_card(model).helps:
         LOG.warning("%s: what this model recommends was not confirmed to help an inspection model", model.name)
     counts = _counts(params, pool, methods)
     check_layout(params.layout, list(counts))
     settings = [asdict(params), counts, {kind: [one.name, one.weights_sha256] for kind, one in methods.items()}]
-    places = sha256_of_file(where) if where else ""
-    work = digest([*settings, places, manifest_digest(packages), code_of("defects")])
+    drawn = [[sha256_of_file(one) for one in pictures(path)] if path else [] for path in (where, shapes)]
+    work = digest([*settings, drawn, manifest_digest(packages), code_of("defects")])
     with resumable_folder(output, work, FILE_NAME) as folder:
         made = DefectManifest(
             packages_sha256=manifest_digest(packages),

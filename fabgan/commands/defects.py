@@ -26,7 +26,10 @@ def add(commands: "Subcommands") -> None:
     defects = "of the image's kind; default: 3, as in the images that train_defects judges"
     command.add_argument("--defects-per-image", type=int, metavar="NUMBER", help=defects)
     where = "picture of a package, white where the middle of a defect may lie; default: wherever surroundings fit"
-    command.add_argument("--where", type=Path, metavar="FILE", help=where)
+    shapes = "such a picture, or a folder of them: a defect is made of every white part, in its shape"
+    drawn = command.add_mutually_exclusive_group()
+    drawn.add_argument("--where", type=Path, metavar="FILE", help=where)
+    drawn.add_argument("--shapes", type=Path, metavar="FILE", help=shapes)
     model = "folder of `fabgan train_defects`, or models:/NAME@ALIAS or models:/NAME/NUMBER; default: all are pasted"
     command.add_argument("--model", default="", metavar="MODEL", help=model)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
@@ -53,7 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         asked["defects_per_image"] = options.defects_per_image
     with model_folder(options.model) as model:
         params = parse(DefectsParameters, asked, "fabgan defects")
-        made = run(params, options.packages, options.out, model, options.where)
+        made = run(params, options.packages, options.out, model, options.where, options.shapes)
     sys.stdout.write(f"{options.out}: {made['images']:.0f} images with defects, with their masks and manifest\n")
 
 

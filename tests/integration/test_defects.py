@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -97,10 +98,41 @@ def test_defects_lie_where_a_drawn_picture_is_white(annotated: Path, tmp_path: P
     assert {image.sha256 for image in elsewhere.images}.isdisjoint(image.sha256 for image in found.images)
 
 
+def test_defects_have_the_shapes_that_were_drawn(annotated: Path, tmp_path: Path) -> None:
+    (drawn := tmp_path / "drawn").mkdir()
+    first, second = np.zeros((SIZE_PX, SIZE_PX), np.uint8), np.zeros((SIZE_PX, SIZE_PX), np.uint8)
+    first[20:24, 30:90] = 255
+    cv2.circle(first, (60, 80), 9, 255, -1)
+    cv2.line(second, (2, 100), (60, 126), 255, 3)
+    for name, picture in (("a.png", first), ("b.png", second)):
+        write_png(drawn / name, picture)
+    packages = {package.name: package for package in read_manifest(annotated, PackageManifest).images}
+    found = made(annotated, tmp_path / "out", "--kinds=scratch:4,contamination:4", f"--shapes={drawn}")
+    masks = [read_image(tmp_path / "out" / image.mask) > 0 for image in found.images]
+    assert {mask.tobytes() for mask in masks} == {(first > 0).tobytes(), (second > 0).tobytes()}
+    for image, mask in zip(found.images, masks, strict=True):
+        assert len(image.defects_from) == len(image.boxes_px) == (2 if mask[20, 30] else 1)
+        pixels = read_image(tmp_path / "out" / image.file).astype(int)
+        change = np.abs(pixels - read_image(annotated / packages[image.background].files[str(SIZE_PX)])).max(axis=2)
+        assert not change[~neighbourhood(mask)].any()
+        assert change[mask].mean() > 8
+    item = DefectDataset(annotated, SIZE_PX, 1, kinds=["scratch"], shapes=drawn / "b.png")[0]
+    assert np.array_equal(item.mask_HW.numpy() > 0, second > 0)
+
+
+def test_shapes_that_were_not_drawn_are_refused(annotated: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="the folder is empty; draw square pictures"):
+        read_pool(annotated, SIZE_PX, shapes=tmp_path / "empty")
+    write_png(tmp_path / "dot.png", np.pad(np.full((1, 1), 255, np.uint8), (0, SIZE_PX - 1)))
+    with pytest.raises(UserError, match=f"no white part has 4 pixels in images of {SIZE_PX} px"):
+        read_pool(annotated, SIZE_PX, shapes=tmp_path / "dot.png")
+
+
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (np.zeros((64, 64), np.uint8), "it is black, so no place is allowed"),
+        (np.zeros((64, 64), np.uint8), "it is black; draw white where defects lie"),
         (np.full((64, 80), 255, np.uint8), "expected a square, as packages are cut, got 80 x 64 px"),
         (None, "cannot be read"),
     ],

@@ -1,0 +1,106 @@
+"""What people draw for made defects: where in a package they may lie, or their places and shapes.
+
+Dimensions: H W pixels, C channels.
+"""
+
+from dataclasses import replace
+from math import log
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
+
+from ..core.errors import UserError
+from ..core.images import Pixels, UnusableImageError, read_image, to_grey
+from ..core.masks import Part, parts_of
+from .cutouts import MIN_AREA_PX, MIN_CONTEXT_PX, Cutout
+from .places import Place
+from .variation import Variation
+
+WHITE = 128
+"""From this grey level on, a pixel of a drawn picture counts as white."""
+
+
+def drawn_places(picture: Path) -> NDArray[np.bool_]:
+    """Return where a picture of a package is white. Raises UserError if it is unreadable, not square, or black."""
+    try:
+        grey_HW = to_grey(read_image(picture))
+    except (OSError, UnusableImageError) as error:
+        raise UserError(
+            f"{picture}: cannot be read: {error}; draw a square picture, white where defects lie"
+        ) from error
+    height_px, width_px = grey_HW.shape
+    if height_px != width_px:
+        raise UserError(f"{picture}: expected a square, as packages are cut, got {width_px} x {height_px} px")
+    if not (white_HW := grey_HW >= WHITE).any():
+        raise UserError(f"{picture}: it is black; draw white where defects lie")
+    return white_HW
+
+
+def drawn_shapes(drawn: Path, size_px: int) -> list[list[Part]]:
+    """Return the white parts of each of the `pictures`, in packages of a size.
+
+    Raises UserError as `drawn_places` does, for an empty folder, and for a picture whose parts are all too small.
+    """
+    found = [_shapes(picture, size_px) for picture in pictures(drawn)]
+    if not found:
+        raise UserError(f"{drawn}: the folder is empty; draw square pictures, white where defects lie")
+    return found
+
+
+def pictures(drawn: Path) -> list[Path]:
+    """Return the files of a folder, sorted, or the only file."""
+    return sorted(drawn.iterdir()) if drawn.is_dir() else [drawn]
+
+
+def _shapes(picture: Path, size_px: int) -> list[Part]:
+    size = (size_px, size_px)
+    white_HW = cv2.resize(drawn_places(picture).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    found = [part for part in parts_of(white_HW.astype(np.uint8)) if np.count_nonzero(part.covers_HW) >= MIN_AREA_PX]
+    if not found:
+        raise UserError(f"{picture}: no white part has {MIN_AREA_PX} pixels in images of {size_px} px")
+    return found
+
+
+def stretching(cutout: Cutout, part: Part) -> float:
+    """Return how much a cutout must be stretched to fill the box of a part: 0 for not at all. It may be turned."""
+    ours, theirs = (sorted(cv2.boundingRect(map_.astype(np.uint8))[2:]) for map_ in (cutout.covers_HW, part.covers_HW))
+    return sum(abs(log(new / old)) for new, old in zip(theirs, ours, strict=True))
+
+
+def shaped(cutout: Cutout, part: Part, size_px: int, random: np.random.Generator) -> tuple[Cutout, Place]:
+    """Return a cutout in the shape of a part, flipped at random, and its place in a package of a size.
+
+    What the defect shows is stretched to the part's box. Where the part covers more, its pixels are repeated outwards.
+    """
+    flip = Variation.flip(random)
+    if _is_tall(flip.flipped(cutout.covers_HW)) != _is_tall(part.covers_HW):
+        flip = replace(flip, quarters=flip.quarters + 1)
+    turned = cutout.varied(flip)
+    left, top, right, bottom = part.box_px
+    around = max(MIN_CONTEXT_PX, bottom - top, right - left)
+    window = np.s_[max(top - around, 0) : bottom + around, max(left - around, 0) : right + around]
+    covers_HW = np.zeros((size_px, size_px), np.bool_)
+    height_px, width_px = part.covers_HW.shape
+    covers_HW[part.top_px : part.top_px + height_px, part.left_px : part.left_px + width_px] = part.covers_HW
+    pixels_HWC = np.empty((size_px, size_px, cutout.pixels_HWC.shape[2]), np.uint8)
+    pixels_HWC[:] = cutout.pixels_HWC[cutout.ring].mean(axis=0) if cutout.ring.any() else 0
+    pixels_HWC[top:bottom, left:right] = _texture(turned, right - left, bottom - top)
+    found = replace(cutout, pixels_HWC=pixels_HWC[window], covers_HW=covers_HW[window])
+    return found, Place(window[0].start, window[1].start, 0.0)
+
+
+def _is_tall(covers_HW: NDArray[np.bool_]) -> bool:
+    width_px, height_px = cv2.boundingRect(covers_HW.astype(np.uint8))[2:]
+    return bool(height_px > width_px)
+
+
+def _texture(cutout: Cutout, width_px: int, height_px: int) -> Pixels:
+    """Return what a defect shows, in a box of some size. Beside the defect, its nearest pixels are repeated."""
+    nearest = distance_transform_edt(~cutout.covers_HW, return_distances=False, return_indices=True)
+    left, top, width, height = cv2.boundingRect(cutout.covers_HW.astype(np.uint8))
+    box_HWC = cutout.pixels_HWC[tuple(nearest)][top : top + height, left : left + width]
+    resized = cv2.resize(box_HWC, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8).reshape(height_px, width_px, -1)
