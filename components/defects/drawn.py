@@ -1,6 +1,6 @@
 """What people draw for made defects: where in a package they may lie, or their places and shapes.
 
-Dimensions: H W pixels, C channels.
+Dimensions: H W pixels, C channels, N pixels of a defect.
 """
 
 from dataclasses import replace
@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
+from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
 from ..core.errors import UserError
-from ..core.images import Pixels, UnusableImageError, read_image, to_grey
+from ..core.images import UnusableImageError, read_image, to_grey
 from ..core.masks import Part, parts_of
 from .cutouts import MIN_AREA_PX, MIN_CONTEXT_PX, Cutout
 from .places import Place
@@ -73,23 +74,25 @@ def stretching(cutout: Cutout, part: Part) -> float:
 def shaped(cutout: Cutout, part: Part, size_px: int, random: np.random.Generator) -> tuple[Cutout, Place]:
     """Return a cutout in the shape of a part, flipped at random, and its place in a package of a size.
 
-    What the defect shows is stretched to the part's box. Where the part covers more, its pixels are repeated outwards.
+    Every pixel shows what the defect shows at the like place of its box, as deep inside.
     """
     flip = Variation.flip(random)
     if _is_tall(flip.flipped(cutout.covers_HW)) != _is_tall(part.covers_HW):
         flip = replace(flip, quarters=flip.quarters + 1)
-    turned = cutout.varied(flip)
-    left, top, right, bottom = part.box_px
-    around = max(MIN_CONTEXT_PX, bottom - top, right - left)
-    window = np.s_[max(top - around, 0) : bottom + around, max(left - around, 0) : right + around]
+    turned, height_px, width_px = cutout.varied(flip), *part.covers_HW.shape
+    around = max(MIN_CONTEXT_PX, height_px, width_px)
+    top, left = max(part.top_px - around, 0), max(part.left_px - around, 0)
     covers_HW = np.zeros((size_px, size_px), np.bool_)
-    height_px, width_px = part.covers_HW.shape
     covers_HW[part.top_px : part.top_px + height_px, part.left_px : part.left_px + width_px] = part.covers_HW
-    pixels_HWC = np.empty((size_px, size_px, cutout.pixels_HWC.shape[2]), np.uint8)
-    pixels_HWC[:] = cutout.pixels_HWC[cutout.ring].mean(axis=0) if cutout.ring.any() else 0
-    pixels_HWC[top:bottom, left:right] = _texture(turned, right - left, bottom - top)
-    found = replace(cutout, pixels_HWC=pixels_HWC[window], covers_HW=covers_HW[window])
-    return found, Place(window[0].start, window[1].start, 0.0)
+    covers_HW = covers_HW[top : part.top_px + height_px + around, left : part.left_px + width_px + around]
+    pixels_HWC = np.zeros((*covers_HW.shape, cutout.pixels_HWC.shape[2]), np.uint8)
+    _, alike = cKDTree(_places_in(turned.covers_HW)).query(_places_in(covers_HW))
+    pixels_HWC[covers_HW] = turned.pixels_HWC[turned.covers_HW][alike]
+    nearest = distance_transform_edt(~covers_HW, return_distances=False, return_indices=True)
+    found = replace(cutout, pixels_HWC=pixels_HWC[tuple(nearest)], covers_HW=covers_HW)
+    if cutout.ring.any():
+        found.pixels_HWC[found.ring] = cutout.pixels_HWC[cutout.ring].mean(axis=0)
+    return found, Place(top, left, 0.0)
 
 
 def _is_tall(covers_HW: NDArray[np.bool_]) -> bool:
@@ -97,10 +100,9 @@ def _is_tall(covers_HW: NDArray[np.bool_]) -> bool:
     return bool(height_px > width_px)
 
 
-def _texture(cutout: Cutout, width_px: int, height_px: int) -> Pixels:
-    """Return what a defect shows, in a box of some size. Beside the defect, its nearest pixels are repeated."""
-    nearest = distance_transform_edt(~cutout.covers_HW, return_distances=False, return_indices=True)
-    left, top, width, height = cv2.boundingRect(cutout.covers_HW.astype(np.uint8))
-    box_HWC = cutout.pixels_HWC[tuple(nearest)][top : top + height, left : left + width]
-    resized = cv2.resize(box_HWC, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.uint8).reshape(height_px, width_px, -1)
+def _places_in(covers_HW: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return where in its box each pixel of a defect lies, and how deep inside the defect: N x 3, each in [0, 2]."""
+    places_N2 = np.argwhere(covers_HW)
+    in_box_N2 = (places_N2 - places_N2.min(axis=0)) * 2 / np.maximum(np.ptp(places_N2, axis=0), 1)
+    depth_N = cv2.distanceTransform(covers_HW.astype(np.uint8), cv2.DIST_L2, 3)[covers_HW]
+    return np.column_stack([in_box_N2, depth_N * 2 / depth_N.max()])
