@@ -1,9 +1,9 @@
-"""How fast photographs in an object store become crops: `python -m benchmarks.photograph_speed --baseline PATH`.
+"""How fast photographs in an object store become crops: `python -m benchmarks.photograph_speed`.
 
 JPEG photographs of 4000 x 3000 px lie in a real S3 server on this computer (`make .venv-s3/installed`). The steps
-`ingest` and `crop_resize` of this checkout, and of an earlier one at PATH, take turns. Each step is a process of its
-own that starts without an earlier result. At the end, one photograph is added, and both steps of this checkout run
-again. The last line is JSON.
+`ingest` and `crop_resize` of this checkout, and of an earlier one that `--baseline` names, take turns. Each step is a
+process of its own that starts without an earlier result. At the end, one photograph is added, and both steps of this
+checkout run again. The last line is JSON.
 
 The PSNR compares crops with those that the true outline cuts out of the frame before JPEG compression.
 """
@@ -73,20 +73,21 @@ class _Run:
 def main() -> None:
     """Measure, and print one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.photograph_speed", description="Speed of photographs.")
-    parser.add_argument("--baseline", type=Path, required=True, help="folder of an earlier checkout")
+    parser.add_argument("--baseline", type=Path, help="folder of an earlier checkout; default: none is compared")
     parser.add_argument("--frames", type=int, default=96, help="number of photographs (default: 96)")
     parser.add_argument("--rounds", type=int, default=3, help="number of runs of each checkout (default: 3)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running_s3(Path(folder) / "store") as server:
         os.environ.update(server.environment)
-        print(json.dumps(_measure(options.baseline.resolve(), options.frames, options.rounds, Path(folder))))
+        checkouts = {"baseline": options.baseline.resolve()} if options.baseline else {}
+        print(json.dumps(_measure(checkouts | {"present": HERE}, options.frames, options.rounds, Path(folder))))
 
 
-def _measure(baseline: Path, frames: int, rounds: int, folder: Path) -> dict[str, object]:
+def _measure(checkouts: dict[str, Path], frames: int, rounds: int, folder: Path) -> dict[str, object]:
     references = _fill_store(frames)
-    runs: dict[str, list[_Run]] = {"baseline": [], "present": []}
+    runs: dict[str, list[_Run]] = {name: [] for name in checkouts}
     for number in range(rounds):
-        for name, checkout in (("baseline", baseline), ("present", HERE)):
+        for name, checkout in checkouts.items():
             runs[name].append(_run(checkout, folder / f"{name}-{number}"))
             print(f"{name}: {frames / runs[name][-1].elapsed_s:.2f} frames/s")
     _put("added/0.jpg", render_frame(PARAMETERS, SEED, frames).image)
@@ -97,7 +98,7 @@ def _measure(baseline: Path, frames: int, rounds: int, folder: Path) -> dict[str
         "rounds": rounds,
         "cores": len(os.sched_getaffinity(0)),
         "frames_per_s": {name: round(rate, 2) for name, rate in rates.items()},
-        "ratio": round(rates["present"] / rates["baseline"], 2),
+        "ratio": round(rates["present"] / rates["baseline"], 2) if "baseline" in rates else None,
         "cpu_s_per_frame": {name: round(median(run.cpu_s for run in done) / frames, 3) for name, done in runs.items()},
         "psnr_db": {name: round(_psnr_db(references, done[-1]), 2) for name, done in runs.items()},
         "one_more_s": round(one_more_s, 2),

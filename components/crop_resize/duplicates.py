@@ -45,9 +45,12 @@ def look_of(crop: Pixels) -> str:
 
 def similarities(looks: Sequence[str], others: Sequence[str]) -> NDArray[np.float32]:
     """Return the correlations of crops, N x N', at most 1, each at the best of four quarter turns."""
-    first_NP, squares = _flat(unpacked(looks)), unpacked(others)
-    turned = (_flat(np.rot90(squares, turns, axes=(1, 2))) for turns in range(4))
-    best: NDArray[np.float32] = np.max([first_NP @ other_NP.T for other_NP in turned], axis=0)
+    return _similarities(unpacked(looks), _flat(unpacked(others)))
+
+
+def _similarities(squares_N: Looks, others_NP: Looks) -> NDArray[np.float32]:
+    turned = (_flat(np.rot90(squares_N, turns, axes=(1, 2))) for turns in range(4))
+    best: NDArray[np.float32] = np.max([one_NP @ others_NP.T for one_NP in turned], axis=0)
     return best
 
 
@@ -80,12 +83,15 @@ def connected(looks: Sequence[str], least: float, may_N_N: NDArray[np.bool_] | N
             of = groups[of]
         return of
 
+    squares_N = unpacked(looks)
+    flat_NP = _flat(squares_N)
     for start in range(0, len(looks), BLOCK):
-        alike = similarities(looks[start : start + BLOCK], looks) >= least
+        # Each pair once: with itself and those behind it.
+        alike = _similarities(squares_N[start : start + BLOCK], flat_NP[start:]) >= least
         if may_N_N is not None:
-            alike &= may_N_N[start : start + BLOCK]
+            alike &= may_N_N[start : start + BLOCK, start:]
         for one, other in np.argwhere(alike).tolist():
-            groups[root(start + one)] = root(other)
+            groups[root(start + one)] = root(start + other)
     members = defaultdict(list)
     for number in range(len(looks)):
         members[root(number)].append(number)
