@@ -6,7 +6,8 @@ Kuglin and Hines 1975), for all eight flips and rotations. Whitening and the uni
 brightness, contrast and slopes, and nearly so of gamma.
 
 An image may also be turned by a few degrees, magnified or moved far. In which pose it is, a few training images tell
-that are like it: of one product, all show the same. In that pose all training images are searched once more.
+that are like it: of one product, all show the same. It is looked at closely as it lies or in that pose, whichever is
+roughly more like a training image.
 
 Dimensions: N B images, M images that are searched, C channels, H W pixels, R pixels a side, K nearest, D shifts, J
 frequencies, P poses.

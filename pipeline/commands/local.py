@@ -31,7 +31,7 @@ from fabgan.components.core.signals import stopped_with_us
 from fabgan.components.ingest.sources.dvc_repository import SCHEME as GIT
 from fabgan.components.ingest.sources.folder import list_folder
 
-from ..definitions.cluster import USER, place_locally
+from ..definitions.cluster import AUTHORITIES, USER, place_locally
 from .compile import pipeline_of
 from .form import chosen
 
@@ -128,6 +128,8 @@ def _state(form: Mapping[str, Any]) -> list[str]:
 
 def _environment(root: Path, identity: str) -> dict[str, str]:
     passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    for name in passed_on.keys() & AUTHORITIES:
+        passed_on[name] = str(Path(passed_on[name]).absolute())
     own = {
         "FABGAN_RUN": identity,
         "FABGAN_CHECKPOINTS": str(root / "checkpoints"),
@@ -200,8 +202,8 @@ def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
         for path in [run.root, *run.root.rglob("*")]:
             os.chown(path, user, user, follow_symlinks=False)
     data_source = form.get("data_source", "")
-    source = shown_folder(data_source)
-    shown = [docker.types.Mount(str(source), str(source), type="bind", read_only=True)] if source else []
+    shown = {source} if (source := shown_folder(data_source)) else set()
+    shown |= {Path(run.environment[name]) for name in run.environment.keys() & AUTHORITIES}
     gpus = int(form.get("pod_gpus", 0))
     services = any(value.startswith(("http:", "https:")) for value in run.environment.values())
     return {
@@ -215,6 +217,6 @@ def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
         "network_mode": "host" if services or _on_a_git_server(data_source) else "none",
         "working_dir": str(run.root),
         "environment": run.environment,
-        "mounts": shown,
+        "mounts": [docker.types.Mount(str(path), str(path), type="bind", read_only=True) for path in sorted(shown)],
         "device_requests": [docker.types.DeviceRequest(count=gpus, capabilities=[["gpu"]])] if gpus else [],
     }

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from fabgan.components.core.errors import UserError
@@ -44,14 +45,32 @@ def site_of(options: argparse.Namespace) -> Iterator[tuple[Site, Any]]:
     kubectl = Kubectl(options.kubeconfig)
     os.environ["KUBECONFIG"] = str(options.kubeconfig)
     os.environ.update(kubectl.secret("fabgan-mlflow", options.namespace))
-    with kubectl.forwarded("mlflow", "fabgan", MLFLOW_PORT, MLFLOW_PORT) as mlflow_uri, _host(kubectl, options) as host:
-        os.environ["MLFLOW_TRACKING_URI"] = mlflow_uri
+    with (
+        kubectl.forwarded("mlflow", "fabgan", MLFLOW_PORT, MLFLOW_PORT) as mlflow_uri,
+        _authority(kubectl, options.namespace) as authority,
+        _host(kubectl, options) as host,
+    ):
+        # The certificates hold for localhost too, for such ports.
+        os.environ["MLFLOW_TRACKING_URI"] = mlflow_uri.replace("http:", "https:") if authority else mlflow_uri
+        os.environ |= {"MLFLOW_TRACKING_SERVER_CERT_PATH": authority} if authority else {}
         from mlflow import MlflowClient
 
         namespace = options.namespace if options.token_file else ""
         kubeflow = Kubeflow(host, namespace, options.token_file, None)
         site = Site(kubectl, kubeflow, options.namespace, options.image, ROOT / "params.yaml", deadline_s)
         yield site, MlflowClient()
+
+
+@contextmanager
+def _authority(kubectl: Kubectl, namespace: str) -> Iterator[str]:
+    """Yield a file with the certificate of the authority that MLflow's is signed by, or nothing if it serves no TLS."""
+    if not kubectl.config_map("fabgan-endpoints", namespace)["MLFLOW_TRACKING_URI"].startswith("https:"):
+        yield ""
+        return
+    with NamedTemporaryFile("w", suffix=".crt", encoding="utf-8") as file:
+        file.write(kubectl.config_map("fabgan-ca", namespace)["ca.crt"])
+        file.flush()
+        yield file.name
 
 
 @contextmanager

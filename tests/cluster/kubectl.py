@@ -39,6 +39,13 @@ class Kubectl:
         found = json.loads(self.run("get", "secret", name, f"--namespace={namespace}", "--output=json"))
         return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
 
+    def config_map(self, name: str, namespace: str) -> Mapping[str, str]:
+        """Return the keys and values of a ConfigMap."""
+        found: Mapping[str, str] = json.loads(
+            self.run("get", "configmap", name, f"--namespace={namespace}", "--output=json")
+        )["data"]
+        return found
+
     @contextmanager
     def forwarded(self, service: str, namespace: str, port: int, local: int = 0) -> Iterator[str]:
         """Yield the address on this machine that leads to a port of a service. Raises RuntimeError if none does."""

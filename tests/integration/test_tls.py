@@ -9,9 +9,12 @@ import pytest
 from fabgan.components.core.errors import UserError
 from fabgan.components.services import storage
 from fabgan.components.services.tracking.registry import Registry
+from tests.cluster.__main__ import options_of, site_of
+from tests.fab_cluster import a_kubectl
 from tests.manifests import named, render
 from tests.photographs import IMAGES, Repository, ingested
 from tests.servers.bucket import Bucket
+from tests.servers.kubeflow import KubeflowServer, State
 from tests.servers.mlflow_server import running_mlflow
 from tests.servers.s3 import S3Server, running_s3
 from tests.unit.test_deploy_tls import make_certificates, with_tls
@@ -98,3 +101,36 @@ def test_a_version_is_registered_and_pulled_by_who_has_the_authority_and_by_nobo
             version = registry.register("generator", tmp_path / "generator", {})
         registry.pull(registry.resolve(f"models:/generator/{version.number}"), tmp_path / "pulled")
     assert (tmp_path / "pulled" / "weights").read_bytes() == b"numbers"
+
+
+KUBECTL = """
+import base64, time
+from pathlib import Path
+if "port-forward" in sys.argv:
+    print("Forwarding from 127.0.0.1", flush=True)
+    time.sleep(600)
+name = sys.argv[sys.argv.index("get") + 2]
+uri = {"MLFLOW_TRACKING_URI": "https://mlflow.fabgan:5000"}
+secret = {"MLFLOW_TRACKING_USERNAME": base64.b64encode(b"fabgan").decode()}
+authority = {"ca.crt": Path("AUTHORITY").read_text()}
+print(json.dumps({"data": {"fabgan-mlflow": secret, "fabgan-endpoints": uri, "fabgan-ca": authority}[name]}))
+"""
+"""Answers as kubectl would for a namespace whose MLflow serves TLS; its port is that of the server of the test."""
+
+
+def test_the_check_of_a_cluster_trusts_its_authority(
+    certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = KUBECTL.replace("AUTHORITY", str(certificates / "ca.crt"))
+    serving = options_of_the_manifest(certificates, tmp_path / "overlay")
+    monkeypatch.setenv("PATH", a_kubectl(tmp_path / "bin", script))
+    for name in ("KUBECONFIG", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_SERVER_CERT_PATH"):
+        monkeypatch.setenv(name, "")
+    (tmp_path / "artifacts").mkdir()
+    with (
+        KubeflowServer(State()) as kubeflow,
+        running_mlflow(tmp_path, str(tmp_path / "artifacts"), *serving) as uri,
+    ):
+        monkeypatch.setattr("tests.cluster.__main__.MLFLOW_PORT", int(uri.rsplit(":")[-1]))
+        with site_of(options_of(["--kubeconfig=config", f"--host={kubeflow.url}"])) as (_, client):
+            assert [one.name for one in client.search_experiments()] == ["Default"]
