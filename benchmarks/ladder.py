@@ -62,6 +62,7 @@ SPOILED: dict[str, tuple[Spoil, Sequence[float]]] = {
     "foreign part from a share of the side": (spoiled.with_foreign_half, (0.37,)),
     "foreign square, share of side": (spoiled.with_foreign_square, (0.4,)),
     "lower part moved, share of side": (spoiled.with_moved_bottom, (0.1,)),
+    "stuck rows": (lambda x, count: spoiled.with_stuck_rows(x, int(count)), (8,)),
     "quarters exchanged": (lambda x, _: spoiled.shuffled_quarters(x), (4,)),
     "images that repeat": (lambda x, count: _cycled(x[: int(count)]), (1, 8)),
 }
