@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
 
 import numpy as np
 
@@ -138,7 +139,8 @@ def paints_of(network: DefectGenerator, kinds: list[str]) -> dict[str, Paint]:
     fitted = Fitter(network, kinds)
 
     def either(cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels, Pixels]:
-        drawn = np.random.default_rng([place.top_px, place.left_px]).integers(2)  # a defect does not depend on others
+        # A defect does not depend on others. Where places were drawn, they are the same in every image.
+        drawn = np.random.default_rng([place.top_px, place.left_px, crc32(cutout.pixels_HWC.tobytes())]).integers(2)
         return (pasted, fitted)[drawn](cutout, background_HWC, place)
 
     return {PASTED: pasted, FITTED: fitted, BOTH: either}

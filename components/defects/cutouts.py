@@ -71,13 +71,18 @@ def neighbourhood(covers_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return cv2.dilate(covers_HW.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
+def context_px(shape: tuple[int, ...], side_px: int) -> int:
+    """Return how much is kept around a defect of some height and width in a package of a size."""
+    return max(MIN_CONTEXT_PX, min(max(shape), round(MAX_CONTEXT_SHARE * side_px)))
+
+
 def cutouts_of(pixels_HWC: Pixels, mask_HW: Pixels, kinds: list[str], source: str) -> Iterator[Cutout]:
     """Yield the defects of a package. In the mask, the value k means the k-th of `kinds`, and 0 no defect."""
     scale = search_scale(max(mask_HW.shape))
     for part in parts_of(mask_HW):
         if np.count_nonzero(part.covers_HW) >= MIN_AREA_PX:
             height, width = part.covers_HW.shape
-            around = max(MIN_CONTEXT_PX, min(max(width, height), round(MAX_CONTEXT_SHARE * max(mask_HW.shape))))
+            around = context_px(part.covers_HW.shape, max(mask_HW.shape))
             covers_HW = np.zeros(mask_HW.shape, np.bool_)
             covers_HW[part.top_px : part.top_px + height, part.left_px : part.left_px + width] = part.covers_HW
             window = np.s_[

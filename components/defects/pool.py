@@ -126,9 +126,11 @@ def read_pool(packages: Path, size_px: int, where: Path | None = None, shapes: P
     """Return what the training split of a folder of packages offers.
 
     `where` is a picture of a package, of any size, that is white where the middle of a defect may lie. `shapes` is such
-    a picture, or a folder of them, whose white parts are the places and shapes of defects. Raises UserError as
-    `pool_of`, `drawn_places` and `drawn_shapes` do.
+    a picture, or a folder of them, whose white parts are the places and shapes of defects. Raises UserError if both are
+    given, and as `pool_of`, `drawn_places` and `drawn_shapes` do.
     """
+    if where and shapes:
+        raise UserError("defects: give either where defects may lie, or their places and shapes")
     allowed_HW, drawn = drawn_places(where) if where else None, drawn_shapes(shapes, size_px) if shapes else []
     return replace(pool_of(open_packages(packages, size_px, "train")), allowed_HW=allowed_HW, shapes=drawn)
 

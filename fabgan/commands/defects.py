@@ -23,13 +23,13 @@ def add(commands: "Subcommands") -> None:
     number.add_argument(
         "--kinds", metavar="KIND:NUMBER,...", help="number of images of some kinds, as scratch:200,pit:50"
     )
-    defects = "of the image's kind; default: 3, as in the images that train_defects judges"
+    defects = "of the image's kind; default: 3, as train_defects judges; with --shapes: all that are drawn"
     command.add_argument("--defects-per-image", type=int, metavar="NUMBER", help=defects)
     where = "picture of a package, white where the middle of a defect may lie; default: wherever surroundings fit"
-    shapes = "such a picture, or a folder of them: a defect is made of every white part, in its shape"
+    shapes = "such a picture, or a folder of which each image takes one by chance: every white part becomes a defect"
     drawn = command.add_mutually_exclusive_group()
     drawn.add_argument("--where", type=Path, metavar="FILE", help=where)
-    drawn.add_argument("--shapes", type=Path, metavar="FILE", help=shapes)
+    drawn.add_argument("--shapes", type=Path, metavar="PATH", help=shapes)
     model = "folder of `fabgan train_defects`, or models:/NAME@ALIAS or models:/NAME/NUMBER; default: all are pasted"
     command.add_argument("--model", default="", metavar="MODEL", help=model)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")

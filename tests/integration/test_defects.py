@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -19,13 +18,10 @@ from fabgan.components.artifacts.manifest import (
     read_manifest,
     write_manifest,
 )
-from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json, sha256_of_file
-from fabgan.components.core.images import Pixels, read_image, write_png
+from fabgan.components.core.images import read_image
 from fabgan.components.core.parameters import parse
 from fabgan.components.defects.cutouts import neighbourhood
-from fabgan.components.defects.dataset import DefectDataset
-from fabgan.components.defects.pool import read_pool
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
 from tests.annotated import SIZE_PX, annotated_packages
@@ -79,71 +75,6 @@ def test_every_kind_is_pasted_into_training_images_without_defects(annotated: Pa
             assert mask[top:bottom, left].any()
             assert mask[bottom - 1, left:right].any()
         assert not mask[~boxed].any()
-
-
-def test_defects_lie_where_a_drawn_picture_is_white(annotated: Path, tmp_path: Path) -> None:
-    drawn = np.zeros((64, 64), np.uint8)
-    drawn[34:60, 4:30] = 255
-    write_png(tmp_path / "where.png", drawn)
-    ask = ["--kinds=missing_ball:6", "--defects-per-image=1"]
-    found = made(annotated, tmp_path / "out", *ask, f"--where={tmp_path / 'where.png'}")
-    for image in found.images:
-        (left, top, right, bottom), shrinking = image.boxes_px[0], 64 / SIZE_PX
-        assert 32 <= (top + bottom) / 2 * shrinking <= 62
-        assert 2 <= (left + right) / 2 * shrinking <= 32
-    dataset = DefectDataset(annotated, SIZE_PX, 1, kinds=["missing_ball"], where=tmp_path / "where.png")
-    assert not dataset[0].mask_HW[: SIZE_PX // 2 - 8].any()
-    write_png(tmp_path / "where.png", 255 - drawn)
-    elsewhere = made(annotated, tmp_path / "out", *ask, f"--where={tmp_path / 'where.png'}")
-    assert {image.sha256 for image in elsewhere.images}.isdisjoint(image.sha256 for image in found.images)
-
-
-def test_defects_have_the_shapes_that_were_drawn(annotated: Path, tmp_path: Path) -> None:
-    (drawn := tmp_path / "drawn").mkdir()
-    first, second = np.zeros((SIZE_PX, SIZE_PX), np.uint8), np.zeros((SIZE_PX, SIZE_PX), np.uint8)
-    first[20:24, 30:90] = 255
-    cv2.circle(first, (60, 80), 9, 255, -1)
-    cv2.line(second, (2, 100), (60, 126), 255, 3)
-    for name, picture in (("a.png", first), ("b.png", second)):
-        write_png(drawn / name, picture)
-    packages = {package.name: package for package in read_manifest(annotated, PackageManifest).images}
-    found = made(annotated, tmp_path / "out", "--kinds=scratch:4,contamination:4", f"--shapes={drawn}")
-    masks = [read_image(tmp_path / "out" / image.mask) > 0 for image in found.images]
-    assert {mask.tobytes() for mask in masks} == {(first > 0).tobytes(), (second > 0).tobytes()}
-    for image, mask in zip(found.images, masks, strict=True):
-        assert len(image.defects_from) == len(image.boxes_px) == (2 if mask[20, 30] else 1)
-        pixels = read_image(tmp_path / "out" / image.file).astype(int)
-        change = np.abs(pixels - read_image(annotated / packages[image.background].files[str(SIZE_PX)])).max(axis=2)
-        assert not change[~neighbourhood(mask)].any()
-        assert change[mask].mean() > 8
-    item = DefectDataset(annotated, SIZE_PX, 1, kinds=["scratch"], shapes=drawn / "b.png")[0]
-    assert np.array_equal(item.mask_HW.numpy() > 0, second > 0)
-
-
-def test_shapes_that_were_not_drawn_are_refused(annotated: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="the folder is empty; draw square pictures"):
-        read_pool(annotated, SIZE_PX, shapes=tmp_path / "empty")
-    write_png(tmp_path / "dot.png", np.pad(np.full((1, 1), 255, np.uint8), (0, SIZE_PX - 1)))
-    with pytest.raises(UserError, match=f"no white part has 4 pixels in images of {SIZE_PX} px"):
-        read_pool(annotated, SIZE_PX, shapes=tmp_path / "dot.png")
-
-
-@pytest.mark.parametrize(
-    ("picture", "message"),
-    [
-        (np.zeros((64, 64), np.uint8), "it is black; draw white where defects lie"),
-        (np.full((64, 80), 255, np.uint8), "expected a square, as packages are cut, got 80 x 64 px"),
-        (None, "cannot be read"),
-    ],
-)
-def test_a_picture_of_places_that_cannot_be_used_is_refused(
-    annotated: Path, tmp_path: Path, picture: Pixels | None, message: str
-) -> None:
-    if picture is not None:
-        write_png(tmp_path / "where.png", picture)
-    with pytest.raises(UserError, match=message):
-        read_pool(annotated, SIZE_PX, tmp_path / "where.png")
 
 
 @pytest.mark.parametrize(
