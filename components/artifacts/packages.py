@@ -5,6 +5,7 @@ Dimensions: N images, C channels, H W pixels.
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.cores import usable_cores
 from ..core.errors import UserError
 from ..core.images import Pixels, UnusableImageError, read_image
 from .manifest import Package, PackageManifest, Split, read_manifest
@@ -28,9 +30,16 @@ class Packages:
     """Kinds of annotated defects. The value k in a mask means the k-th."""
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield images, C x H x W uint8. Raises UserError for a file that differs from the manifest."""
-        size = str(self.size_px)
-        return (_load(self.folder / package.files[size], package.sha256[size]) for package in self.listed)
+        """Yield images, C x H x W uint8. Raises UserError for a file that differs from the manifest.
+
+        As many are read at a time as there are cores, and none while the ones before them are used.
+        """
+        size, cores = str(self.size_px), usable_cores()
+        with ThreadPoolExecutor(cores) as threads:
+            for start in range(0, len(self.listed), cores):
+                next_few = self.listed[start : start + cores]
+                files = [self.folder / package.files[size] for package in next_few]
+                yield from list(threads.map(_load, files, [package.sha256[size] for package in next_few]))
 
     def pixels(self, place: int) -> Pixels:
         """Return the image at a place of the list, H x W x C. Raises UserError for a file that differs."""

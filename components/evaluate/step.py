@@ -26,11 +26,10 @@ from ..core.files import atomic_folder, check_replaceable
 from ..core.images import write_png
 from ..core.log import logger
 from ..core.provenance import git_commit
-from ..measures.evaluation import Evaluation, evaluation_of
+from ..measures.evaluation import SHOWN_IMAGES, Evaluation, evaluation_of
 from ..measures.parameters import EvaluateParameters
 from ..measures.sensitivity import sensitivity_of
 
-SHEET_IMAGES = 36
 SHEET_COLUMNS = 6
 SHOWN_SUSPECTS = 6
 MAP_PX = 128
@@ -111,8 +110,7 @@ def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params:
     """Return the images of the report. Those that are shown alone are generated again."""
     size_px = trained.config.image_size_px
     held_out, seen = (open_packages(packages, size_px, split) for split in ("held_out", "train"))
-    order = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:SHEET_IMAGES]
-    generated = list(generate(trained, min(SHEET_IMAGES, params.generated_images), params.seed))
+    order = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:SHOWN_IMAGES]
     real = list(held_out.chosen(order.tolist()))
     likeness = evaluation.judgement.likeness
 
@@ -120,7 +118,7 @@ def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params:
         return next(generate(trained, 1, params.seed, first=number))
 
     return Gallery(
-        generated=generated,
+        generated=evaluation.shown,
         real=real,
         suspects=[
             Suspect(
@@ -131,7 +129,7 @@ def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params:
             for number in _largest(likeness.similarity_N)
         ],
         worst=[made(number) for number in _largest(evaluation.judgement.strangeness_N)],
-        seams_HW=_step_map(generated) / _step_map(real).clamp(min=1e-3),
+        seams_HW=_step_map(evaluation.shown) / _step_map(real).clamp(min=1e-3),
     )
 
 

@@ -30,6 +30,8 @@ from .parameters import EvaluateParameters
 from .real import Real, measure_real
 from .usefulness import usefulness
 
+SHOWN_IMAGES = 36
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -39,6 +41,8 @@ class Evaluation:
     judgement: Judgement
     real: Real
     extractor: Extractor
+    shown: list[Tensor]
+    """The first `SHOWN_IMAGES` of the generated images."""
 
 
 def evaluation_of(
@@ -77,7 +81,8 @@ def judged(
     progress = Progress(step, len(listed.listed) + count, "images")
     real = measure_real(listed, extractor, params.seed, progress)
     fid = _Fid(params, listed) if params.inception_file else None
-    seen = fid.watched(images) if fid else images
+    shown = list[Tensor]()
+    seen = _kept(fid.watched(images) if fid else images, shown)
     generated = extract(seen, extractor, random_stream(params.seed, "patches", "generated"), progress)
     judgement = judge(generated, real, params)
     checks = [*judgement.checks, *further, *([fid.check()] if fid else [])]
@@ -96,7 +101,15 @@ def judged(
         seed=params.seed,
         groups=groups_of(generated, real, listed.listed, judgement.copied_N, known or {}),
     )
-    return Evaluation(verdict, judgement, real, extractor)
+    return Evaluation(verdict, judgement, real, extractor, shown)
+
+
+def _kept(images: Iterable[Tensor], shown: list[Tensor]) -> Iterator[Tensor]:
+    """Yield images, and put the first ones into a list."""
+    for x_CHW in images:
+        if len(shown) < SHOWN_IMAGES:
+            shown.append(x_CHW)
+        yield x_CHW
 
 
 def _extractor(params: EvaluateParameters) -> Extractor:

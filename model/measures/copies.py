@@ -103,8 +103,11 @@ class CopySearch:
         self._weight = torch.full((len(across),), 2.0)
         self._weight[0] = self._weight[-1] = 1.0
         self._training = self._signatures(turned)
+        self._coarse = _low(self._training).conj().resolve_conj()
         self._small_MRR = training_MRR
         self._overlap, self._reachable = _overlaps(hann_R)
+        near_R = torch.fft.fftfreq(side_px // 2).abs() <= FARTHEST
+        self._nearby = (near_R[:, None] & near_R) / self._overlap[::2, ::2]
         self._part_whitenings = self._whitenings_of(turned)
         self._parts = self._parts_of(turned)
         farthest = int(MAX_SHIFT * side_px) // ROUGH_STEP_PX * ROUGH_STEP_PX
@@ -141,14 +144,12 @@ class CopySearch:
     def _pose(self, x_RR: Tensor, alike_K: Tensor) -> Tensor:
         """Return the pose in which an image is most like one of some training images, at half of the size."""
         half_px = x_RR.shape[-1] // 2
-        training = self._training.view(len(self), 8, *self._training.shape[1:])[alike_K].flatten(0, 1)
-        query = self._signatures(posed(x_RR.expand(len(POSES_P23), -1, -1), POSES_P23))
-        low = torch.cat([torch.arange(half_px // 2), torch.arange(-(half_px // 2), 0)])
-        cross = training[:, low, : half_px // 2 + 1].conj() * query[:, None, low, : half_px // 2 + 1]
-        shifts = torch.fft.fftfreq(half_px)
-        near = shifts.abs() <= FARTHEST
-        shifted = torch.fft.irfft2(cross, s=(half_px, half_px)) * (near[:, None] & near) / self._overlap[::2, ::2]
+        training = self._coarse.view(len(self), 8, *self._coarse.shape[1:])[alike_K].flatten(0, 1)
+        spectra = _low(_windowed(posed(x_RR.expand(len(POSES_P23), -1, -1), POSES_P23), self._window_RR))
+        query = _unit(spectra * _low(self._whitening), self._weight[: spectra.shape[-1]])
+        shifted = torch.fft.irfft2(training * query[:, None], s=(half_px, half_px)) * self._nearby
         best = int(shifted.argmax())
+        shifts = torch.fft.fftfreq(half_px)
         down, across = (float(2 * shifts[step]) for step in divmod(best % half_px**2, half_px))
         return followed(POSES_P23[best // (half_px**2 * len(training))], pose(down=down, across=across))
 
@@ -230,10 +231,20 @@ class CopySearch:
 
     def _signatures(self, x_NRR: Tensor, windows_NRR: Tensor | None = None) -> Tensor:
         """Return whitened spectra of unit length. Flat images have none, and are like nothing."""
-        spectra = _windowed(x_NRR, self._window_RR if windows_NRR is None else windows_NRR) * self._whitening
-        length = (spectra.abs().square() * self._weight).sum(dim=(-2, -1), keepdim=True).sqrt()
-        unit: Tensor = spectra / length.clamp(min=FAINT)
-        return unit
+        windows_NRR = self._window_RR if windows_NRR is None else windows_NRR
+        return _unit(_windowed(x_NRR, windows_NRR) * self._whitening, self._weight)
+
+
+def _unit(spectra: Tensor, weight: Tensor) -> Tensor:
+    """Return spectra of unit length. Those of flat images stay as short as they are."""
+    length = (spectra.abs().square() * weight).sum(dim=(-2, -1), keepdim=True).sqrt()
+    return spectra / length.clamp(min=FAINT)
+
+
+def _low(spectra: Tensor) -> Tensor:
+    """Return the low frequencies of spectra, in which the band lies: the spectra of images of half the size."""
+    count = spectra.shape[-2] // 4
+    return torch.cat([spectra[..., :count, : count + 1], spectra[..., -count:, : count + 1]], dim=-2)
 
 
 def _windowed(x_NRR: Tensor, windows_NRR: Tensor) -> Tensor:
