@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path("build/evaluation"), help="folder for the real images")
     options = parser.parse_args(arguments)
     source = {"frames": options.real, "seed": 1, "renderer": RENDERER}
-    packages = rendered_packages(options.folder, source, SIZE_PX, min_side_px=SIZE_PX).folder
+    packages = rendered_packages(options.folder / str(options.real), source, SIZE_PX, min_side_px=SIZE_PX).folder
     generator, params = _generator(), EvaluateParameters(generated_images=options.images)
     list(generate(generator, 2, 0))
     generated_s = _generating_s(generator, options.images)

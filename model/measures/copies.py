@@ -236,7 +236,7 @@ class CopySearch:
 
 
 def _unit(spectra: Tensor, weight: Tensor) -> Tensor:
-    """Return spectra of unit length. Those of flat images stay as short as they are."""
+    """Return spectra of unit length. Those of flat images stay shorter."""
     length = (spectra.abs().square() * weight).sum(dim=(-2, -1), keepdim=True).sqrt()
     return spectra / length.clamp(min=FAINT)
 

@@ -129,7 +129,8 @@ def _state(form: Mapping[str, Any]) -> list[str]:
 def _environment(root: Path, identity: str) -> dict[str, str]:
     passed_on = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
     for name in passed_on.keys() & AUTHORITIES:
-        passed_on[name] = str(Path(passed_on[name]).absolute())
+        if passed_on[name]:
+            passed_on[name] = str(Path(passed_on[name]).absolute())
     own = {
         "FABGAN_RUN": identity,
         "FABGAN_CHECKPOINTS": str(root / "checkpoints"),
@@ -195,6 +196,15 @@ def _on_a_git_server(source: str) -> bool:
     return source.startswith(GIT) and urlsplit(source.removeprefix(GIT)).scheme not in ("", "file")
 
 
+def _authorities(environment: Mapping[str, str]) -> set[Path]:
+    """Return the files of authorities that an environment names. Raises UserError for one that is missing."""
+    named = {name: Path(environment[name]) for name in AUTHORITIES if environment.get(name)}
+    for name, path in named.items():
+        if not path.exists():
+            raise UserError(f"{name}: {path}: no such file; set it to the PEM file of your authority, or unset it")
+    return set(named.values())
+
+
 def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a step's container, which grant no more than a step needs."""
     user = os.getuid() or USER
@@ -203,7 +213,7 @@ def _strict(run: _Run, form: Mapping[str, Any]) -> dict[str, Any]:
             os.chown(path, user, user, follow_symlinks=False)
     data_source = form.get("data_source", "")
     shown = {source} if (source := shown_folder(data_source)) else set()
-    shown |= {Path(run.environment[name]) for name in run.environment.keys() & AUTHORITIES}
+    shown |= _authorities(run.environment)
     gpus = int(form.get("pod_gpus", 0))
     services = any(value.startswith(("http:", "https:")) for value in run.environment.values())
     return {

@@ -8,6 +8,7 @@ import pytest
 from kfp.local import docker_task_handler
 from kfp.local.status import Status
 
+from fabgan.components.core.errors import UserError
 from fabgan.pipeline.commands import local
 from tests.conftest import RENDERED
 from tests.integration.test_pipeline_runs import assert_same_as_repro, run_training
@@ -88,6 +89,18 @@ def test_a_container_reads_the_certificate_of_the_authority(
     script = 'cat "$AWS_CA_BUNDLE" "$MLFLOW_TRACKING_SERVER_CERT_PATH"; echo >> "$AWS_CA_BUNDLE"'
     assert handler(run, image, script).run() == Status.FAILURE
     assert capfd.readouterr().out.count("the fab's authority") == 2
+
+
+def test_an_authority_that_is_empty_is_none_and_one_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "")
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", "")
+    environment = local._environment(tmp_path, "")
+    assert (environment["AWS_CA_BUNDLE"], local._authorities(environment)) == ("", set())
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "gone.crt"))
+    with pytest.raises(UserError, match=r"AWS_CA_BUNDLE: .*gone.crt: no such file; set it to the PEM file"):
+        local._authorities(local._environment(tmp_path, ""))
 
 
 def test_a_container_that_fails_is_a_failure_every_time(run: local._Run, image: str) -> None:

@@ -101,7 +101,7 @@ def test_thin_lines_of_large_drawings_stay_and_crumbs_are_warned_of(
     assert "1 white part(s) of fewer than 4 pixels are left out" in caplog.text
 
 
-def test_a_drawn_line_takes_its_colours_from_what_is_beside_it(annotated: Path, tmp_path: Path) -> None:
+def test_a_drawn_line_is_surrounded_as_narrowly_as_an_annotated_one(annotated: Path, tmp_path: Path) -> None:
     """A ring as wide as the line is long would reach beyond the package."""
     drawing = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
     drawing[62:65, 20:108] = 255
