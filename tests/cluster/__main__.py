@@ -58,7 +58,7 @@ def site_of(options: argparse.Namespace) -> Iterator[tuple[Site, Any]]:
         namespace = options.namespace if options.token_file else ""
         kubeflow = Kubeflow(host, namespace, options.token_file, None)
         site = Site(kubectl, kubeflow, options.namespace, options.image, ROOT / "params.yaml", deadline_s)
-        yield site, MlflowClient()
+        yield site, MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
 
 
 @contextmanager
