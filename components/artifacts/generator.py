@@ -19,6 +19,7 @@ from fabgan.model.streams import random_stream
 from ..core.errors import OtherVersionError
 from ..core.files import atomic_folder, read_json, sha256_of_file, write_json
 from ..core.parameters import parse
+from .parallel import in_parallel
 from .tensors import check_weights, load_weights, save_tensors
 
 WEIGHTS = "generator.safetensors"
@@ -123,7 +124,6 @@ def origins(generator: Generator, count: int, seed: int, classes: Sequence[str])
     return found
 
 
-@torch.inference_mode()
 def generate(generator: Generator, count: int, seed: int, label: int | None = None, first: int = 0) -> Iterator[Tensor]:
     """Yield images first .. first + count - 1, C x H x W uint8. Image i depends only on the weights, the seed and i.
 
@@ -132,8 +132,14 @@ def generate(generator: Generator, count: int, seed: int, label: int | None = No
     algorithm could round differently.
     """
     device = next(generator.parameters()).device
-    batch = max(min(GENERATION_BATCH, GENERATION_PIXELS // generator.config.image_size_px**2), 1)
-    for start in range(first - first % batch, first + count, batch):
+    pixels = generator.config.image_size_px**2
+    batch = max(min(GENERATION_BATCH, GENERATION_PIXELS // pixels), 1)
+
+    @torch.inference_mode()
+    def batch_from(start: int) -> Tensor:
         z_BZ, quantiles_B = latents(batch, generator.config.latent_size, seed, start)
-        images = to_uint8(generator.sample(z_BZ.to(device), quantiles_B.to(device), label))
-        yield from images[max(first - start, 0) : first + count - start].cpu()
+        return to_uint8(generator.sample(z_BZ.to(device), quantiles_B.to(device), label)).cpu()
+
+    starts = range(first - first % batch, first + count, batch)
+    for start, x_BCHW in zip(starts, in_parallel(batch_from, starts, batch * pixels), strict=True):
+        yield from x_BCHW[max(first - start, 0) : first + count - start]

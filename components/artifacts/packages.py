@@ -5,7 +5,6 @@ Dimensions: N images, C channels, H W pixels.
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.cores import usable_cores
 from ..core.errors import UserError
 from ..core.images import Pixels, UnusableImageError, read_image
 from .manifest import Package, PackageManifest, Split, read_manifest
+from .parallel import in_parallel
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,14 @@ class Packages:
     def __iter__(self) -> Iterator[Tensor]:
         """Yield images, C x H x W uint8. Raises UserError for a file that differs from the manifest.
 
-        As many are read at a time as there are cores, and none while the ones before them are used.
+        Several are read at a time.
         """
-        size, cores = str(self.size_px), usable_cores()
-        with ThreadPoolExecutor(cores) as threads:
-            for start in range(0, len(self.listed), cores):
-                next_few = self.listed[start : start + cores]
-                files = [self.folder / package.files[size] for package in next_few]
-                yield from list(threads.map(_load, files, [package.sha256[size] for package in next_few]))
+        size = str(self.size_px)
+
+        def loaded(package: Package) -> Tensor:
+            return _load(self.folder / package.files[size], package.sha256[size])
+
+        yield from in_parallel(loaded, self.listed, self.size_px**2)
 
     def pixels(self, place: int) -> Pixels:
         """Return the image at a place of the list, H x W x C. Raises UserError for a file that differs."""

@@ -6,13 +6,14 @@ may also be kept beside the finished folder, so that later work takes over the i
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .cores import usable_cores
 from .errors import UserError, WorkerKilledError
 from .files import check_replaceable, link, read_json, replace_folder, sha256_of_file, write_json
 from .progress import Progress
@@ -30,8 +31,7 @@ class Reuse:
     finished: Path
     """The folder of an earlier result, if there is one."""
     made: Callable[[Record], Mapping[str, str] | None]
-    """Returns the files of a record, relative to the folder, with their SHA-256, or None if it has to be made again. It
-    must be picklable."""
+    """Returns the files of a record, relative to the folder, with their SHA-256, or None if it has to be made again."""
 
     @property
     def kept(self) -> Path:
@@ -98,14 +98,55 @@ def map_resumably(
     an item whose key is that of an earlier result is taken over, unless its files have changed. So keys must hold a
     digest of everything that matters.
     """
-    waiting = [(key, item) for key, item in items if reuse or not _record_file(folder, key).is_file()]
+    progress = Progress(what, len(items), "images")
+    made = _kept(items, folder, reuse, progress)
+    waiting = [(key, item) for key, item in items if key not in made]
+    if waiting:
+        made |= _in_processes(what, work, waiting, folder, progress)
+    records = [made[key] for key, _ in items]
+    if reuse:
+        write_json(reuse.kept, dict(zip((key for key, _ in items), records, strict=True)), indent=None)
+    return records
+
+
+def _kept(
+    items: Sequence[tuple[str, Item]], folder: Path, reuse: Reuse | None, progress: Progress
+) -> dict[str, Record]:
+    """Return the records of items that need not be done again, by key. Threads verify several files at a time."""
     earlier = reuse.records() if reuse else {}
+
+    def record_of(key: str) -> Record | None:
+        return _record_kept(key, folder, reuse, earlier.get(key))
+
+    found: dict[str, Record] = {}
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        for (key, _), record in zip(items, threads.map(record_of, (key for key, _ in items)), strict=True):
+            if record is not None:
+                found[key] = record
+                progress.advance(1)
+    return found
+
+
+def _record_kept(key: str, folder: Path, reuse: Reuse | None, earlier: Record | None) -> Record | None:
+    kept = _record_file(folder, key)
+    if kept.is_file():
+        record: Record = read_json(kept)
+        if reuse is None or reuse.is_whole(record, folder):
+            return record
+    return earlier if reuse and earlier and reuse.take_over(earlier, folder) else None
+
+
+def _in_processes(
+    what: str,
+    work: Callable[[Item, Path], Record],
+    items: Sequence[tuple[str, Item]],
+    folder: Path,
+    progress: Progress,
+) -> dict[str, Record]:
+    """Return `work(item, folder)` of each item, by key."""
     made: dict[str, Record] = {}
-    progress = Progress(what, len(items), "images", done=len(items) - len(waiting))
     with ProcessPoolExecutor(max_workers=usable_workers(), initializer=keep_freed_memory) as pool:
-        running = {
-            pool.submit(_record_of, work, key, item, folder, reuse, earlier.get(key)): key for key, item in waiting
-        }
+        running = {pool.submit(_record_of, work, key, item, folder): key for key, item in items}
         try:
             for finished in as_completed(running):
                 made[running[finished]] = finished.result()
@@ -117,10 +158,7 @@ def map_resumably(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    records = [made[key] if key in made else read_json(_record_file(folder, key)) for key, _ in items]
-    if reuse:
-        write_json(reuse.kept, dict(zip((key for key, _ in items), records, strict=True)))
-    return records
+    return made
 
 
 def keep_only(folder: Path, files: set[str]) -> None:
@@ -135,19 +173,8 @@ def _record_file(folder: Path, key: str) -> Path:
     return folder / RECORDS / f"{key}.json"
 
 
-def _record_of(
-    work: Callable[[Item, Path], Record],
-    key: str,
-    item: Item,
-    folder: Path,
-    reuse: Reuse | None,
-    earlier: Record | None,
-) -> Record:
-    """Return the record of an item, which is kept in the folder if the item had to be done."""
+def _record_of(work: Callable[[Item, Path], Record], key: str, item: Item, folder: Path) -> Record:
+    """Do the work; return its record, which is kept in the folder."""
     kept = _record_file(folder, key)
-    if reuse and kept.is_file() and reuse.is_whole(record := read_json(kept), folder):
-        return dict(record)
-    if reuse and earlier and reuse.take_over(earlier, folder):
-        return earlier
     write_json(kept, work(item, folder))
     return dict(read_json(kept))

@@ -6,7 +6,7 @@ periods of a lattice, D orders of difference (1, 2), R pixels a side.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from itertools import islice
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from fabgan.model.measures.spectrum import colour_powers, lattice_powers, octave
 from fabgan.model.paper.config import GRID
 from fabgan.model.pixels import brightness
 
+from ..artifacts.parallel import in_parallel
 from ..core.errors import UserError
 from ..core.progress import Progress
 from .extractors import Extractor
@@ -83,27 +84,38 @@ def _extracted(
     images: Iterable[Tensor], extractor: Extractor, stream: torch.Generator, progress: Progress
 ) -> Iterator[Features]:
     left = iter(images)
+    first = next(left)
+    drawn = _with_patches(chain([first], left), stream)
+    for features in in_parallel(lambda batch: _features(*batch, extractor), drawn, BATCH * first[0].numel()):
+        yield features
+        progress.advance(len(features))
+
+
+def _with_patches(images: Iterable[Tensor], stream: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches of images with patches of them. They are drawn in order, as `stream` has them."""
+    left = iter(images)
     while batch := list(islice(left, BATCH)):
         x_BCHW = torch.stack(batch)
-        grey_BHW = brightness(x_BCHW)
-        patches_BPCHW = quarter_patches(x_BCHW, stream)
-        flat = patches_BPCHW.flatten(0, 1)
-        try:
-            differences = border_differences(x_BCHW, GRID)
-        except ValueError as error:
-            raise UserError(f"seams cannot be measured: {error}") from error
-        yield Features(
-            whole_NF=extractor.whole(x_BCHW),
-            patches_NPF=extractor.native(flat).view(len(batch), PATCHES, -1),
-            octaves_NO=octave_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
-            colours_NK=colour_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
-            lattices_NL=lattice_powers(flat).view(len(batch), PATCHES, -1).mean(dim=1),
-            differences_ND2=differences,
-            breaks_N=straight_breaks(grey_BHW),
-            small_NRR=shrunk_to_compare(grey_BHW),
-            texture_NPCRR=middles(patches_BPCHW, TEXTURE_PX),
-        )
-        progress.advance(len(x_BCHW))
+        yield x_BCHW, quarter_patches(x_BCHW, stream)
+
+
+def _features(x_BCHW: Tensor, patches_BPCHW: Tensor, extractor: Extractor) -> Features:
+    grey_BHW, flat = brightness(x_BCHW), patches_BPCHW.flatten(0, 1)
+    try:
+        differences = border_differences(x_BCHW, GRID)
+    except ValueError as error:
+        raise UserError(f"seams cannot be measured: {error}") from error
+    return Features(
+        whole_NF=extractor.whole(x_BCHW),
+        patches_NPF=extractor.native(flat).view(len(x_BCHW), PATCHES, -1),
+        octaves_NO=octave_powers(flat).view(len(x_BCHW), PATCHES, -1).mean(dim=1),
+        colours_NK=colour_powers(flat).view(len(x_BCHW), PATCHES, -1).mean(dim=1),
+        lattices_NL=lattice_powers(flat).view(len(x_BCHW), PATCHES, -1).mean(dim=1),
+        differences_ND2=differences,
+        breaks_N=straight_breaks(grey_BHW),
+        small_NRR=shrunk_to_compare(grey_BHW),
+        texture_NPCRR=middles(patches_BPCHW, TEXTURE_PX),
+    )
 
 
 def quarter_patches(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:

@@ -5,7 +5,7 @@ Dimensions: N images.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import astuple, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from fabgan.model.measures.seams import seam_visibility
 from fabgan.model.streams import random_stream
 
 from ..artifacts.packages import Packages
+from ..artifacts.parallel import in_parallel
 from ..core.errors import UserError
 from ..core.progress import Progress
 from .comparison import compare
@@ -26,6 +27,8 @@ from .outliers import Distances
 from .two_sample import floor_of
 
 MIN_HELD_OUT = 2
+BATCH = 8
+"""Images that are compared with all training images at once."""
 ALIKE = 2
 """Training images that tell the pose of an image that may be a copy."""
 
@@ -70,7 +73,10 @@ class Real:
 
     def likeness(self, features: Features) -> Likeness:
         """Return how images are like training images."""
-        return self.search.likeness(features.small_NRR, most_alike(features.whole_NF, self.training.whole_NF))
+        alike_NK = most_alike(features.whole_NF, self.training.whole_NF)
+        batches = zip(torch.split(features.small_NRR, BATCH), torch.split(alike_NK, BATCH), strict=True)
+        found = in_parallel(lambda batch: astuple(self.search.likeness(*batch)), batches)
+        return Likeness(*map(torch.cat, zip(*found, strict=True)))
 
     @cached_property
     def new(self) -> Likeness:
@@ -111,12 +117,14 @@ class Real:
     def floors(self, size: int) -> dict[str, Tensor]:
         """Return the values of each measure of `size` images of lots against other lots, one for each split."""
         if size not in self._floors:
-            found = []
-            for at, (ours_N, others_N) in enumerate(self.splits):
-                ours = self.every.chosen(ours_N).drawn(size, random_stream(self.seed, "floor", at))
-                found.append(compare(ours, self.every.chosen(others_N), self.products_N[others_N]))
+            found = list(in_parallel(partial(self._compared, size), range(len(self.splits))))
             self._floors[size] = {name: torch.tensor([values[name] for values in found]) for name in found[0]}
         return self._floors[size]
+
+    def _compared(self, size: int, at: int) -> dict[str, float]:
+        ours_N, others_N = self.splits[at]
+        ours = self.every.chosen(ours_N).drawn(size, random_stream(self.seed, "floor", at))
+        return compare(ours, self.every.chosen(others_N), self.products_N[others_N])
 
     @cached_property
     def _floors(self) -> dict[int, dict[str, Tensor]]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from fabgan.model.streams import random_stream
 
 from ..artifacts.packages import Packages
+from ..artifacts.parallel import in_parallel
 from ..artifacts.verdict import Check, Sensitivity, Sight
 from ..core.progress import Progress
 from .extractors import Extractor
@@ -83,13 +84,22 @@ def _sight(
 ) -> Sight:
     """Try the grades of a kind until one is refused. The classifier is asked about the strongest grade alone."""
     for at, grade in enumerate(kind.grades):
-        spoiled = (kind.spoil(x_CHW[None], grade, number)[0] for number, x_CHW in enumerate(images))
-        features = extract(spoiled, extractor, random_stream(params.seed, "patches", "spoiled"), progress)
+        features = extract(
+            _spoiled(kind, grade, images), extractor, random_stream(params.seed, "patches", "spoiled"), progress
+        )
         refusing_of = _refusing_at_last if grade == kind.grades[-1] else _refusing
         if refusing := refusing_of(features, real, params):
             progress.advance(len(images) * (len(kind.grades) - at - 1))
             return Sight(kind.name, grade, grade, refusing)
     return Sight(kind.name, None, kind.grades[-1], [])
+
+
+def _spoiled(kind: _Kind, grade: float, images: Sequence[Tensor]) -> Iterator[Tensor]:
+    def spoiled(numbered: tuple[int, Tensor]) -> Tensor:
+        number, x_CHW = numbered
+        return kind.spoil(x_CHW[None], grade, number)[0]
+
+    return in_parallel(spoiled, enumerate(images), images[0][0].numel())
 
 
 def _without_lots(held_out: Packages, real: Real, params: EvaluateParameters) -> Iterator[Sight]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from fabgan.model.measures.classifier import Classifier
 from fabgan.model.measures.distances import separation
 
+from ..artifacts.parallel import in_parallel
 from ..artifacts.verdict import Check
 
 AUC_BY_CHANCE = 0.5
@@ -16,12 +17,15 @@ AUC_BY_CHANCE = 0.5
 
 def floor_of(every_NPCRR: Tensor, deals: list[tuple[Tensor, ...]], seed: int) -> Tensor:
     """Return the area under the ROC curve when lots are told from other lots, one for each deal of `lot_deals`."""
-    found = []
-    for parts in deals:
+    channels = every_NPCRR.shape[2]
+
+    def separated(trained: tuple[Classifier, tuple[Tensor, ...]]) -> float:
+        classifier, parts = trained
         ours, others, new, new_others = (every_NPCRR[part_N] for part_N in parts)
-        classifier = Classifier(ours, others, seed)
-        found.append(separation(classifier.scores(new), classifier.scores(new_others)))
-    return torch.tensor(found)
+        classifier.train(ours, others)
+        return separation(classifier.scores(new), classifier.scores(new_others))
+
+    return torch.tensor(list(in_parallel(separated, ((Classifier(channels, seed), parts) for parts in deals))))
 
 
 def told_apart(
@@ -35,12 +39,16 @@ def told_apart(
     """
     highest = max([AUC_BY_CHANCE, *floor.tolist()])
     halves = generated_NPCRR.tensor_split(2)
-    aucs, scores = [], []
-    for seen, new in (halves, halves[::-1]):
-        classifier = Classifier(seen, training_NPCRR, seed)
-        real_N = classifier.scores(held_out_NPCRR)
-        scores.append(classifier.scores(new) - real_N.mean())
-        aucs.append(separation(scores[-1], real_N - real_N.mean()))
+    channels = generated_NPCRR.shape[2]
+
+    def scored(pair: tuple[Classifier, tuple[Tensor, ...]]) -> tuple[Tensor, float]:
+        classifier, (seen, new) = pair
+        classifier.train(seen, training_NPCRR)
+        real_N, new_N = classifier.scores(held_out_NPCRR), classifier.scores(new)
+        return new_N - real_N.mean(), separation(new_N, real_N)
+
+    pairs = ((Classifier(channels, seed), ordered) for ordered in (halves, halves[::-1]))
+    scores, aucs = zip(*in_parallel(scored, pairs), strict=True)
     value = torch.tensor(aucs)
     check = Check(
         name="two_sample_auc",

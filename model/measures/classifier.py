@@ -24,13 +24,16 @@ WIDTHS = (16, 32, 64)
 class Classifier:
     """A small convolutional network, trained to give generated images a high score and real ones a low score."""
 
-    def __init__(self, generated_NPCRR: Tensor, real_MPCRR: Tensor, seed: int) -> None:
-        """Train with uint8 patches. Batches hold as many of the one side as of the other, flipped at random."""
-        sides = generated_NPCRR.flatten(0, 1), real_MPCRR.flatten(0, 1)
+    def __init__(self, channels: int, seed: int) -> None:
+        self._seed = seed
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self._network = _network(generated_NPCRR.shape[2])
-        stream = random_stream(seed, "classifier")
+            self._network = _network(channels)
+
+    def train(self, generated_NPCRR: Tensor, real_MPCRR: Tensor) -> None:
+        """Train with uint8 patches. Batches hold as many of the one side as of the other, flipped at random."""
+        sides = generated_NPCRR.flatten(0, 1), real_MPCRR.flatten(0, 1)
+        stream = random_stream(self._seed, "classifier")
         optimizer = torch.optim.AdamW(self._network.parameters(), LEARNING_RATE)
         for _ in range(min(STEPS, -(-PASSES * min(map(len, sides)) // BATCH))):
             generated, real = (self._scores(_drawn(patches, stream)) for patches in sides)

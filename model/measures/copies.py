@@ -48,8 +48,6 @@ SHORT_LIST = 8
 """Training images that are looked at closely, per image."""
 CLOSE_LOOKS = 6
 """Pairs of a training image and a scale that are compared between pixels, per image."""
-BATCH = 8
-"""Images that are compared with all training images at once."""
 FRACTIONS = tuple(step / 4 for step in range(-3, 4))
 """Shifts between pixels that are tried around the best shift in whole pixels."""
 
@@ -119,18 +117,15 @@ class CopySearch:
         return len(self._training) // 8
 
     def likeness(self, x_NRR: Tensor, alike_NK: Tensor) -> Likeness:
-        """Return how images are like the ones that are searched.
+        """Return how some images are like the ones that are searched. The memory that this needs grows with N.
 
         `alike_NK` are the numbers of some training images that show the same, by any measure.
         """
-        found, parts = [], []
-        for x_BRR, alike_BK in zip(torch.split(x_NRR, BATCH), torch.split(alike_NK, BATCH), strict=True):
-            found += self._whole(x_BRR, alike_BK)
-            pairs = zip(self._parts_of(x_BRR), self._parts, strict=True)
-            parts.append(torch.stack([(ours @ theirs.T).amax(dim=1) for ours, theirs in pairs]).amax(dim=0))
-        similarities, places = zip(*found, strict=True)
+        similarities, places = zip(*self._whole(x_NRR, alike_NK), strict=True)
+        pairs = zip(self._parts_of(x_NRR), self._parts, strict=True)
+        part_N = torch.stack([(ours @ theirs.T).amax(dim=1) for ours, theirs in pairs]).amax(dim=0)
         place_N = torch.tensor(places)
-        return Likeness(torch.tensor(similarities), torch.cat(parts), place_N // 8, place_N % 8)
+        return Likeness(torch.tensor(similarities), part_N, place_N // 8, place_N % 8)
 
     def _whole(self, x_BRR: Tensor, alike_BK: Tensor) -> list[tuple[float, int]]:
         """Return the similarity of each image, and the place of the turned training image that is most similar."""

@@ -17,9 +17,15 @@ def patches(count: int, seed: int, sigma: float = 40.0, channels: int = 3) -> Te
     return (128 + sigma * torch.randn(count, 4, channels, 32, 32, generator=stream)).clamp(0, 255).to(torch.uint8)
 
 
+def trained(generated: Tensor, real: Tensor, seed: int) -> Classifier:
+    classifier = Classifier(generated.shape[2], seed)
+    classifier.train(generated, real)
+    return classifier
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_other_texture_is_told_from_real_texture(channels: int) -> None:
-    classifier = Classifier(patches(20, 1, 25, channels), patches(30, 2, 40, channels), 1)
+    classifier = trained(patches(20, 1, 25, channels), patches(30, 2, 40, channels), 1)
     new, real = classifier.scores(patches(10, 3, 25, channels)), classifier.scores(patches(15, 4, 40, channels))
     assert new.shape == (10,)
     assert separation(new, real) > 0.99
@@ -27,7 +33,7 @@ def test_other_texture_is_told_from_real_texture(channels: int) -> None:
 
 def test_the_seed_alone_determines_a_classifier() -> None:
     ours, theirs, new = patches(6, 1, 25), patches(6, 2), patches(4, 3)
-    first, again, other = (Classifier(ours, theirs, seed).scores(new) for seed in (1, 1, 2))
+    first, again, other = (trained(ours, theirs, seed).scores(new) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
 
@@ -36,7 +42,7 @@ def test_training_leaves_the_global_random_state_alone() -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    Classifier(patches(3, 1), patches(3, 2), 1)
+    trained(patches(3, 1), patches(3, 2), 1)
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -7,12 +7,14 @@ import base64
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 
 from PIL import Image
 from torch import Tensor
 
 from ...core.images import Pixels
+from ..parallel import in_parallel
 
 JPEG_QUALITY = 90
 ENLARGED_PX = 512
@@ -87,7 +89,11 @@ def common_form(images: Iterable[Tensor], max_bytes: int) -> Form:
     # Of the sides that shrink no image, the last one stands for all.
     first = max((at for at, side_px in enumerate(SIDES_PX) if side_px >= largest_px), default=0)
     for form in (NATIVE, *(Form(side_px) for side_px in SIDES_PX[first:-1])):
-        sizes = (len(picture(pixels, "", form).content) for pixels in listed)
+        sizes = in_parallel(partial(_size, form), listed)
         if all(total <= max_bytes for total in accumulate(sizes)):
             return form
     return Form(SIDES_PX[-1])
+
+
+def _size(form: Form, pixels: Pixels) -> int:
+    return len(picture(pixels, "", form).content)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...core.images import Pixels, read_image
 from ..gallery import Gallery, Suspect
+from ..parallel import in_parallel
 from ..verdict import Check, Outcome, Verdict
 from .charts import Bar, bar_of, curves_of, heat_map
 from .pictures import Form, Picture, common_form, picture, pixels_of
@@ -102,7 +103,10 @@ def _pictures(gallery: Gallery, samples: list[Picture], with_real: bool) -> dict
 
 
 def _views(images: Sequence[Tensor], name: str, form: Form) -> list[Picture]:
-    return [picture(pixels_of(x_CHW), f"{name}, image {index}", form) for index, x_CHW in enumerate(images, 1)]
+    def view(numbered: tuple[int, Tensor]) -> Picture:
+        return picture(pixels_of(numbered[1]), f"{name}, image {numbered[0]}", form)
+
+    return list(in_parallel(view, enumerate(images, 1)))
 
 
 def _crops(images: Sequence[Tensor], name: str, count: int) -> list[Picture]:

@@ -1,0 +1,44 @@
+"""Work on several tensors at a time, with one core each."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_THREADS = 8
+MOST_PIXELS = 16 * 1024 * 1024
+"""Each thread needs memory for what it works on, so together they work on no more pixels."""
+
+
+def in_parallel(
+    work: Callable[[Item], Result], items: Iterable[Item], pixels: int = 1
+) -> Generator[Result, None, None]:
+    """Yield what `work` returns for each item, in order.
+
+    There is a thread for each core that torch may use, at most `MOST_THREADS`, and fewer for items of many `pixels`.
+    Each thread keeps to one core: cores that share every operation of a network wait for each other most of the time,
+    and round differently than one does. Items are taken as threads become free, and no further ahead than there are
+    threads. A GPU is fed by one thread.
+    """
+    cores = torch.get_num_threads()
+    threads = 1 if torch.cuda.is_available() else min(cores, MOST_THREADS, MOST_PIXELS // pixels)
+    if threads <= 1:
+        yield from map(work, items)
+        return
+    ahead = deque[Future[Result]]()
+    pool = ThreadPoolExecutor(threads, "work", torch.set_num_threads, (1,))
+    try:
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(cores)  # The threads' setting would otherwise be that of every later thread too.
