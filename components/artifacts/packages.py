@@ -38,7 +38,7 @@ class Packages:
         def loaded(package: Package) -> Tensor:
             return _load(self.folder / package.files[size], package.sha256[size])
 
-        yield from in_parallel(loaded, self.listed, self.size_px**2)
+        yield from in_parallel(loaded, self.listed, lambda _: self.size_px**2)
 
     def pixels(self, place: int) -> Pixels:
         """Return the image at a place of the list, H x W x C. Raises UserError for a file that differs."""

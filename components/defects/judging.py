@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..measures.gains import Gain, gain_of
-from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, joined, touched
+from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, joined
 from .card import BOTH
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
@@ -78,9 +78,8 @@ class Judge:
         models = {way: InspectionModel(places, seed) for way, places in groups.items()}
         found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
         touches = list[NDArray[np.bool_]]()
-        for pixels_HWC, mask_HW in images_of(self._held_out):
-            features_FYX = self._eye.features(pixels_HWC)
-            touches.append(touched(mask_HW, features_FYX).numpy())
+        for features_FYX, touched_YX in self._eye.seen(images_of(self._held_out)):
+            touches.append(touched_YX.numpy())
             for way, model in models.items():
                 found[way].append(model.scores(features_FYX).numpy())
         return {way: measured(np.stack(scores), np.stack(touches), self._kinds_N) for way, scores in found.items()}

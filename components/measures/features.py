@@ -6,7 +6,7 @@ periods of a lattice, D orders of difference (1, 2), R pixels a side.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from itertools import chain, islice
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -83,10 +83,10 @@ def extract(images: Iterable[Tensor], extractor: Extractor, stream: torch.Genera
 def _extracted(
     images: Iterable[Tensor], extractor: Extractor, stream: torch.Generator, progress: Progress
 ) -> Iterator[Features]:
-    left = iter(images)
-    first = next(left)
-    drawn = _with_patches(chain([first], left), stream)
-    for features in in_parallel(lambda batch: _features(*batch, extractor), drawn, BATCH * first[0].numel()):
+    drawn = _with_patches(images, stream)
+    for features in in_parallel(
+        lambda batch: _features(*batch, extractor), drawn, lambda batch: batch[0][:, 0].numel()
+    ):
         yield features
         progress.advance(len(features))
 

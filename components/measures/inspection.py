@@ -16,6 +16,7 @@ from torch.nn.functional import adaptive_max_pool2d, binary_cross_entropy_with_l
 
 from fabgan.model.streams import random_stream
 
+from ..artifacts.parallel import in_parallel
 from ..core.images import Pixels
 from .extractors import efficientnet_lite1
 
@@ -77,16 +78,24 @@ class Eye:
 
     def places(self, images: Iterable[Image], random: np.random.Generator) -> Places:
         """Return places of images: all that a defect touches, and at most `KEPT_PLACES` others of each image."""
-        kept = [self._places(pixels_HWC, mask_HW, random) for pixels_HWC, mask_HW in images]
-        return Places(torch.cat([part.features_PF for part in kept]), torch.cat([part.defect_P for part in kept]))
+        return joined([_kept(*seen, random) for seen in self.seen(images)])
 
-    def _places(self, pixels_HWC: Pixels, mask_HW: Pixels, random: np.random.Generator) -> Places:
+    def seen(self, images: Iterable[Image]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the features of images, F x Y x X, and which of their places a defect touches, Y x X."""
+        return in_parallel(self._seen, images, lambda image: image[1].size)
+
+    def _seen(self, image: Image) -> tuple[Tensor, Tensor]:
+        pixels_HWC, mask_HW = image
         features_FYX = self.features(pixels_HWC)
-        defect_P = touched(mask_HW, features_FYX).flatten()
-        good = np.flatnonzero(~defect_P.numpy())
-        chosen = torch.from_numpy(random.permutation(good)[:KEPT_PLACES])
-        kept = torch.cat([defect_P.nonzero()[:, 0], chosen])
-        return Places(features_FYX.flatten(1).T[kept], defect_P[kept])
+        return features_FYX, touched(mask_HW, features_FYX)
+
+
+def _kept(features_FYX: Tensor, touched_YX: Tensor, random: np.random.Generator) -> Places:
+    defect_P = touched_YX.flatten()
+    good = np.flatnonzero(~defect_P.numpy())
+    chosen = torch.from_numpy(random.permutation(good)[:KEPT_PLACES])
+    kept = torch.cat([defect_P.nonzero()[:, 0], chosen])
+    return Places(features_FYX.flatten(1).T[kept], defect_P[kept])
 
 
 def touched(mask_HW: Pixels, features_FYX: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ def _spoiled(kind: _Kind, grade: float, images: Sequence[Tensor]) -> Iterator[Te
         number, x_CHW = numbered
         return kind.spoil(x_CHW[None], grade, number)[0]
 
-    return in_parallel(spoiled, enumerate(images), images[0][0].numel())
+    return in_parallel(spoiled, enumerate(images), lambda numbered: numbered[1][0].numel())
 
 
 def _without_lots(held_out: Packages, real: Real, params: EvaluateParameters) -> Iterator[Sight]:

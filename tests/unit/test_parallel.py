@@ -20,6 +20,10 @@ def cores() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def test_nothing_is_made_of_nothing() -> None:
+    assert list(in_parallel(abs, [], abs)) == []
+
+
 def test_results_stand_in_the_order_of_the_items() -> None:
     def slower_for_the_first(number: int) -> int:
         time.sleep(0.02 * (number == 0))
@@ -93,4 +97,4 @@ def test_many_cores_and_large_images_need_no_more_memory_than_a_few(pixels: int,
         time.sleep(0.001)
         return threading.current_thread().name
 
-    assert len(set(in_parallel(name_of_thread, range(200), pixels))) == expected
+    assert len(set(in_parallel(name_of_thread, range(200), lambda _: pixels))) == expected
