@@ -37,6 +37,8 @@ TESTED_GOOD_SQUARES = 90
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare the ways of training with few and with more annotated photographs, and print a row each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pitting", description=__doc__)
+    annotated_help = "numbers of annotated photographs (default: 5 20)"
+    parser.add_argument("--annotated", type=int, nargs="+", default=ANNOTATED, help=annotated_help)
     parser.add_argument("--seeds", type=int, default=3, help="number of trainings in each half (default: 3)")
     parser.add_argument("--steps", type=int, default=600, help="training steps of the defect model (default: 600)")
     parser.add_argument("--folder", type=Path, help="folder to keep the squares in, for the next run")
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         packages = _packages(Path(root) / "bsd_pitting", options.folder or Path(folder))
         found = dict[str, float]()
-        for annotated in ANNOTATED:
+        for annotated in options.annotated:
             runs = [
                 _run(packages, annotated, half, options.steps, seed) for half in (0, 1) for seed in range(options.seeds)
             ]
