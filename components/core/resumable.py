@@ -21,6 +21,8 @@ from .workers import keep_freed_memory, usable_workers
 
 Item = TypeVar("Item")
 Record = dict[str, Any]
+Stamp = list[int]
+"""When a file was changed last, in ns, and its size in bytes."""
 RECORDS = ".records"
 
 
@@ -38,29 +40,50 @@ class Reuse:
         """The file of the records, by the keys of their items. It is no part of the result, so nobody need have it."""
         return self.finished.with_name(f".{self.finished.name}.records")
 
-    def records(self) -> dict[str, Record]:
-        """Return the records of the earlier result by key. None that can be read is none at all."""
+    def earlier(self) -> "Earlier":
+        """Return what is kept of the earlier result. None that can be read is none at all."""
         try:
-            return dict(read_json(self.kept))
-        except (UserError, TypeError, ValueError):
-            return {}
+            return Earlier(**read_json(self.kept))
+        except (UserError, TypeError):
+            return Earlier({}, {})
 
-    def is_whole(self, record: Record, folder: Path) -> bool:
+    def is_whole(self, record: Record, folder: Path, stamps: Mapping[str, Stamp]) -> bool:
         """Return whether a record may be used again, and its files are in `folder`, unchanged."""
         files = self.made(record)
-        return files is not None and all(_is(folder / name, sha256) for name, sha256 in files.items())
+        return files is not None and all(_is(folder / name, sha, stamps.get(name)) for name, sha in files.items())
 
-    def take_over(self, record: Record, folder: Path) -> bool:
+    def take_over(self, record: Record, folder: Path, stamps: Mapping[str, Stamp]) -> bool:
         """Put the files of a record into `folder`, too; return whether all of them are there and unchanged."""
-        if not self.is_whole(record, self.finished):
+        if not self.is_whole(record, self.finished, stamps):
             return False
         for name in self.made(record) or {}:
             link(self.finished / name, folder / name)
         return True
 
+    def keep(self, records: Mapping[str, Record], folder: Path) -> None:
+        """Keep the records of a result, whose files are in `folder`."""
+        files = [file for record in records.values() for file in self.made(record) or {}]
+        stamps = {file: _stamp(folder / file) for file in files}
+        write_json(self.kept, {"records": records, "stamps": stamps}, indent=None)
 
-def _is(path: Path, sha256: str) -> bool:
-    return path.is_file() and sha256_of_file(path) == sha256
+
+@dataclass(frozen=True)
+class Earlier:
+    """What is kept of an earlier result."""
+
+    records: Mapping[str, Record]
+    """By the keys of their items."""
+    stamps: Mapping[str, Stamp]
+    """When each file was made, and its size. A file with the same stamp is not read to see whether it has changed."""
+
+
+def _stamp(path: Path) -> Stamp:
+    status = path.stat()
+    return [status.st_mtime_ns, status.st_size]
+
+
+def _is(path: Path, sha256: str, stamp: Stamp | None) -> bool:
+    return path.is_file() and (_stamp(path) == stamp or sha256_of_file(path) == sha256)
 
 
 def unfinished(path: Path) -> Path:
@@ -105,7 +128,7 @@ def map_resumably(
         made |= _in_processes(what, work, waiting, folder, progress)
     records = [made[key] for key, _ in items]
     if reuse:
-        write_json(reuse.kept, dict(zip((key for key, _ in items), records, strict=True)), indent=None)
+        reuse.keep(dict(zip((key for key, _ in items), records, strict=True)), folder)
     return records
 
 
@@ -113,10 +136,10 @@ def _kept(
     items: Sequence[tuple[str, Item]], folder: Path, reuse: Reuse | None, progress: Progress
 ) -> dict[str, Record]:
     """Return the records of items that need not be done again, by key. Threads verify several files at a time."""
-    earlier = reuse.records() if reuse else {}
+    earlier = reuse.earlier() if reuse else Earlier({}, {})
 
     def record_of(key: str) -> Record | None:
-        return _record_kept(key, folder, reuse, earlier.get(key))
+        return _record_kept(key, folder, reuse, earlier)
 
     found: dict[str, Record] = {}
     with ThreadPoolExecutor(usable_cores()) as threads:
@@ -127,13 +150,14 @@ def _kept(
     return found
 
 
-def _record_kept(key: str, folder: Path, reuse: Reuse | None, earlier: Record | None) -> Record | None:
+def _record_kept(key: str, folder: Path, reuse: Reuse | None, earlier: Earlier) -> Record | None:
     kept = _record_file(folder, key)
     if kept.is_file():
         record: Record = read_json(kept)
-        if reuse is None or reuse.is_whole(record, folder):
+        if reuse is None or reuse.is_whole(record, folder, {}):
             return record
-    return earlier if reuse and earlier and reuse.take_over(earlier, folder) else None
+    known = earlier.records.get(key)
+    return known if reuse and known and reuse.take_over(known, folder, earlier.stamps) else None
 
 
 def _in_processes(

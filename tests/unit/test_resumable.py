@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fabgan.components.core import resumable
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
@@ -114,7 +115,21 @@ def test_files_of_an_earlier_result_that_were_changed_are_made_again(tmp_path: P
     assert set(written(tmp_path, [1, 2, 3])) == {"1", "2"}
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", "7", None])
+def test_files_are_read_only_if_they_may_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, [1, 2, 3])
+    (tmp_path / "out" / "2.txt").touch()
+    read = list[str]()
+
+    def watched(path: Path) -> str:
+        read.append(path.name)
+        return sha256_of_file(path)
+
+    monkeypatch.setattr(resumable, "sha256_of_file", watched)
+    assert written(tmp_path, [1, 2, 3]) == {}
+    assert read == ["2.txt"]
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "7", '{"1": {}}', None])
 def test_an_earlier_result_without_readable_records_is_none(tmp_path: Path, content: str | None) -> None:
     written(tmp_path, [1, 2])
     records = tmp_path / ".out.records"
