@@ -31,7 +31,7 @@ class Packages:
     def __iter__(self) -> Iterator[Tensor]:
         """Yield images, C x H x W uint8. Raises UserError for a file that differs from the manifest.
 
-        Several are read at a time.
+        As many are read at a time as torch may use cores.
         """
         size = str(self.size_px)
 
@@ -135,4 +135,4 @@ def _read(path: Path, sha256: str) -> Pixels:
     try:
         return np.atleast_3d(read_image(path, sha256))
     except (UnusableImageError, OSError) as error:
-        raise UserError(f"{path}: {error}; run crop_resize again") from error
+        raise UserError(f"{path}: {error}; remove it, if it is there, and run crop_resize again") from error

@@ -40,50 +40,60 @@ class Reuse:
         """The file of the records, by the keys of their items. It is no part of the result, so nobody need have it."""
         return self.finished.with_name(f".{self.finished.name}.records")
 
-    def earlier(self) -> "Earlier":
+    def earlier(self) -> "Kept":
         """Return what is kept of the earlier result. None that can be read is none at all."""
         try:
-            return Earlier(**read_json(self.kept))
-        except (UserError, TypeError):
-            return Earlier({}, {})
+            found = read_json(self.kept)
+            return Kept(_objects(found["records"], dict), _objects(found["stamps"], list))
+        except (UserError, TypeError, KeyError):
+            return Kept({}, {})
 
-    def is_whole(self, record: Record, folder: Path, stamps: Mapping[str, Stamp]) -> bool:
-        """Return whether a record may be used again, and its files are in `folder`, unchanged."""
-        files = self.made(record)
-        return files is not None and all(_is(folder / name, sha, stamps.get(name)) for name, sha in files.items())
+    def whole(self, record: Record, folder: Path, known: Mapping[str, Stamp]) -> dict[str, Stamp] | None:
+        """Return the stamps of a record's files in `folder`, or None if they were changed, or it may not be used again.
 
-    def take_over(self, record: Record, folder: Path, stamps: Mapping[str, Stamp]) -> bool:
-        """Put the files of a record into `folder`, too; return whether all of them are there and unchanged."""
-        if not self.is_whole(record, self.finished, stamps):
-            return False
-        for name in self.made(record) or {}:
+        Files with a `known` stamp are not read.
+        """
+        found, files = dict[str, Stamp](), self.made(record)
+        for name, sha256 in files.items() if files is not None else ():
+            path = folder / name
+            if not path.is_file():
+                return None
+            found[name] = _stamp(path)
+            if found[name] != known.get(name) and sha256_of_file(path) != sha256:
+                return None
+        return None if files is None else found
+
+    def take_over(self, record: Record, folder: Path, known: Mapping[str, Stamp]) -> dict[str, Stamp] | None:
+        """Put the files of a record into `folder`, too, and return their stamps as `whole` does."""
+        stamps = self.whole(record, self.finished, known)
+        for name in stamps or ():
             link(self.finished / name, folder / name)
-        return True
+        return stamps
 
-    def keep(self, records: Mapping[str, Record], folder: Path) -> None:
-        """Keep the records of a result, whose files are in `folder`."""
-        files = [file for record in records.values() for file in self.made(record) or {}]
-        stamps = {file: _stamp(folder / file) for file in files}
-        write_json(self.kept, {"records": records, "stamps": stamps}, indent=None)
+    def stamps(self, record: Record, folder: Path) -> dict[str, Stamp]:
+        """Return the stamps of the files of a record that was just made in `folder`."""
+        return {name: _stamp(folder / name) for name in self.made(record) or ()}
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """What is kept of an earlier result."""
+class Kept:
+    """What is kept of a result, or of what is done of one."""
 
-    records: Mapping[str, Record]
+    records: dict[str, Record]
     """By the keys of their items."""
-    stamps: Mapping[str, Stamp]
-    """When each file was made, and its size. A file with the same stamp is not read to see whether it has changed."""
+    stamps: dict[str, Stamp]
+    """Of each file when its content was known. As long as it has the same one, it counts as unchanged."""
+
+
+def _objects(found: Mapping[str, Any], wanted: type) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise TypeError(f"expected an object, got {type(found).__name__}")
+    return {key: value for key, value in found.items() if isinstance(value, wanted)}
 
 
 def _stamp(path: Path) -> Stamp:
     status = path.stat()
     return [status.st_mtime_ns, status.st_size]
-
-
-def _is(path: Path, sha256: str, stamp: Stamp | None) -> bool:
-    return path.is_file() and (_stamp(path) == stamp or sha256_of_file(path) == sha256)
 
 
 def unfinished(path: Path) -> Path:
@@ -121,43 +131,50 @@ def map_resumably(
     an item whose key is that of an earlier result is taken over, unless its files have changed. So keys must hold a
     digest of everything that matters.
     """
-    progress = Progress(what, len(items), "images")
-    made = _kept(items, folder, reuse, progress)
-    waiting = [(key, item) for key, item in items if key not in made]
+    done = _done(what, items, folder, reuse)
+    waiting = [(key, item) for key, item in items if key not in done.records]
     if waiting:
-        made |= _in_processes(what, work, waiting, folder, progress)
-    records = [made[key] for key, _ in items]
+        progress = Progress(what, len(items), "images", done=len(items) - len(waiting))
+        for key, record in _in_processes(what, work, waiting, folder, progress):
+            done.records[key] = record
+            done.stamps.update(reuse.stamps(record, folder) if reuse else {})
+    records = {key: done.records[key] for key, _ in items}
     if reuse:
-        reuse.keep(dict(zip((key for key, _ in items), records, strict=True)), folder)
-    return records
+        write_json(reuse.kept, vars(Kept(records, done.stamps)), indent=None)
+    return [done.records[key] for key, _ in items]
 
 
-def _kept(
-    items: Sequence[tuple[str, Item]], folder: Path, reuse: Reuse | None, progress: Progress
-) -> dict[str, Record]:
-    """Return the records of items that need not be done again, by key. Threads verify several files at a time."""
-    earlier = reuse.earlier() if reuse else Earlier({}, {})
-
-    def record_of(key: str) -> Record | None:
-        return _record_kept(key, folder, reuse, earlier)
-
-    found: dict[str, Record] = {}
+def _done(what: str, items: Sequence[tuple[str, Item]], folder: Path, reuse: Reuse | None) -> Kept:
+    """Return what need not be done again. Threads verify several files at a time."""
+    earlier, progress = reuse.earlier() if reuse else Kept({}, {}), Progress(what, len(items), "images")
+    done = Kept({}, {})
     with ThreadPoolExecutor(usable_cores()) as threads:
-        for (key, _), record in zip(items, threads.map(record_of, (key for key, _ in items)), strict=True):
-            if record is not None:
-                found[key] = record
-                progress.advance(1)
-    return found
+        try:
+            found = threads.map(lambda key: _record_kept(key, folder, reuse, earlier), (key for key, _ in items))
+            for (key, _), (record, stamps) in zip(items, found, strict=True):
+                if record is not None:
+                    done.records[key] = record
+                    done.stamps.update(stamps)
+                    progress.advance(1)
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    return done
 
 
-def _record_kept(key: str, folder: Path, reuse: Reuse | None, earlier: Earlier) -> Record | None:
+def _record_kept(
+    key: str, folder: Path, reuse: Reuse | None, earlier: Kept
+) -> tuple[Record | None, Mapping[str, Stamp]]:
+    """Return the record of an item that need not be done again, and the stamps of its files; None if there is none."""
     kept = _record_file(folder, key)
     if kept.is_file():
         record: Record = read_json(kept)
-        if reuse is None or reuse.is_whole(record, folder, {}):
-            return record
+        stamps = reuse.whole(record, folder, {}) if reuse else {}
+        if stamps is not None:
+            return record, stamps
     known = earlier.records.get(key)
-    return known if reuse and known and reuse.take_over(known, folder, earlier.stamps) else None
+    stamps = reuse.take_over(known, folder, earlier.stamps) if reuse and known else None
+    return (None, {}) if stamps is None else (known, stamps)
 
 
 def _in_processes(
@@ -166,14 +183,13 @@ def _in_processes(
     items: Sequence[tuple[str, Item]],
     folder: Path,
     progress: Progress,
-) -> dict[str, Record]:
-    """Return `work(item, folder)` of each item, by key."""
-    made: dict[str, Record] = {}
+) -> Iterator[tuple[str, Record]]:
+    """Yield the key of each item and `work(item, folder)`, as they are done."""
     with ProcessPoolExecutor(max_workers=usable_workers(), initializer=keep_freed_memory) as pool:
         running = {pool.submit(_record_of, work, key, item, folder): key for key, item in items}
         try:
             for finished in as_completed(running):
-                made[running[finished]] = finished.result()
+                yield running[finished], finished.result()
                 progress.advance(1)
         except BrokenProcessPool as error:
             raise WorkerKilledError(
@@ -182,7 +198,6 @@ def _in_processes(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return made
 
 
 def keep_only(folder: Path, files: set[str]) -> None:

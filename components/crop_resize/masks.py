@@ -29,7 +29,7 @@ def read_mask(frames: Path, frame: Frame) -> Pixels | None:
     try:
         return read_image(frames / frame.mask, frame.mask_sha256)
     except (UnusableImageError, OSError) as error:
-        raise UserError(f"{frames / frame.mask}: {error}; run ingest again") from error
+        raise UserError(f"{frames / frame.mask}: {error}; remove it, if it is there, and run ingest again") from error
 
 
 def mask_record(

@@ -133,7 +133,7 @@ def _crop(item: _Item, folder: Path) -> Record:
     try:
         image = read_image(path, frame.sha256, frame.white_level)
     except (UnusableImageError, OSError) as error:
-        raise UserError(f"{path}: {error}; run ingest again") from error
+        raise UserError(f"{path}: {error}; remove it, if it is there, and run ingest again") from error
     try:
         outline, cut = _cut_out(image, frame, params)
     except OutlineNotFoundError as error:

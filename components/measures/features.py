@@ -84,9 +84,10 @@ def _extracted(
     images: Iterable[Tensor], extractor: Extractor, stream: torch.Generator, progress: Progress
 ) -> Iterator[Features]:
     drawn = _with_patches(images, stream)
-    for features in in_parallel(
-        lambda batch: _features(*batch, extractor), drawn, lambda batch: batch[0][:, 0].numel()
-    ):
+    found = in_parallel(
+        lambda batch: _features(*batch, extractor), drawn, lambda batch: batch[0][:, 0].numel(), gpu=True
+    )
+    for features in found:
         yield features
         progress.advance(len(features))
 

@@ -78,11 +78,13 @@ class Eye:
 
     def places(self, images: Iterable[Image], random: np.random.Generator) -> Places:
         """Return places of images: all that a defect touches, and at most `KEPT_PLACES` others of each image."""
-        return joined([_kept(*seen, random) for seen in self.seen(images)])
+        # Images may be drawn from `random` too, and several of them before the places of the first are.
+        (drawing,) = random.spawn(1)
+        return joined([_kept(*seen, drawing) for seen in self.seen(images)])
 
     def seen(self, images: Iterable[Image]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the features of images, F x Y x X, and which of their places a defect touches, Y x X."""
-        return in_parallel(self._seen, images, lambda image: image[1].size)
+        return in_parallel(self._seen, images, lambda image: image[1].size, gpu=True)
 
     def _seen(self, image: Image) -> tuple[Tensor, Tensor]:
         pixels_HWC, mask_HW = image

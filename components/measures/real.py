@@ -21,7 +21,7 @@ from ..core.errors import UserError
 from ..core.progress import Progress
 from .comparison import compare
 from .extractors import Extractor
-from .features import Features, extract
+from .features import PATCHES, Features, extract
 from .floors import lot_deals, lot_splits
 from .outliers import Distances
 from .two_sample import floor_of
@@ -75,7 +75,8 @@ class Real:
         """Return how images are like training images."""
         alike_NK = most_alike(features.whole_NF, self.training.whole_NF)
         batches = zip(torch.split(features.small_NRR, BATCH), torch.split(alike_NK, BATCH), strict=True)
-        found = in_parallel(lambda batch: astuple(self.search.likeness(*batch)), batches)
+        search = self.search
+        found = in_parallel(lambda batch: astuple(search.likeness(*batch)), batches)
         return Likeness(*map(torch.cat, zip(*found, strict=True)))
 
     @cached_property
@@ -117,7 +118,8 @@ class Real:
     def floors(self, size: int) -> dict[str, Tensor]:
         """Return the values of each measure of `size` images of lots against other lots, one for each split."""
         if size not in self._floors:
-            found = list(in_parallel(partial(self._compared, size), range(len(self.splits))))
+            distances = (PATCHES * size) ** 2
+            found = list(in_parallel(partial(self._compared, size), range(len(self.splits)), lambda _: distances))
             self._floors[size] = {name: torch.tensor([values[name] for values in found]) for name in found[0]}
         return self._floors[size]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from fabgan.components.artifacts.parallel import MOST_PIXELS, MOST_THREADS, in_parallel
+from fabgan.components.artifacts.parallel import MOST_THREADS, MOST_VALUES, in_parallel
 
 CORES = 3
 
@@ -47,6 +47,17 @@ def test_each_thread_keeps_to_one_core_and_the_caller_keeps_all_of_them() -> Non
     assert later == [CORES]
 
 
+def test_threads_keep_to_one_core_when_work_that_feeds_them_ends_first() -> None:
+    for _ in range(20):
+        fed = in_parallel(lambda number: number, range(4))
+        assert list(in_parallel(lambda _: at_rest_then_cores(), fed)) == [1] * 4
+
+
+def at_rest_then_cores() -> int:
+    time.sleep(0.002)
+    return torch.get_num_threads()
+
+
 def test_no_more_items_are_taken_ahead_than_there_are_threads() -> None:
     taken = list[int]()
 
@@ -79,7 +90,21 @@ def test_a_caller_that_has_enough_ends_the_work() -> None:
     next(results)
     results.close()
     assert len(begun) <= 2 * CORES + 1
-    assert threading.active_count() < CORES + 5
+
+
+def test_who_interrupts_does_not_wait_for_what_is_under_way() -> None:
+    ending = threading.Event()
+
+    def until_the_end(number: int) -> int:
+        if number:
+            ending.wait(60)
+        return number
+
+    results = in_parallel(until_the_end, range(10))
+    assert next(results) == 0
+    results.close()
+    assert not ending.is_set()
+    ending.set()
 
 
 def test_a_single_core_works_in_the_callers_thread() -> None:
@@ -88,13 +113,13 @@ def test_a_single_core_works_in_the_callers_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pixels", "expected"), [(1, MOST_THREADS), (MOST_PIXELS // 2, 2), (MOST_PIXELS, 1), (2 * MOST_PIXELS, 1)]
+    ("values", "expected"), [(1, MOST_THREADS), (MOST_VALUES // 2, 2), (MOST_VALUES, 1), (2 * MOST_VALUES, 1)]
 )
-def test_many_cores_and_large_images_need_no_more_memory_than_a_few(pixels: int, expected: int) -> None:
+def test_many_cores_and_large_images_need_no_more_memory_than_a_few(values: int, expected: int) -> None:
     torch.set_num_threads(4 * MOST_THREADS)
 
     def name_of_thread(_: int) -> str:
         time.sleep(0.001)
         return threading.current_thread().name
 
-    assert len(set(in_parallel(name_of_thread, range(200), lambda _: pixels))) == expected
+    assert len(set(in_parallel(name_of_thread, range(200), lambda _: values))) == expected

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 from pathlib import Path
@@ -81,6 +82,13 @@ def write_square(number: int, folder: Path) -> Record:
     return square(number, folder) | {"sha256": sha256_of_file(folder / f"{number}.txt"), "number": number}
 
 
+def write_square_but_damage_the_first(number: int, folder: Path) -> Record:
+    damaged = folder / ".damaged"  # a new file, as editors write it
+    damaged.write_text("damaged")
+    damaged.replace(folder / "1.txt")
+    return write_square(number, folder)
+
+
 def made(record: Record) -> dict[str, str] | None:
     return {f"{record['number']}.txt": record["sha256"]} if record["number"] != 5 else None
 
@@ -129,7 +137,26 @@ def test_files_are_read_only_if_they_may_have_changed(tmp_path: Path, monkeypatc
     assert read == ["2.txt"]
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", "7", '{"1": {}}', None])
+def test_a_file_that_was_changed_while_others_were_made_is_made_again(tmp_path: Path) -> None:
+    written(tmp_path, [1, 2])
+    with resumable_folder(tmp_path / "out", "same", MARKER) as folder:
+        items = [("1", 1), ("damaging", 3)]
+        map_resumably("test", write_square_but_damage_the_first, items, folder, Reuse(tmp_path / "out", made))
+        (folder / MARKER).touch()
+    assert (tmp_path / "out" / "1.txt").read_text() == "damaged"
+    assert set(written(tmp_path, [1, 2])) == {"1", "2"}
+
+
+def test_damaged_records_are_made_again_and_the_others_taken_over(tmp_path: Path) -> None:
+    written(tmp_path, [1, 2])
+    kept = tmp_path / ".out.records"
+    content = json.loads(kept.read_text())
+    content["records"]["1"] = "abc"
+    kept.write_text(json.dumps(content))
+    assert set(written(tmp_path, [1, 2])) == {"1"}
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "7", '{"1": {}}', '{"records": null, "stamps": {}}', None])
 def test_an_earlier_result_without_readable_records_is_none(tmp_path: Path, content: str | None) -> None:
     written(tmp_path, [1, 2])
     records = tmp_path / ".out.records"
