@@ -70,7 +70,7 @@ def test_comments_docstrings_and_code_of_no_step_change_nothing(copy: Path, file
             "STYLE_GAIN = 0.6",
             {"train", "evaluate", "publish", "augment"},
         ),
-        ("components/core/files.py", "indent=2", "indent=3", {*STEPS, "augment"}),
+        ("components/core/files.py", "indent: int | None = 2", "indent: int | None = 3", {*STEPS, "augment"}),
         ("components/__init__.py", '"""', 'import os\n"""', {*STEPS, "augment"}),
     ],
 )
