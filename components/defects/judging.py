@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
+from ..artifacts.parallel import in_parallel
 from ..measures.gains import Gain, gain_of
 from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, joined
 from .card import BOTH
@@ -75,7 +76,9 @@ class Judge:
     def _tested(self, real: list[Places], added: Mapping[str, list[Places]], seed: int) -> dict[str, Scores]:
         """Return what models reach that were trained with real places alone, and with others as well."""
         groups = {CLASSICAL: real, **{way: [*real, *others] for way, others in added.items()}}
-        models = {way: InspectionModel(places, seed) for way, places in groups.items()}
+        models = {way: InspectionModel(real[0].features_PF.shape[1], seed) for way in groups}
+        for _ in in_parallel(lambda way: models[way].train(groups[way]), groups):
+            pass
         found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
         touches = list[NDArray[np.bool_]]()
         for features_FYX, touched_YX in self._eye.seen(images_of(self._held_out)):

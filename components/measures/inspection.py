@@ -125,15 +125,19 @@ class InspectionModel:
     The score is the mean of `HEADS` heads that differ in their first weights, because that of one depends on chance.
     """
 
-    def __init__(self, groups: Sequence[Places], seed: int) -> None:
-        sides, stream = [_Sides(group) for group in groups], random_stream(seed, "inspection")
+    def __init__(self, features: int, seed: int) -> None:
+        self._stream = random_stream(seed, "inspection")
         with torch.random.fork_rng():
-            torch.manual_seed(stream.initial_seed())
-            self._heads = _Heads(groups[0].features_PF.shape[1])
+            torch.manual_seed(self._stream.initial_seed())
+            self._heads = _Heads(features)
+
+    def train(self, groups: Sequence[Places]) -> None:
+        """Train with places. Random numbers are the model's own, so several models may be trained at a time."""
+        sides = [_Sides(group) for group in groups]
         optimizer = torch.optim.AdamW(self._heads.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
         for _ in range(STEPS):
-            drawn = [side.drawn(BATCH // len(groups), stream) for side in sides]
+            drawn = [side.drawn(BATCH // len(groups), self._stream) for side in sides]
             x_PF, defect_P = (torch.cat(part) for part in zip(*drawn, strict=True))
             scores_PN = self._heads(x_PF.float())
             target_PN = defect_P.float()[:, None].expand_as(scores_PN)
