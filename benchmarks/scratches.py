@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         packages = packages_of(Path(folder), asked, SIZE_PX, join_near_duplicates=True)
         training, held_out = (open_packages(packages.folder, SIZE_PX, split) for split in ("train", "held_out"))
         judge = Judge(held_out)
-        runs = [judge.scores(training, ways_of(training, options.steps, seed), seed) for seed in range(options.seeds)]
+        runs = [
+            judge.scores(training, ways_of(training, judge.eye, options.steps, seed), seed)
+            for seed in range(options.seeds)
+        ]
         found = printed_gains(runs, len(training.listed), ("places", "auc"))
     made = {"held_out": len(held_out.listed), "seeds": options.seeds, "steps": options.steps, "image_size_px": SIZE_PX}
     print(json.dumps(found | made | {"device": device_name(torch.device("cpu"))}))

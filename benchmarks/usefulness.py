@@ -1,8 +1,9 @@
-"""What pasted defects add to an inspection model: AUC and recall at 1% false alarms on packages of held-out lots.
+"""What made defects add to an inspection model: AUC and recall at 1% false alarms on packages of held-out lots.
 
-Frames are rendered with exact masks. A few hundred train inspection models in several ways, all others test them. The
-last line is JSON: `gain_...` is what pasted defects add to classical augmentation, as the mean over the seeds, with the
-lower end of its 95% interval.
+Frames are rendered with exact masks. Some train inspection models in several ways, all others test them. `blend` pastes
+as many defects of each kind. `pasted`, `fitted` and `both` make more of the kinds that a model finds worse, which only
+the training packages tell. The last line is JSON: `gain_...` is what the full method, `both`, adds to classical
+augmentation, as the mean over the seeds, with the lower end of its 95% interval; and so for each way by its name.
 """
 
 import argparse
@@ -19,17 +20,21 @@ import torch
 from benchmarks.cases import device_name
 from benchmarks.sets import rendered_packages
 from fabgan.components.artifacts.packages import Packages, open_packages
+from fabgan.components.defects.card import BOTH
 from fabgan.components.defects.fitting import Fitter
 from fabgan.components.defects.judging import CLASSICAL, Judge, Scores, gain, made_images
+from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pasting import pasted
-from fabgan.components.defects.pool import Paint, pool_of
+from fabgan.components.defects.pool import Paint, Pool, pool_of
 from fabgan.components.defects.training import trained
-from fabgan.components.measures.inspection import Image
+from fabgan.components.measures.inspection import Eye, Image
 
 SIZE_PX = 256
 FRAMES = 960
-TRAINING_SHARE = 0.25
-SHARES = (0.25, 1.0)
+TRAINING_SHARE = 0.27
+POOLS = (60, 240)
+MEASURES = ("recall", "auc")
+BLEND = "blend"
 RENDERER = {
     "frame_width_px": 640,
     "frame_height_px": 480,
@@ -51,13 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=FRAMES, help=f"number of rendered frames (default: {FRAMES})")
     parser.add_argument("--seeds", type=int, default=5, help="number of trainings of each kind (default: 5)")
     parser.add_argument("--steps", type=int, default=600, help="training steps of the defect model (default: 600)")
-    shares = "sizes of the pool, as shares of the training packages (default: 0.25 1)"
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help=shares)
+    pools = "numbers of packages to train with (default: 60 240)"
+    parser.add_argument("--pools", type=int, nargs="+", default=POOLS, help=pools)
     parser.add_argument("--folder", type=Path, help="folder to keep the packages in, for the next run")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         packages = _packages(options.folder or Path(folder), options.frames)
-        found = _compared(packages, options.shares, options.seeds, options.steps)
+        found = _compared(packages, options.pools, options.seeds, options.steps)
     made = {"frames": options.frames, "seeds": options.seeds, "image_size_px": SIZE_PX, "steps": options.steps}
     print(json.dumps(found | made | {"device": device_name(torch.device("cpu"))}))
     return 0
@@ -69,12 +74,15 @@ def _packages(folder: Path, frames: int) -> Path:
     return rendered_packages(folder, source, SIZE_PX, held_out_share=1 - TRAINING_SHARE).folder
 
 
-def _compared(folder: Path, shares: Sequence[float], seeds: int, steps: int) -> dict[str, float]:
+def _compared(folder: Path, pools: Sequence[int], seeds: int, steps: int) -> dict[str, float]:
     training, judge = open_packages(folder, SIZE_PX, "train"), Judge(open_packages(folder, SIZE_PX, "held_out"))
     found = dict[str, float]()
-    for size in [round(share * len(training.listed)) for share in shares]:
+    for size in pools:
         runs = [_run(judge, training, size, steps, seed) for seed in range(seeds)]
-        found |= printed_gains(runs, size, ("recall", "auc"))
+        found |= printed_gains(runs, size, MEASURES)
+        for measure in MEASURES:
+            added = gain(runs, BOTH, measure)
+            found |= {f"gain_{measure}_{size}": round(added.mean, 4), f"gain_{measure}_{size}_low": round(added.low, 4)}
     return found
 
 
@@ -82,18 +90,28 @@ def _run(judge: Judge, training: Packages, size: int, steps: int, seed: int) -> 
     """Return the scores of every way of training on a pool of `size` packages, drawn at random."""
     drawn = np.random.default_rng(seed).permutation(len(training.listed))[:size]
     pool = training.chosen(sorted(drawn.tolist()))
-    return judge.scores(pool, ways_of(pool, steps, seed), seed)
+    made = pool_of(pool)
+    blended = made_images(
+        made, dict.fromkeys(_present(made), pasted), dict.fromkeys(made.cutouts, 1.0), np.random.default_rng([seed, 2])
+    )
+    alone = judge.scores(pool, {BLEND: blended}, seed)
+    return alone | judge.scores(pool, ways_of(pool, judge.eye, steps, seed), seed)
 
 
-def ways_of(packages: Packages, steps: int, seed: int) -> dict[str, Iterator[Image]]:
-    """Return images with defects of a pool, made in each way."""
+def ways_of(packages: Packages, eye: Eye, steps: int, seed: int) -> dict[str, Iterator[Image]]:
+    """Return images with defects of a pool, made in each way, more of the kinds that are found worse."""
     pool = pool_of(packages)
-    kinds = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
+    needs = dict.fromkeys(pool.cutouts, 1.0) | needs_of(packages, eye, seed)
+    kinds = _present(pool)
     paints: dict[str, Paint] = {"pasted": pasted, "fitted": Fitter(trained(pool, steps, seed), list(pool.cutouts))}
     return {
-        name: made_images(pool, dict.fromkeys(kinds, paint), np.random.default_rng([seed, 2]))
+        name: made_images(pool, dict.fromkeys(kinds, paint), needs, np.random.default_rng([seed, 2]))
         for name, paint in paints.items()
     }
+
+
+def _present(pool: Pool) -> list[str]:
+    return [kind for kind, cutouts in pool.cutouts.items() if cutouts]
 
 
 def printed_gains(runs: Sequence[dict[str, Scores]], size: int, measures: Sequence[str]) -> dict[str, float]:

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 from zlib import crc32
@@ -30,7 +30,7 @@ WEIGHTS = "defects.safetensors"
 CARD = "defects.json"
 SHEET = "defects.png"
 PAGE = "defects.html"
-FORMAT = 2
+FORMAT = 3
 PASTED: Literal["pasted"] = "pasted"
 FITTED: Literal["fitted"] = "fitted"
 BOTH: Literal["both"] = "both"
@@ -53,6 +53,8 @@ class JudgedKind:
     gains: dict[str, Gain]
     """In average precision, by method. Empty if no held-out package can judge. Their intervals cover the chance in
     training and in making defects, not the choice of packages."""
+    need: float
+    """How badly an inspection model finds the kind without made defects: 0 if it finds every place of it, 1 if none."""
     method: Literal["none", "pasted", "fitted", "both"]
     """The method with the largest gain whose interval lies above 0."""
 
@@ -111,6 +113,8 @@ class Method:
     paint: Paint
     useful: bool = True
     """Whether an inspection model gained by it."""
+    need: float = 1.0
+    """As in `JudgedKind`. Of kinds with a larger need, more images are made."""
     weights_sha256: str = ""
     """Of the model, if there is one."""
 
@@ -162,4 +166,4 @@ def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
     digest = card.weights_sha256
     made = {name: Method(name, paint, weights_sha256=digest) for name, paint in paints_of(network, kinds).items()}
     made[NONE] = Method(PASTED, pasted, useful=False)
-    return {judged.kind: made[judged.method] for judged in card.judged}
+    return {judged.kind: replace(made[judged.method], need=judged.need) for judged in card.judged}

@@ -17,6 +17,7 @@ from ..services.tracking.registry import model_folder
 from .card import methods_of
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import read_pool
+from .shares import by_need
 
 
 class DefectItem(NamedTuple):
@@ -52,7 +53,8 @@ class DefectDataset(Dataset[DefectItem]):
         """Read the annotated defects of the training packages in a folder that `crop_resize` filled.
 
         `model` is a folder that `train_defects` filled, or models:/NAME@ALIAS or models:/NAME/NUMBER in MLflow. Without
-        it, defects are pasted. `kinds` are made in turn; by default those that the model recommends, or all. `where` is
+        it, defects are pasted. `kinds` are made in turn. By default, those that the model recommends are made, more of
+        those that an inspection model finds worse, or all in turn. `where` is
         a picture of a package that is white where the middle of a defect may lie. `shapes` is such a picture, or a
         folder of them, whose white parts are the places and shapes of defects. Raises UserError for a kind without
         annotated defects, if no kind is recommended, and for what `read_pool`, `model_folder` and `methods_of` refuse.
@@ -66,15 +68,17 @@ class DefectDataset(Dataset[DefectItem]):
         if not self.kinds or set(self.kinds) - set(present):
             asked, known = ", ".join(kinds) or "a recommended kind", ", ".join(present)
             raise UserError(f"{packages}: no defects of {asked} (annotated: {known})")
-        self._length, self._number, self._seed = length, defects_per_image, seed
+        needs = {kind: 1.0 if kinds else self._methods[kind].need for kind in self.kinds}
+        self._order = by_need(needs, length)
+        self._number, self._seed = defects_per_image, seed
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._order)
 
     def __getitem__(self, index: int) -> DefectItem:
-        if not 0 <= index < self._length:
+        if not 0 <= index < len(self):
             raise IndexError(index)
-        kind = self.kinds[index % len(self.kinds)]
+        kind = self._order[index]
         random = np.random.default_rng([self._seed, index])
         made = self._pool.make(kind, self._number, random, self._methods[kind].paint)
         value = self._names.index(kind) + 1

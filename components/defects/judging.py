@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
@@ -21,6 +21,7 @@ from ..measures.inspection import Eye, Image, InspectionModel, Places, classical
 from .card import BOTH
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
+from .shares import by_need
 
 CLASSICAL = "classical"
 VARIANTS = 4
@@ -31,8 +32,9 @@ AMOUNTS = (50, 100, MADE_IMAGES)
 FALSE_ALARMS = 0.01
 
 Scores = dict[str, float]
-"""What inspection models reach: `auc` of images, average precision of `places`, and over all defects and for each kind
-`recall` at 1% false alarms and `average_precision` of images."""
+"""What inspection models reach: `auc` of images, average precision of places beside the `smallest` third of defects,
+best `f1` of places, and over all defects and for each kind `recall` at 1% false alarms, `average_precision` of images,
+and that of `places`."""
 
 
 class Judge:
@@ -40,8 +42,7 @@ class Judge:
 
     def __init__(self, held_out: Packages) -> None:
         """Take held-out packages. Only annotated ones judge: what a package without a mask shows is not known."""
-        self._eye, self._held_out = Eye(), annotated(held_out)
-        self._kinds_N = np.array([kind_of(package) for package in self._held_out.listed])
+        self.eye, self._held_out = Eye(), annotated(held_out)
 
     def scores(self, pool: Packages, ways: Mapping[str, Iterable[Image]], seed: int) -> dict[str, Scores]:
         """Return what a model reaches that was trained on annotated packages, and one for each way of adding images.
@@ -49,8 +50,8 @@ class Judge:
         Of several ways, there is one more, called `both`, with the images of all of them.
         """
         random = np.random.default_rng([seed, 0])
-        real = self._real(pool, random)
-        added = {way: [self._eye.places(made, random)] for way, made in ways.items()}
+        real = real_places(self.eye, pool, random)
+        added = {way: [self.eye.places(made, random)] for way, made in ways.items()}
         if len(added) > 1:
             added[BOTH] = [places for group in added.values() for places in group]
         return self._tested(real, added, seed)
@@ -61,17 +62,12 @@ class Judge:
         `made` are as many images as the largest amount. Smaller ones are the first of them.
         """
         random, images = np.random.default_rng([seed, 0]), iter(made)
-        real, added = self._real(pool, random), dict[str, list[Places]]()
+        real, added = real_places(self.eye, pool, random), dict[str, list[Places]]()
         parts = list[Places]()
         for fewer, amount in pairwise((0, *AMOUNTS)):
-            parts.append(self._eye.places(islice(images, amount - fewer), random))
+            parts.append(self.eye.places(islice(images, amount - fewer), random))
             added[str(amount)] = [joined(parts)]
         return self._tested(real, added, seed)
-
-    def _real(self, pool: Packages, random: np.random.Generator) -> list[Places]:
-        """Return the places of annotated packages, and of classical changes of these."""
-        images = list(images_of(annotated(pool)))
-        return [self._eye.places(images, random), self._eye.places(classical(images, VARIANTS, random), random)]
 
     def _tested(self, real: list[Places], added: Mapping[str, list[Places]], seed: int) -> dict[str, Scores]:
         """Return what models reach that were trained with real places alone, and with others as well."""
@@ -79,13 +75,25 @@ class Judge:
         models = {way: InspectionModel(real[0].features_PF.shape[1], seed) for way in groups}
         for _ in in_parallel(lambda way: models[way].train(groups[way]), groups):
             pass
-        found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
-        touches = list[NDArray[np.bool_]]()
-        for features_FYX, touched_YX in self._eye.seen(images_of(self._held_out)):
-            touches.append(touched_YX.numpy())
-            for way, model in models.items():
-                found[way].append(model.scores(features_FYX).numpy())
-        return {way: measured(np.stack(scores), np.stack(touches), self._kinds_N) for way, scores in found.items()}
+        return tested(models, self.eye, self._held_out)
+
+
+def real_places(eye: Eye, packages: Packages, random: np.random.Generator) -> list[Places]:
+    """Return the places of annotated packages, and of classical changes of these."""
+    images = list(images_of(annotated(packages)))
+    return [eye.places(images, random), eye.places(classical(images, VARIANTS, random), random)]
+
+
+def tested(models: Mapping[str, InspectionModel], eye: Eye, packages: Packages) -> dict[str, Scores]:
+    """Return what trained inspection models reach on annotated packages."""
+    kinds_N = np.array([kind_of(package) for package in packages.listed])
+    found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
+    touches = list[NDArray[np.bool_]]()
+    for features_FYX, touched_YX in eye.seen(images_of(packages)):
+        touches.append(touched_YX.numpy())
+        for way, model in models.items():
+            found[way].append(model.scores(features_FYX).numpy())
+    return {way: measured(np.stack(scores), np.stack(touches), kinds_N) for way, scores in found.items()}
 
 
 def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kinds_N: NDArray[np.str_]) -> Scores:
@@ -94,14 +102,32 @@ def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kin
     limit = float(np.quantile(score_N[~bad_N], 1 - FALSE_ALARMS))
     found: Scores = {
         "auc": float(roc_auc_score(bad_N, score_N)),
-        "places": float(average_precision_score(touched_NYX.ravel(), score_NYX.ravel())),
+        "f1": _best_f1(touched_NYX.ravel(), score_NYX.ravel()),
     }
+    small_N = ~bad_N | _smallest_third(touched_NYX.sum(axis=(1, 2)), bad_N)
+    found["smallest"] = _of_places(touched_NYX[small_N], score_NYX[small_N])
     for kind in ["", *sorted(set(kinds_N[bad_N].tolist()))]:
         asked_N = kinds_N == kind if kind else bad_N
         shown_N = asked_N | ~bad_N
         found[f"recall {kind}".strip()] = float(np.mean(score_N[asked_N] > limit))
         found[f"average_precision {kind}".strip()] = float(average_precision_score(asked_N[shown_N], score_N[shown_N]))
+        found[f"places {kind}".strip()] = _of_places(touched_NYX[shown_N], score_NYX[shown_N])
     return found
+
+
+def _of_places(touched_NYX: NDArray[np.bool_], score_NYX: NDArray[np.float32]) -> float:
+    return float(average_precision_score(touched_NYX.ravel(), score_NYX.ravel()))
+
+
+def _best_f1(touched_P: NDArray[np.bool_], score_P: NDArray[np.float32]) -> float:
+    """Return the largest F1 that any threshold reaches."""
+    precision_T, recall_T, _ = precision_recall_curve(touched_P, score_P)
+    return float((2 * precision_T * recall_T / np.maximum(precision_T + recall_T, 1e-9)).max())
+
+
+def _smallest_third(places_N: NDArray[np.int64], bad_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which images show the smallest defects, by how many places these touch."""
+    return bad_N & (places_N <= np.quantile(places_N[bad_N], 1 / 3))
 
 
 def annotated(packages: Packages) -> Packages:
@@ -121,11 +147,11 @@ def images_of(packages: Packages) -> Iterator[Image]:
         yield x_CHW.permute(1, 2, 0).numpy(), mask_HW.numpy()
 
 
-def made_images(pool: Pool, paints: Mapping[str, Paint], random: np.random.Generator) -> Iterator[Image]:
-    """Yield packages with made defects, as many of each kind, each kind made in its way."""
-    kinds = list(paints)
-    for index in range(MADE_IMAGES):
-        kind = kinds[index % len(kinds)]
+def made_images(
+    pool: Pool, paints: Mapping[str, Paint], needs: Mapping[str, float], random: np.random.Generator
+) -> Iterator[Image]:
+    """Yield packages with made defects, more of a kind the more it needs them, each kind made in its way."""
+    for kind in by_need({kind: needs[kind] for kind in paints}, MADE_IMAGES):
         made = pool.make(kind, DEFECTS_PER_IMAGE, random, paints[kind])
         yield made.pixels_HWC, made.mask_HW
 

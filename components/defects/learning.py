@@ -19,7 +19,7 @@ from ..core.progress import Progress
 from ..core.provenance import code_of_module
 from ..core.resumable import RECORDS, resumable_folder
 from ..measures.gains import Gain
-from ..measures.inspection import Image
+from ..measures.inspection import Eye, Image
 from .card import (
     CARD,
     FITTED,
@@ -36,11 +36,14 @@ from .card import (
     write_card,
 )
 from .judging import AMOUNTS, CLASSICAL, MADE_IMAGES, Judge, Scores, annotated, gain, kind_of, made_images
+from .needs import needs_of
 from .page import write_page
 from .parameters import TrainDefectsParameters
 from .pool import Paint, Pool, pool_of
 from .sheet import sheet_of
 from .training import trained
+
+NEEDS = "needs.json"
 
 
 def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCard:
@@ -62,10 +65,12 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         ways: dict[str, Paint] = {name: paints[name] for name in (PASTED, FITTED)}
         sheet = sheet_of(pool, ways)
         write_png(folder / SHEET, sheet)
-        trial = _Trial(Judge(held_out), training, pool, params, folder / RECORDS)
+        judge = Judge(held_out)
+        needs = _needs(training, pool, judge.eye, params.seed, folder / RECORDS / NEEDS)
+        trial = _Trial(judge, training, pool, needs, params, folder / RECORDS)
         present = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
         runs = trial.of_ways({way: dict.fromkeys(present, paint) for way, paint in ways.items()})
-        judged = [_judged(kind, pool, held_out, runs) for kind in pool.cutouts]
+        judged = [_judged(kind, pool, held_out, needs, runs) for kind in pool.cutouts]
         chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
         confirming = trial.of_amounts(chosen) if chosen else []
         confirmed = {name: gain(confirming, str(MADE_IMAGES), name) for name in ("auc", "recall") if confirming}
@@ -96,6 +101,14 @@ def _network(pool: Pool, params: TrainDefectsParameters, weights: Path) -> Defec
     return network
 
 
+def _needs(training: Packages, pool: Pool, eye: Eye, seed: int, record: Path) -> dict[str, float]:
+    """Return how badly each kind is found, which is kept in a file: 1 where that is not known."""
+    if not record.is_file():
+        write_json(record, needs_of(training, eye, seed))
+    known: dict[str, float] = read_json(record)
+    return dict.fromkeys(pool.cutouts, 1.0) | known
+
+
 def _check_held_out(held_out: Packages) -> None:
     known = annotated(held_out).listed
     bad = sum(bool(package.defects) for package in known)
@@ -114,6 +127,7 @@ class _Trial:
     judge: Judge
     training: Packages
     pool: Pool
+    needs: Mapping[str, float]
     params: TrainDefectsParameters
     records: Path
 
@@ -136,7 +150,7 @@ class _Trial:
         return self._runs(scores, first=self.params.runs)
 
     def _made(self, paints: Mapping[str, Paint], number: int) -> Iterator[Image]:
-        return made_images(self.pool, paints, np.random.default_rng([self.params.seed, number]))
+        return made_images(self.pool, paints, self.needs, np.random.default_rng([self.params.seed, number]))
 
     def _runs(self, scores: Callable[[int], dict[str, Scores]], first: int) -> list[dict[str, Scores]]:
         progress, found = Progress("train_defects", self.params.runs, "runs of the judge"), list[dict[str, Scores]]()
@@ -149,7 +163,9 @@ class _Trial:
         return found
 
 
-def _judged(kind: str, pool: Pool, held_out: Packages, runs: list[dict[str, Scores]]) -> JudgedKind:
+def _judged(
+    kind: str, pool: Pool, held_out: Packages, needs: Mapping[str, float], runs: list[dict[str, Scores]]
+) -> JudgedKind:
     measure = f"average_precision {kind}"
     judged = measure in runs[0][CLASSICAL] and bool(pool.cutouts[kind])
     gains: dict[str, Gain] = {method: gain(runs, method, measure) for method in METHODS if judged}
@@ -160,5 +176,6 @@ def _judged(kind: str, pool: Pool, held_out: Packages, runs: list[dict[str, Scor
         held_out=[kind_of(package) for package in annotated(held_out).listed].count(kind),
         classical=float(np.mean([run[CLASSICAL][measure] for run in runs])) if judged else None,
         gains=gains,
+        need=needs[kind],
         method=max(helpful, key=lambda method: gains[method].mean) if helpful else NONE,
     )

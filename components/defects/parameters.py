@@ -17,11 +17,19 @@ class DefectsParameters:
     """Side of the images: one of crop_resize.sizes_px."""
     counts: dict[str, PositiveInt]
     """How many images of each kind. Empty: `per_kind` images of every kind."""
-    per_kind: PositiveInt
+    per_kind: NonNegativeInt
+    """0: `images` in all."""
+    images: NonNegativeInt
+    """Number of images of all kinds, more of those that an inspection model finds worse."""
     seed: NonNegativeInt
     layout: Layout
     """How a training program expects images, masks and boxes."""
     defects_per_image: PositiveInt = DEFECTS_PER_IMAGE
+
+    def __post_init__(self) -> None:
+        """Refuse to make no image."""
+        if not (self.counts or self.per_kind or self.images):
+            raise ValueError("images: 0; one of counts, per_kind and images must be above 0")
 
 
 @parameters

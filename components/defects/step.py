@@ -26,6 +26,7 @@ from .drawn import pictures
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
 from .pool import Pool, read_pool
+from .shares import by_need
 
 SHOWN_PER_KIND = 24
 LOG = logger("defects")
@@ -97,12 +98,20 @@ def _counts(params: DefectsParameters, pool: Pool, methods: Mapping[str, Method]
     useful = {kind: methods[kind].useful for kind, number in found.items() if number}
     if not params.counts and not any(useful.values()):
         raise UserError("defects: the model recommends no kind; ask for kinds with --kinds to make them anyway")
-    counts = dict(params.counts) or {kind: params.per_kind for kind in useful if useful[kind]}
+    counts = dict(params.counts) or _shared(params, {kind: methods[kind].need for kind in useful if useful[kind]})
     for kind in useful:
         if not useful[kind]:
             done = "made as asked" if kind in counts else "not made"
             LOG.warning("%s: the model does not recommend images with this kind: %s", kind, done)
     return counts
+
+
+def _shared(params: DefectsParameters, needs: Mapping[str, float]) -> dict[str, int]:
+    """Return how many images of each kind to make, where their numbers are not given."""
+    if params.per_kind:
+        return dict.fromkeys(needs, params.per_kind)
+    order = by_need(needs, params.images)
+    return {kind: order.count(kind) for kind in needs if kind in order}
 
 
 def _images(

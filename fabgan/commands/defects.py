@@ -20,6 +20,8 @@ def add(commands: "Subcommands") -> None:
     command.add_argument("--size", type=int, required=True, help="side of the images: one of crop_resize.sizes_px")
     number = command.add_mutually_exclusive_group(required=True)
     number.add_argument("--per-kind", type=int, help="number of images of every kind of defect")
+    images = "number of images in all, more of the kinds of defects that the model's judge finds worse"
+    number.add_argument("--images", type=int, help=images)
     number.add_argument(
         "--kinds", metavar="KIND:NUMBER,...", help="number of images of some kinds, as scratch:200,pit:50"
     )
@@ -48,7 +50,8 @@ def _run(options: argparse.Namespace) -> None:
     asked = {
         "size_px": options.size,
         "counts": _counts(options.kinds) if options.kinds else {},
-        "per_kind": options.per_kind or 1,
+        "per_kind": options.per_kind or 0,
+        "images": options.images or 0,
         "seed": options.seed,
         "layout": options.layout,
     }

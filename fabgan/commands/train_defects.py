@@ -57,11 +57,11 @@ def _lines(card: "DefectCard") -> Iterator[str]:
     from fabgan.components.defects.card import METHODS
 
     heads = "".join(f" {method:<26}" for method in METHODS)
-    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'classical':>9} {heads} recommended"
+    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'need':>5} {'classical':>9} {heads} recommended"
     for kind in card.judged:
         gains = [_said(kind.gains[method]) if kind.gains else "not judged" for method in METHODS]
         classical = "" if kind.classical is None else f"{kind.classical:.3f}"
-        figures = f"{kind.annotated:>9} {kind.held_out:>8} {classical:>9}"
+        figures = f"{kind.annotated:>9} {kind.held_out:>8} {kind.need:>5.2f} {classical:>9}"
         yield f"{kind.kind:<20} {figures} {''.join(f' {gain:<26}' for gain in gains)} {kind.method}"
     if card.confirmed:
         auc, recall = (_said(card.confirmed[name]) for name in ("auc", "recall"))

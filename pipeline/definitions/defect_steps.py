@@ -12,12 +12,12 @@ def plan_defects(
     data_source: str,
     data_version: str,
     image_size_px: int,
+    images: int,
     layout: str,
     lot_pattern: str,
     model_name: str,
     package_boxes: str,
     package_find: str,
-    per_kind: int,
     pod_size: str,
     runs: int,
     seed: int,
@@ -43,12 +43,12 @@ def plan_defects(
         "data_source": data_source,
         "data_version": data_version,
         "image_size_px": image_size_px,
+        "images": images,
         "layout": layout,
         "lot_pattern": lot_pattern,
         "model_name": model_name,
         "package_boxes": package_boxes,
         "package_find": package_find,
-        "per_kind": per_kind,
         "runs": runs,
         "seed": seed,
         "steps": steps,
@@ -100,7 +100,7 @@ def make_defects(
     """Make images with defects and masks, of the kinds that the model recommends.
 
     Args:
-        making: Settings of the images: size_px, per_kind or counts, layout and seed.
+        making: Settings of the images: size_px, images, per_kind or counts, layout and seed.
         registered: Output registered of train_defects, which is recorded in MLflow.
         packages: Packages of crop_resize with annotated defects.
         model: The model of train_defects.

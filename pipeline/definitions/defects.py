@@ -41,12 +41,12 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
         data_source: str = data["source"],
         data_version: str = data["revision"],
         image_size_px: int = params["train"]["image_size_px"],
+        images: int = 200,
         layout: str = "masks",
         lot_pattern: str = data["lot_pattern"],
         model_name: str = "bga-defects",
         package_boxes: str = data["boxes"],
         package_find: str = params["crop_resize"]["find"] if annotated else "outline",
-        per_kind: int = 200,
         pod_size: str = cluster.size,
         runs: int = 5,
         seed: int = 1,
@@ -61,6 +61,8 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
                 DVC repository. data/annotated.yaml renders the embedded data set with defects instead.
             data_version: Tag, branch or commit of the DVC repository; empty for the newest commit. The run pins it to
                 a commit when it starts.
+            images: Number of images with defects, of the kinds that are recommended. More are made of kinds that an
+                inspection model finds worse.
             image_size_px: Side of the images in pixels, a power of two from 64 to 4096.
             layout: How a training program expects images, masks and boxes.
             lot_pattern: How lots are told: a regular expression over the path below the source, whose first group is
@@ -71,7 +73,6 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
                 none.
             package_find: How packages are cut out: outline finds them, whole takes photographs that were cut out
                 already, box takes the boxes that are annotated.
-            per_kind: Number of images of every kind that is recommended.
             pod_size: CPU and memory of the pods.
             runs: How many inspection models are trained in each way, to judge; 2 or more.
             seed: The same seed gives the same model and the same images.
@@ -88,12 +89,12 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
                 data_source=data_source,
                 data_version=data_version,
                 image_size_px=image_size_px,
+                images=images,
                 layout=layout,
                 lot_pattern=lot_pattern,
                 model_name=model_name,
                 package_boxes=package_boxes,
                 package_find=package_find,
-                per_kind=per_kind,
                 pod_size=pod_size,
                 runs=runs,
                 seed=seed,

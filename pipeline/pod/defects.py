@@ -21,7 +21,7 @@ def requests_of(form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         raise UserError(f"{run.FORM}: annotations: say where in the source the defects are annotated")
     common = {"size_px": form["image_size_px"], "seed": form["seed"]}
     training = common | {name: form[name] for name in ("steps", "runs")}
-    making = common | {name: form[name] for name in ("per_kind", "layout")} | {"counts": {}}
+    making = common | {name: form[name] for name in ("images", "layout")} | {"counts": {}, "per_kind": 0}
     return {
         "training": asdict(parse(TrainDefectsParameters, training, run.FORM)),
         "making": asdict(parse(DefectsParameters, making, run.FORM)),

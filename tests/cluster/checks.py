@@ -149,7 +149,7 @@ def _augmentation(site: Site, mlflow: Any) -> str:
 
 def _defects(site: Site) -> str:
     """A defect model of the embedded data set, hardly trained."""
-    run = site.started("defects", "defects", image_size_px=128, per_kind=2, runs=2, steps=20)
+    run = site.started("defects", "defects", image_size_px=128, images=10, runs=2, steps=20)
     site.succeeded(run)
     return f"{run.url} succeeded: {', '.join(steps_of(site.step_pods(run)))}"
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from fabgan.components.core.images import read_image
 from fabgan.components.defects.card import load_card
 from fabgan.components.defects.dataset import DefectDataset
 from fabgan.components.defects.judging import CLASSICAL, Judge, images_of
+from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pool import read_pool
 from fabgan.components.defects.sheet import WINDOW_PX
+from fabgan.components.measures.inspection import Eye
 from tests.annotated import SIZE_PX, annotated_packages
 from tests.database import database_in
 
@@ -119,6 +122,25 @@ def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tm
     digests = {image.file: image.sha256 for image in read_manifest(tmp_path / "pasted", DefectManifest).images}
     for image in made.images:
         assert (digests[image.file] == image.sha256) == (image.method == "pasted")
+
+
+def test_more_images_are_made_of_kinds_that_are_found_worse(packages: Path, model: Path, tmp_path: Path) -> None:
+    known = needs_of(open_packages(packages, SIZE_PX, "train"), Eye(), 0)
+    card = load_card(model)
+    assert {kind.kind: kind.need for kind in card.judged} == pytest.approx(dict.fromkeys(card.kinds, 1.0) | known)
+    assert all(0 <= kind.need <= 1 for kind in card.judged)
+    asked = recommending(model, tmp_path / "model", {"scratch": "pasted", "missing_ball": "pasted"})
+    content = json.loads((asked / "defects.json").read_text())
+    for kind in content["judged"]:
+        kind["need"] = {"scratch": 0.6, "missing_ball": 0.4}.get(kind["kind"], 0.9)
+    (asked / "defects.json").write_text(json.dumps(content))
+    done = fabgan("defects", packages, f"--model={asked}", "--images=8", f"--out={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    kinds = Counter(image.kind for image in read_manifest(tmp_path / "out", DefectManifest).images)
+    assert kinds == {"scratch": 6, "missing_ball": 2}
+    items = fabgan_dataset(packages, model=asked)
+    names = read_manifest(packages, PackageManifest).kinds
+    assert Counter(names[items[at].kind - 1] for at in range(len(items))) == {"scratch": 3, "missing_ball": 1}
 
 
 @pytest.fixture

@@ -20,12 +20,19 @@ GAINS: dict[str, Any] = {
     "fitted": {"mean": 0.05, "low": -0.01, "high": 0.11},
     "both": {"mean": 0.04, "low": 0.02, "high": 0.06},
 }
-KIND: dict[str, Any] = {"kind": "missing_ball", "annotated": 9, "held_out": 4, "classical": 0.5, "gains": GAINS}
-UNJUDGED: dict[str, Any] = {"kind": "<pit>", "annotated": 1, "held_out": 0, "classical": None, "gains": {}}
+KIND: dict[str, Any] = {
+    "kind": "missing_ball",
+    "annotated": 9,
+    "held_out": 4,
+    "need": 0.625,
+    "classical": 0.5,
+    "gains": GAINS,
+}
+UNJUDGED: dict[str, Any] = {"kind": "<pit>", "annotated": 1, "held_out": 0, "need": 1.0, "classical": None, "gains": {}}
 CARD = parse(
     DefectCard,
     {
-        "format": 2,
+        "format": 3,
         "config": {"channels": 3, "kinds": 2},
         "kinds": ["missing_ball", "<pit>"],
         "weights_sha256": "0123456789abcdef",
@@ -53,9 +60,11 @@ def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Pat
     text = words(tmp_path / "page.html")
     assert "Helps Images are recommended for missing ball." in text
     assert "in AUC +0.020 (+0.010 to +0.031) and in recall at 1% false alarms +0.020 (+0.010 to +0.031)." in text
-    row = "missing ball 9 4 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
+    row = (
+        "missing ball 9 4 0.625 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
+    )
     assert row in text
-    assert "1 0 none not judged not judged not judged none" in text
+    assert "1 0 1 none not judged not judged not judged none" in text
     assert "The surest gain is that of 100 images" in text
     assert "50 +0.010 (-0.010 to +0.031) 100 +0.023 (+0.020 to +0.027) 200 +0.030 (+0.010 to +0.051)" in text
     assert "The rows are missing ball, <pit>." in html.unescape(text)
