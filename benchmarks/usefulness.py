@@ -1,6 +1,7 @@
 """What made defects add to an inspection model: AUC and recall at 1% false alarms on packages of held-out lots.
 
-Frames are rendered with exact masks. Some train inspection models in several ways, all others test them. `blend` pastes
+Frames are rendered with exact masks. Some train inspection models in several ways, all others test them. `real` is
+training without any augmentation, and all other ways have the classical one. `blend` pastes
 as many defects of each kind. `pasted`, `fitted` and `both` make more of the kinds that a model finds worse, which only
 the training packages tell. The last line is JSON: `gain_...` is what the full method, `both`, adds to classical
 augmentation, as the mean over the seeds, with the lower end of its 95% interval; and so for each way by its name.
@@ -34,7 +35,7 @@ FRAMES = 960
 TRAINING_SHARE = 0.27
 POOLS = (60, 240)
 MEASURES = ("recall", "auc")
-BLEND = "blend"
+REAL, BLEND = "real", "blend"
 RENDERER = {
     "frame_width_px": 640,
     "frame_height_px": 480,
@@ -76,6 +77,8 @@ def _packages(folder: Path, frames: int) -> Path:
 
 def _compared(folder: Path, pools: Sequence[int], seeds: int, steps: int) -> dict[str, float]:
     training, judge = open_packages(folder, SIZE_PX, "train"), Judge(open_packages(folder, SIZE_PX, "held_out"))
+    if max(pools) > len(training.listed):
+        sys.exit(f"there are only {len(training.listed)} packages to train with; raise --frames")
     found = dict[str, float]()
     for size in pools:
         runs = [_run(judge, training, size, steps, seed) for seed in range(seeds)]
@@ -91,17 +94,17 @@ def _run(judge: Judge, training: Packages, size: int, steps: int, seed: int) -> 
     drawn = np.random.default_rng(seed).permutation(len(training.listed))[:size]
     pool = training.chosen(sorted(drawn.tolist()))
     made = pool_of(pool)
-    blended = made_images(
-        made, dict.fromkeys(_present(made), pasted), dict.fromkeys(made.cutouts, 1.0), np.random.default_rng([seed, 2])
-    )
-    alone = judge.scores(pool, {BLEND: blended}, seed)
+    kinds = _present(made)
+    equal = dict.fromkeys(kinds, 1.0)
+    blended = made_images(made, dict.fromkeys(kinds, pasted), equal, np.random.default_rng([seed, 2]))
+    alone = {REAL: judge.scores_of_real(pool, seed), **judge.scores(pool, {BLEND: blended}, seed)}
     return alone | judge.scores(pool, ways_of(pool, judge.eye, steps, seed), seed)
 
 
 def ways_of(packages: Packages, eye: Eye, steps: int, seed: int) -> dict[str, Iterator[Image]]:
     """Return images with defects of a pool, made in each way, more of the kinds that are found worse."""
     pool = pool_of(packages)
-    needs = dict.fromkeys(pool.cutouts, 1.0) | needs_of(packages, eye, seed)
+    needs = needs_of(packages, eye, seed)
     kinds = _present(pool)
     paints: dict[str, Paint] = {"pasted": pasted, "fitted": Fitter(trained(pool, steps, seed), list(pool.cutouts))}
     return {
@@ -120,7 +123,7 @@ def printed_gains(runs: Sequence[dict[str, Scores]], size: int, measures: Sequen
         means = {name: round(float(np.mean([run[way][name] for run in runs])), 3) for name in runs[0][way]}
         print(json.dumps({"pool": size, "trained_on": way, **means}), flush=True)
     found = dict[str, float]()
-    for way, measure in product([way for way in runs[0] if way != CLASSICAL], measures):
+    for way, measure in product([way for way in runs[0] if way not in (REAL, CLASSICAL)], measures):
         added = gain(runs, way, measure)
         found[f"gain_{measure}_{way}_{size}"] = round(added.mean, 4)
         found[f"gain_{measure}_{way}_{size}_low"] = round(added.low, 4)

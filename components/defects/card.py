@@ -54,7 +54,8 @@ class JudgedKind:
     """In average precision, by method. Empty if no held-out package can judge. Their intervals cover the chance in
     training and in making defects, not the choice of packages."""
     need: float
-    """How badly an inspection model finds the kind without made defects: 0 if it finds every place of it, 1 if none."""
+    """How badly an inspection model finds the kind without made defects, measured on training packages: 0 if it finds
+    every place of it, near 1 if none. 1 for all kinds if that cannot be measured."""
     method: Literal["none", "pasted", "fitted", "both"]
     """The method with the largest gain whose interval lies above 0."""
 

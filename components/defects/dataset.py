@@ -4,6 +4,7 @@ Dimensions: C channels, H W pixels.
 """
 
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,10 +55,10 @@ class DefectDataset(Dataset[DefectItem]):
 
         `model` is a folder that `train_defects` filled, or models:/NAME@ALIAS or models:/NAME/NUMBER in MLflow. Without
         it, defects are pasted. `kinds` are made in turn. By default, those that the model recommends are made, more of
-        those that an inspection model finds worse, or all in turn. `where` is
-        a picture of a package that is white where the middle of a defect may lie. `shapes` is such a picture, or a
-        folder of them, whose white parts are the places and shapes of defects. Raises UserError for a kind without
-        annotated defects, if no kind is recommended, and for what `read_pool`, `model_folder` and `methods_of` refuse.
+        those that an inspection model finds worse, or all in turn. `where` is a picture of a package that is white
+        where the middle of a defect may lie. `shapes` is such a picture, or a folder of them, whose white parts are the
+        places and shapes of defects. Raises UserError for a kind without annotated defects, if no kind is recommended,
+        and for what `read_pool`, `model_folder` and `methods_of` refuse.
         """
         self._pool = read_pool(Path(packages), size_px, *(Path(drawn) if drawn else None for drawn in (where, shapes)))
         self._names = list(self._pool.cutouts)
@@ -68,8 +69,8 @@ class DefectDataset(Dataset[DefectItem]):
         if not self.kinds or set(self.kinds) - set(present):
             asked, known = ", ".join(kinds) or "a recommended kind", ", ".join(present)
             raise UserError(f"{packages}: no defects of {asked} (annotated: {known})")
-        needs = {kind: 1.0 if kinds else self._methods[kind].need for kind in self.kinds}
-        self._order = by_need(needs, length)
+        needs = {kind: self._methods[kind].need for kind in self.kinds}
+        self._order = list(islice(cycle(kinds), length)) if kinds else by_need(needs, length)
         self._number, self._seed = defects_per_image, seed
 
     def __len__(self) -> int:

@@ -32,9 +32,9 @@ AMOUNTS = (50, 100, MADE_IMAGES)
 FALSE_ALARMS = 0.01
 
 Scores = dict[str, float]
-"""What inspection models reach: `auc` of images, average precision of places beside the `smallest` third of defects,
-best `f1` of places, and over all defects and for each kind `recall` at 1% false alarms, `average_precision` of images,
-and that of `places`."""
+"""What inspection models reach: `auc` of images, average precision of `places`, also beside the `smallest` third of
+defects alone, best `f1` of places, and over all defects and for each kind `recall` at 1% false alarms and
+`average_precision` of images."""
 
 
 class Judge:
@@ -56,6 +56,14 @@ class Judge:
             added[BOTH] = [places for group in added.values() for places in group]
         return self._tested(real, added, seed)
 
+    def scores_of_real(self, pool: Packages, seed: int) -> Scores:
+        """Return what a model reaches that was trained on annotated packages without classical changes."""
+        real = real_places(self.eye, pool, np.random.default_rng([seed, 0]))[0]
+        model = InspectionModel(real.features_PF.shape[1], seed)
+        model.train([real])
+        score_of, touched_NYX, kinds_N = seen_by({"": model}, self.eye, self._held_out)
+        return measured(score_of[""], touched_NYX, kinds_N)
+
     def scores_by_amount(self, pool: Packages, made: Iterable[Image], seed: int) -> dict[str, Scores]:
         """Return what a model reaches that was trained on annotated packages, and one with each of `AMOUNTS` of images.
 
@@ -75,7 +83,8 @@ class Judge:
         models = {way: InspectionModel(real[0].features_PF.shape[1], seed) for way in groups}
         for _ in in_parallel(lambda way: models[way].train(groups[way]), groups):
             pass
-        return tested(models, self.eye, self._held_out)
+        score_of, touched_NYX, kinds_N = seen_by(models, self.eye, self._held_out)
+        return {way: measured(score_NYX, touched_NYX, kinds_N) for way, score_NYX in score_of.items()}
 
 
 def real_places(eye: Eye, packages: Packages, random: np.random.Generator) -> list[Places]:
@@ -84,8 +93,10 @@ def real_places(eye: Eye, packages: Packages, random: np.random.Generator) -> li
     return [eye.places(images, random), eye.places(classical(images, VARIANTS, random), random)]
 
 
-def tested(models: Mapping[str, InspectionModel], eye: Eye, packages: Packages) -> dict[str, Scores]:
-    """Return what trained inspection models reach on annotated packages."""
+def seen_by(
+    models: Mapping[str, InspectionModel], eye: Eye, packages: Packages
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_], NDArray[np.str_]]:
+    """Return what models say of annotated packages: the scores of each, N x Y x X, the places of defects, and kinds."""
     kinds_N = np.array([kind_of(package) for package in packages.listed])
     found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
     touches = list[NDArray[np.bool_]]()
@@ -93,7 +104,7 @@ def tested(models: Mapping[str, InspectionModel], eye: Eye, packages: Packages) 
         touches.append(touched_YX.numpy())
         for way, model in models.items():
             found[way].append(model.scores(features_FYX).numpy())
-    return {way: measured(np.stack(scores), np.stack(touches), kinds_N) for way, scores in found.items()}
+    return {way: np.stack(scores) for way, scores in found.items()}, np.stack(touches), kinds_N
 
 
 def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kinds_N: NDArray[np.str_]) -> Scores:
@@ -102,20 +113,21 @@ def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kin
     limit = float(np.quantile(score_N[~bad_N], 1 - FALSE_ALARMS))
     found: Scores = {
         "auc": float(roc_auc_score(bad_N, score_N)),
+        "places": precision_of_places(touched_NYX, score_NYX),
         "f1": _best_f1(touched_NYX.ravel(), score_NYX.ravel()),
     }
     small_N = ~bad_N | _smallest_third(touched_NYX.sum(axis=(1, 2)), bad_N)
-    found["smallest"] = _of_places(touched_NYX[small_N], score_NYX[small_N])
+    found["smallest"] = precision_of_places(touched_NYX[small_N], score_NYX[small_N])
     for kind in ["", *sorted(set(kinds_N[bad_N].tolist()))]:
         asked_N = kinds_N == kind if kind else bad_N
         shown_N = asked_N | ~bad_N
         found[f"recall {kind}".strip()] = float(np.mean(score_N[asked_N] > limit))
         found[f"average_precision {kind}".strip()] = float(average_precision_score(asked_N[shown_N], score_N[shown_N]))
-        found[f"places {kind}".strip()] = _of_places(touched_NYX[shown_N], score_NYX[shown_N])
     return found
 
 
-def _of_places(touched_NYX: NDArray[np.bool_], score_NYX: NDArray[np.float32]) -> float:
+def precision_of_places(touched_NYX: NDArray[np.bool_], score_NYX: NDArray[np.float32]) -> float:
+    """Return the average precision by which scores tell places of defects from others."""
     return float(average_precision_score(touched_NYX.ravel(), score_NYX.ravel()))
 
 

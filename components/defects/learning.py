@@ -66,7 +66,7 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         sheet = sheet_of(pool, ways)
         write_png(folder / SHEET, sheet)
         judge = Judge(held_out)
-        needs = _needs(training, pool, judge.eye, params.seed, folder / RECORDS / NEEDS)
+        needs = _needs(training, judge.eye, params.seed, folder / RECORDS / NEEDS)
         trial = _Trial(judge, training, pool, needs, params, folder / RECORDS)
         present = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
         runs = trial.of_ways({way: dict.fromkeys(present, paint) for way, paint in ways.items()})
@@ -101,12 +101,12 @@ def _network(pool: Pool, params: TrainDefectsParameters, weights: Path) -> Defec
     return network
 
 
-def _needs(training: Packages, pool: Pool, eye: Eye, seed: int, record: Path) -> dict[str, float]:
-    """Return how badly each kind is found, which is kept in a file: 1 where that is not known."""
+def _needs(training: Packages, eye: Eye, seed: int, record: Path) -> dict[str, float]:
+    """Return how badly each kind is found, which is kept in a file."""
     if not record.is_file():
         write_json(record, needs_of(training, eye, seed))
     known: dict[str, float] = read_json(record)
-    return dict.fromkeys(pool.cutouts, 1.0) | known
+    return known
 
 
 def _check_held_out(held_out: Packages) -> None:

@@ -16,11 +16,10 @@ class DefectsParameters:
     size_px: PositiveInt
     """Side of the images: one of crop_resize.sizes_px."""
     counts: dict[str, PositiveInt]
-    """How many images of each kind. Empty: `per_kind` images of every kind."""
+    """How many images of each kind. Empty: `per_kind` images of every kind that is recommended, or `images` in all."""
     per_kind: NonNegativeInt
-    """0: `images` in all."""
     images: NonNegativeInt
-    """Number of images of all kinds, more of those that an inspection model finds worse."""
+    """More of them show the kinds that an inspection model finds worse."""
     seed: NonNegativeInt
     layout: Layout
     """How a training program expects images, masks and boxes."""
@@ -29,7 +28,7 @@ class DefectsParameters:
     def __post_init__(self) -> None:
         """Refuse to make no image."""
         if not (self.counts or self.per_kind or self.images):
-            raise ValueError("images: 0; one of counts, per_kind and images must be above 0")
+            raise ValueError("give a number of images above 0")
 
 
 @parameters

@@ -21,6 +21,7 @@ from .parameters import TrainDefectsParameters
 STEP = "train_defects"
 PACKAGES = "packages_sha256"
 GAIN = "auc_gain"
+FORMAT_TAG = "card_format"
 CARD_SHA256 = "card_sha256"
 """Tag by which a model is known again. The same weights with another judgement are another version."""
 
@@ -42,6 +43,7 @@ def _tags(card: DefectCard, model: Path) -> dict[str, str]:
         CARD_SHA256: sha256_of_file(model / CARD),
         "weights_sha256": card.weights_sha256,
         PACKAGES: card.packages_sha256,
+        FORMAT_TAG: str(card.format),
         "parameters_sha256": digest([card.size_px, card.steps, card.runs, card.seed]),
         "git_commit": git_commit(),
         "verdict": CANDIDATE if card.helps else REFUSED,
@@ -56,6 +58,8 @@ def better(candidate: Version, champion: Version | None) -> tuple[bool, str]:
         return True, "its images help, and there was no champion"
     if champion.tags.get(PACKAGES) != candidate.tags[PACKAGES]:
         return True, f"its images help, and version {champion.number} was trained on other packages"
+    if champion.tags.get(FORMAT_TAG) != candidate.tags[FORMAT_TAG]:
+        return True, f"its images help, and version {champion.number} is of another version of fabgan"
     ours, theirs = float(candidate.tags[GAIN]), float(champion.tags[GAIN])
     said = f"{GAIN} is {ours:.4g}, and {theirs:.4g} for version {champion.number}, on the same packages"
     return ours > theirs, said

@@ -20,7 +20,7 @@ def add(commands: "Subcommands") -> None:
     command.add_argument("--size", type=int, required=True, help="side of the images: one of crop_resize.sizes_px")
     number = command.add_mutually_exclusive_group(required=True)
     number.add_argument("--per-kind", type=int, help="number of images of every kind of defect")
-    images = "number of images in all, more of the kinds of defects that the model's judge finds worse"
+    images = "number of images in all: with --model, more of kinds that are found worse, or else as many of each"
     number.add_argument("--images", type=int, help=images)
     number.add_argument(
         "--kinds", metavar="KIND:NUMBER,...", help="number of images of some kinds, as scratch:200,pit:50"

@@ -91,8 +91,9 @@ def test_a_model_helps_if_its_recommendation_was_confirmed(low: float, helps: bo
     assert CARD.metrics["kinds_recommended"] == 1
 
 
-def version(number: int, packages: str, gain: str) -> Version:
-    return Version("bga-defects", number, {"packages_sha256": packages, "auc_gain": gain})
+def version(number: int, packages: str, gain: str, card_format: str = "3") -> Version:
+    tags = {"packages_sha256": packages, "auc_gain": gain, "card_format": card_format}
+    return Version("bga-defects", number, tags)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,9 @@ def version(number: int, packages: str, gain: str) -> Version:
         (version(1, "same", "0.01"), True),
         (version(1, "same", "0.03"), False),
         (version(1, "other", "0.03"), True),
+        (version(1, "same", "0.03", card_format="2"), True),
     ],
-    ids=["no champion", "it gains less", "it gains more", "other packages"],
+    ids=["no champion", "it gains less", "it gains more", "other packages", "a card that is not read any more"],
 )
 def test_a_model_becomes_champion_unless_the_champion_gains_more_on_the_same_packages(
     champion: Version | None, expected: bool
