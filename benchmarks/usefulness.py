@@ -1,10 +1,10 @@
 """What made defects add to an inspection model: AUC and recall at 1% false alarms on packages of held-out lots.
 
 Frames are rendered with exact masks. Some train inspection models in several ways, all others test them. `real` is
-training without any augmentation, and all other ways have the classical one. `blend` pastes
-as many defects of each kind. `pasted`, `fitted` and `both` make more of the kinds that a model finds worse, which only
-the training packages tell. The last line is JSON: `gain_...` is what the full method, `both`, adds to classical
-augmentation, as the mean over the seeds, with the lower end of its 95% interval; and so for each way by its name.
+training without any augmentation, and all other ways have the classical one. `blend` pastes as many defects of each
+kind. `pasted`, `fitted` and `both` make more of the kinds that a model finds worse, which only the training packages
+tell. The last line is JSON: `gain_...` is what `pasted` adds to classical augmentation, as the mean over the seeds,
+with the lower end of its 95% interval, and so for each way by its name.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch
 from benchmarks.cases import device_name
 from benchmarks.sets import rendered_packages
 from fabgan.components.artifacts.packages import Packages, open_packages
-from fabgan.components.defects.card import BOTH
+from fabgan.components.defects.card import FITTED, PASTED
 from fabgan.components.defects.fitting import Fitter
 from fabgan.components.defects.judging import CLASSICAL, Judge, Scores, gain, made_images
 from fabgan.components.defects.needs import needs_of
@@ -84,7 +84,7 @@ def _compared(folder: Path, pools: Sequence[int], seeds: int, steps: int) -> dic
         runs = [_run(judge, training, size, steps, seed) for seed in range(seeds)]
         found |= printed_gains(runs, size, MEASURES)
         for measure in MEASURES:
-            added = gain(runs, BOTH, measure)
+            added = gain(runs, PASTED, measure)
             found |= {f"gain_{measure}_{size}": round(added.mean, 4), f"gain_{measure}_{size}_low": round(added.low, 4)}
     return found
 
@@ -106,7 +106,7 @@ def ways_of(packages: Packages, eye: Eye, steps: int, seed: int) -> dict[str, It
     pool = pool_of(packages)
     needs = needs_of(packages, eye, seed)
     kinds = _present(pool)
-    paints: dict[str, Paint] = {"pasted": pasted, "fitted": Fitter(trained(pool, steps, seed), list(pool.cutouts))}
+    paints: dict[str, Paint] = {PASTED: pasted, FITTED: Fitter(trained(pool, steps, seed), list(pool.cutouts))}
     return {
         name: made_images(pool, dict.fromkeys(kinds, paint), needs, np.random.default_rng([seed, 2]))
         for name, paint in paints.items()
