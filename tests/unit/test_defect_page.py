@@ -60,9 +60,7 @@ def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Pat
     text = words(tmp_path / "page.html")
     assert "Helps Images are recommended for missing ball." in text
     assert "in AUC +0.020 (+0.010 to +0.031) and in recall at 1% false alarms +0.020 (+0.010 to +0.031)." in text
-    row = (
-        "missing ball 9 4 0.62 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
-    )
+    row = "missing ball 9 4 0.62 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
     assert row in text
     assert "1 0 1.00 none not judged not judged not judged none" in text
     assert "The surest gain is that of 100 images" in text
