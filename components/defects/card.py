@@ -49,10 +49,11 @@ class JudgedKind:
     held_out: int
     """Number of held-out packages whose first defect is of this kind."""
     classical: float | None
-    """Average precision without made defects, as the mean over the runs. None if no held-out package can judge."""
+    """Average precision of images without made defects, as the mean over the runs. None if no held-out package can
+    judge."""
     gains: dict[str, Gain]
-    """In average precision, by method. Empty if no held-out package can judge. Their intervals cover the chance in
-    training and in making defects, not the choice of packages."""
+    """In average precision of images, by method. Empty if no held-out package can judge. Their intervals cover the
+    chance in training and in making defects, not the choice of packages."""
     need: float
     """How badly an inspection model finds the kind without made defects, measured on training packages: 0 if it finds
     every place of it, near 1 if none. 1 for all kinds if that cannot be measured."""
