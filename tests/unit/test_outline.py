@@ -17,6 +17,7 @@ from fabgan.components.crop_resize.outline import (
     iou,
     straighten,
 )
+from fabgan.components.crop_resize.outline.background import view_of
 from fabgan.components.ingest.renderer import RendererParameters, render_frame
 from tests.drawn_packages import (
     BLACK,
@@ -279,3 +280,14 @@ def test_iou_needs_three_corners() -> None:
 def _corners(points: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Corners:
     a, b, c, d = ((float(x), float(y)) for x, y in points)
     return a, b, c, d
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_background_does_not_depend_on_the_order_of_sums(seed: int) -> None:
+    """Processors add up in different orders. A mirrored photograph has its cells in another order, too."""
+    rows, columns = np.mgrid[0:481, 0:601]  # so that both are read at the same cells
+    photograph = (120 + columns / 30 - rows / 32)[..., None] + np.random.default_rng(seed).normal(0, 3, (481, 601, 3))
+    photograph[150:330, 200:400] = 30
+    work = photograph.clip(0, 255).astype(np.uint8)
+    mirrored = view_of(np.ascontiguousarray(work[:, ::-1]))
+    assert np.abs(view_of(work).ground - mirrored.ground[:, ::-1]).max() < 1e-6

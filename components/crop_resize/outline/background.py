@@ -46,9 +46,10 @@ def view_of(work: Pixels, border: Border = "whole") -> View:
     lab = _lab(work)
     strip = max(2, round(BORDER_SHARE * min(lab.shape[:2])))
     grid = (slice(None, None, min(GRID_STEP, strip)),) * 2  # so that it meets the strip on all sides
-    sample = lab[grid].reshape(-1, 3)
+    # In float32, the last bits of sums, which differ between processors, would move the sides by hundredths of a cell.
+    sample = lab[grid].reshape(-1, 3).astype(np.float64)
     design = _design(*lab.shape[:2])
-    coarse = design[grid].reshape(-1, design.shape[2])
+    coarse = design[grid].reshape(-1, design.shape[2]).astype(np.float64)
     trusted = _strip(lab.shape, strip, border)[grid].ravel()
     for _ in range(ROUNDS):
         chosen = coarse[trusted]
@@ -56,8 +57,8 @@ def view_of(work: Pixels, border: Border = "whole") -> View:
         residual = sample - coarse @ surface
         centre = np.median(residual[trusted], axis=0)
         sigma = np.maximum(MAD_TO_SIGMA * np.median(np.abs(residual[trusted] - centre), axis=0), MIN_SIGMA)
-        trusted = (np.abs(residual - centre) < INLIER_SIGMAS * sigma).all(axis=1)
-    ground = design @ surface
+        trusted = np.asarray((np.abs(residual - centre) < INLIER_SIGMAS * sigma).all(axis=1))
+    ground = design @ surface.astype(np.float32)
     scaled = lab - ground
     # As rows of numbers, because a last axis of three is slow.
     rows, width = (len(lab), -1), lab.shape[1]
