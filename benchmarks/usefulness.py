@@ -23,12 +23,22 @@ from benchmarks.sets import rendered_packages
 from fabgan.components.artifacts.packages import Packages, open_packages
 from fabgan.components.defects.card import FITTED, PASTED
 from fabgan.components.defects.fitting import Fitter
-from fabgan.components.defects.judging import CLASSICAL, Judge, Scores, gain, made_images
+from fabgan.components.defects.judging import (
+    CLASSICAL,
+    Judge,
+    Scores,
+    annotated,
+    gain,
+    images_of,
+    made_images,
+    measured,
+    seen_by,
+)
 from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pasting import pasted
-from fabgan.components.defects.pool import Paint, Pool, pool_of
+from fabgan.components.defects.pool import Paint, pool_of
 from fabgan.components.defects.training import trained
-from fabgan.components.measures.inspection import Eye, Image
+from fabgan.components.measures.inspection import Eye, Image, InspectionModel
 
 SIZE_PX = 256
 FRAMES = 960
@@ -76,45 +86,48 @@ def _packages(folder: Path, frames: int) -> Path:
 
 
 def _compared(folder: Path, pools: Sequence[int], seeds: int, steps: int) -> dict[str, float]:
-    training, judge = open_packages(folder, SIZE_PX, "train"), Judge(open_packages(folder, SIZE_PX, "held_out"))
+    training, held_out = (open_packages(folder, SIZE_PX, split) for split in ("train", "held_out"))
+    judge = Judge(held_out)
     if max(pools) > len(training.listed):
         sys.exit(f"there are only {len(training.listed)} packages to train with; raise --frames")
     found = dict[str, float]()
     for size in pools:
-        runs = [_run(judge, training, size, steps, seed) for seed in range(seeds)]
+        runs = [_run(judge, held_out, training, size, steps, seed) for seed in range(seeds)]
         found |= printed_gains(runs, size, MEASURES)
-        for measure in MEASURES:
-            added = gain(runs, PASTED, measure)
-            found |= {f"gain_{measure}_{size}": round(added.mean, 4), f"gain_{measure}_{size}_low": round(added.low, 4)}
+        for measure, end in product(MEASURES, ("", "_low")):
+            found[f"gain_{measure}_{size}{end}"] = found[f"gain_{measure}_{PASTED}_{size}{end}"]
     return found
 
 
-def _run(judge: Judge, training: Packages, size: int, steps: int, seed: int) -> dict[str, Scores]:
+def _run(judge: Judge, held_out: Packages, training: Packages, size: int, steps: int, seed: int) -> dict[str, Scores]:
     """Return the scores of every way of training on a pool of `size` packages, drawn at random."""
     drawn = np.random.default_rng(seed).permutation(len(training.listed))[:size]
-    pool = training.chosen(sorted(drawn.tolist()))
-    made = pool_of(pool)
-    kinds = _present(made)
-    equal = dict.fromkeys(kinds, 1.0)
-    blended = made_images(made, dict.fromkeys(kinds, pasted), equal, np.random.default_rng([seed, 2]))
-    alone = {REAL: judge.scores_of_real(pool, seed), **judge.scores(pool, {BLEND: blended}, seed)}
-    return alone | judge.scores(pool, ways_of(pool, judge.eye, steps, seed), seed)
+    packages = training.chosen(sorted(drawn.tolist()))
+    pool = pool_of(packages)
+    equal = dict.fromkeys(pool.present, 1.0)
+    blended = made_images(pool, dict.fromkeys(equal, pasted), equal, np.random.default_rng([seed, 2]))
+    alone = {REAL: _of_real(packages, held_out, judge.eye, seed), **judge.scores(packages, {BLEND: blended}, seed)}
+    return alone | judge.scores(packages, ways_of(packages, judge.eye, steps, seed), seed)
+
+
+def _of_real(packages: Packages, held_out: Packages, eye: Eye, seed: int) -> Scores:
+    """Return the scores of training without any augmentation."""
+    places = eye.places(images_of(annotated(packages)), np.random.default_rng([seed, 0]))
+    model = InspectionModel(places.features_PF.shape[1], seed)
+    model.train([places])
+    score_of, touched_NYX, kinds_N = seen_by({REAL: model}, eye, annotated(held_out))
+    return measured(score_of[REAL], touched_NYX, kinds_N)
 
 
 def ways_of(packages: Packages, eye: Eye, steps: int, seed: int) -> dict[str, Iterator[Image]]:
     """Return images with defects of a pool, made in each way, more of the kinds that are found worse."""
     pool = pool_of(packages)
     needs = needs_of(packages, eye, seed)
-    kinds = _present(pool)
     paints: dict[str, Paint] = {PASTED: pasted, FITTED: Fitter(trained(pool, steps, seed), list(pool.cutouts))}
     return {
-        name: made_images(pool, dict.fromkeys(kinds, paint), needs, np.random.default_rng([seed, 2]))
+        name: made_images(pool, dict.fromkeys(pool.present, paint), needs, np.random.default_rng([seed, 2]))
         for name, paint in paints.items()
     }
-
-
-def _present(pool: Pool) -> list[str]:
-    return [kind for kind, cutouts in pool.cutouts.items() if cutouts]
 
 
 def printed_gains(runs: Sequence[dict[str, Scores]], size: int, measures: Sequence[str]) -> dict[str, float]:

@@ -1,5 +1,10 @@
-"""Rendered packages with masks of their defects."""
+"""Rendered packages with masks of their defects, and commands that use them."""
 
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +30,22 @@ def annotated_packages(folder: Path, defect_share: float, **changes: object) -> 
     params = parse(CropResizeParameters, section("crop_resize", sizes_px=[SIZE_PX]), "tests")
     crop_resize.run(params, folder / "frames", folder / "packages")
     return folder / "packages"
+
+
+def fabgan(command: str, packages: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that makes or judges defects."""
+    arguments = [sys.executable, "-m", "fabgan", command, f"--packages={packages}", f"--size={SIZE_PX}", *options]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+def recommending(
+    model: Path, folder: Path, methods: Mapping[str, str], needs: Mapping[str, float] | None = None
+) -> Path:
+    """Return a copy of a model that recommends these methods, and none for the other kinds; `needs` change, too."""
+    shutil.copytree(model, folder)
+    card = json.loads((folder / "defects.json").read_text())
+    for kind in card["judged"]:
+        kind["method"] = methods.get(kind["kind"], "none")
+        kind["need"] = (needs or {}).get(kind["kind"], kind["need"])
+    (folder / "defects.json").write_text(json.dumps(card))
+    return folder

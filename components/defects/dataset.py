@@ -64,7 +64,7 @@ class DefectDataset(Dataset[DefectItem]):
         self._names = list(self._pool.cutouts)
         with model_folder(str(model or "")) as folder:
             self._methods = methods_of(folder, self._names)
-        present = [kind for kind, cutouts in self._pool.cutouts.items() if cutouts]
+        present = self._pool.present
         self.kinds = list(kinds) or [kind for kind in present if self._methods[kind].useful]
         if not self.kinds or set(self.kinds) - set(present):
             asked, known = ", ".join(kinds) or "a recommended kind", ", ".join(present)

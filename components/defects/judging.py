@@ -56,14 +56,6 @@ class Judge:
             added[BOTH] = [places for group in added.values() for places in group]
         return self._tested(real, added, seed)
 
-    def scores_of_real(self, pool: Packages, seed: int) -> Scores:
-        """Return what a model reaches that was trained on annotated packages without classical changes."""
-        real = real_places(self.eye, pool, np.random.default_rng([seed, 0]))[0]
-        model = InspectionModel(real.features_PF.shape[1], seed)
-        model.train([real])
-        score_of, touched_NYX, kinds_N = seen_by({"": model}, self.eye, self._held_out)
-        return measured(score_of[""], touched_NYX, kinds_N)
-
     def scores_by_amount(self, pool: Packages, made: Iterable[Image], seed: int) -> dict[str, Scores]:
         """Return what a model reaches that was trained on annotated packages, and one with each of `AMOUNTS` of images.
 

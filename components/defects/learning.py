@@ -68,8 +68,7 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         judge = Judge(held_out)
         needs = _needs(training, judge.eye, params.seed, folder / RECORDS / NEEDS)
         trial = _Trial(judge, training, pool, needs, params, folder / RECORDS)
-        present = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
-        runs = trial.of_ways({way: dict.fromkeys(present, paint) for way, paint in ways.items()})
+        runs = trial.of_ways({way: dict.fromkeys(pool.present, paint) for way, paint in ways.items()})
         judged = [_judged(kind, pool, held_out, needs, runs) for kind in pool.cutouts]
         chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
         confirming = trial.of_amounts(chosen) if chosen else []

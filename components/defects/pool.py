@@ -63,6 +63,11 @@ class Pool:
     shapes: list[list[Part]] = field(default_factory=list)
     """Places and shapes of defects, of which each image gets one list; empty if they are not given."""
 
+    @property
+    def present(self) -> list[str]:
+        """The kinds of which there is a cutout."""
+        return [kind for kind, cutouts in self.cutouts.items() if cutouts]
+
     def sample(self, random: np.random.Generator) -> list[tuple[Pixels, str]]:
         """Return packages without defects, and the product of each. They take at most `SAMPLE_BYTES`, or are one."""
         number = max(SAMPLE_BYTES // (self.channels * self.backgrounds.size_px**2), 1)

@@ -22,7 +22,7 @@ ANNOTATED = "annotated"
 
 def sheet_of(pool: Pool, paints: Mapping[str, Paint]) -> Pixels:
     """Return a picture with a row for each kind, and beside annotated defects those that are made in each way."""
-    kinds = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
+    kinds = pool.present
     shown = {ANNOTATED: [window for kind in kinds for window in _row(_annotated(pool, kind))]}
     for name, paint in paints.items():
         shown[name] = [window for kind in kinds for window in _row(_made(pool, kind, paint))]

@@ -28,7 +28,7 @@ from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pool import read_pool
 from fabgan.components.defects.sheet import WINDOW_PX
 from fabgan.components.measures.inspection import Eye
-from tests.annotated import SIZE_PX, annotated_packages
+from tests.annotated import SIZE_PX, annotated_packages, fabgan, recommending
 from tests.database import database_in
 
 pytestmark = pytest.mark.integration
@@ -69,28 +69,13 @@ def test_a_killed_run_resumes_to_the_same_model(packages: Path, model: Path, tmp
 
 def test_the_sheet_shows_annotated_defects_beside_made_ones(packages: Path, model: Path) -> None:
     sheet, pool = read_image(model / "defects.png"), read_pool(packages, SIZE_PX)
-    kinds = [kind for kind, cutouts in pool.cutouts.items() if cutouts]
+    kinds = pool.present
     pitch_px = WINDOW_PX + GAP_PX
     assert sheet.shape == (CAPTION_PX + len(kinds) * pitch_px + GAP_PX, 3 * (4 * pitch_px + GAP_PX) + 2 * CAPTION_PX, 3)
     first, half = pool.cutouts[kinds[0]][0], WINDOW_PX // 2
     row, column = (round((places.min() + places.max()) / 2) for places in np.nonzero(first.covers_HW))
     middle = sheet[CAPTION_PX + GAP_PX + half, GAP_PX + half]
     assert np.array_equal(middle, first.pixels_HWC[row, column])
-
-
-def fabgan(command: str, packages: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, "-m", "fabgan", command, f"--packages={packages}", f"--size={SIZE_PX}", *options]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False)
-
-
-def recommending(model: Path, folder: Path, methods: dict[str, str]) -> Path:
-    """Return a copy of a model that recommends these methods, and none for the other kinds."""
-    shutil.copytree(model, folder)
-    card = json.loads((folder / "defects.json").read_text())
-    for kind in card["judged"]:
-        kind["method"] = methods.get(kind["kind"], "none")
-    (folder / "defects.json").write_text(json.dumps(card))
-    return folder
 
 
 def test_every_kind_is_judged_on_held_out_packages(packages: Path, model: Path) -> None:
@@ -128,11 +113,8 @@ def test_more_images_are_made_of_kinds_that_are_found_worse(packages: Path, mode
     known, card = needs_of(open_packages(packages, SIZE_PX, "train"), Eye(), 0), load_card(model)
     assert {kind.kind: kind.need for kind in card.judged} == pytest.approx(known)
     assert len(set(known.values())) > 1
-    asked = recommending(model, tmp_path / "model", {"scratch": "pasted", "missing_ball": "pasted"})
-    content = json.loads((asked / "defects.json").read_text())
-    for kind in content["judged"]:
-        kind["need"] = {"scratch": 0.6, "missing_ball": 0.4}.get(kind["kind"], 0.9)
-    (asked / "defects.json").write_text(json.dumps(content))
+    methods, needs = {"scratch": "pasted", "missing_ball": "pasted"}, {"scratch": 0.6, "missing_ball": 0.4}
+    asked = recommending(model, tmp_path / "model", methods, needs)
     done = fabgan("defects", packages, f"--model={asked}", "--images=8", f"--out={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr
     kinds = Counter(image.kind for image in read_manifest(tmp_path / "out", DefectManifest).images)

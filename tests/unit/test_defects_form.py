@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fabgan.components.core.errors import UserError
 from fabgan.pipeline.commands.compile import pipeline_of
 from fabgan.pipeline.definitions.cluster import place_locally
+from fabgan.pipeline.pod.defects import requests_of
 from tests.conftest import ROOT
 from tests.unit.test_pipelines import IMAGE, PARAMS
 
@@ -28,3 +30,19 @@ def test_the_form_of_defects_shows_photographs_that_are_annotated(
     found = (fields["package_boxes"].default or "", fields["package_find"].default)
     assert found == (("boxes", "box") if annotations else ("", "outline"))
     assert (ROOT / "data" / "annotated.yaml").is_file()
+
+
+def test_the_number_of_images_of_the_form_reaches_the_step_that_makes_them() -> None:
+    fields = pipeline_of("defects", IMAGE, PARAMS, place_locally).component_spec.inputs
+    form = {name: field.default for name, field in fields.items()} | {"images": 7}
+    assert requests_of(form)["making"] | {"seed": 0} == {
+        "size_px": form["image_size_px"],
+        "counts": {},
+        "per_kind": 0,
+        "images": 7,
+        "seed": 0,
+        "layout": "masks",
+        "defects_per_image": 3,
+    }
+    with pytest.raises(UserError, match="give a number of images above 0"):
+        requests_of(form | {"images": 0})
