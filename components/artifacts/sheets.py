@@ -7,10 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..core.images import Pixels
 
@@ -23,22 +21,28 @@ CAPTION_PX = 28
 
 def image_grid(images: Iterable[Tensor], columns: int | None = None) -> Pixels:
     """Return images, C x H x W uint8, side by side on white: H' x W' or H' x W' x 3. See `SHOWN_PX` for their size."""
-    shown_NHWC = torch.stack([_shown(x_CHW) for x_CHW in images]).permute(0, 2, 3, 1).numpy()
-    columns = columns or math.ceil(math.sqrt(len(shown_NHWC)))
-    side_px, channels = shown_NHWC.shape[1], shown_NHWC.shape[3]
-    pitch_px, rows = side_px + GAP_PX, math.ceil(len(shown_NHWC) / columns)
-    grid = np.full((rows * pitch_px + GAP_PX, columns * pitch_px + GAP_PX, channels), PAPER_WHITE, np.uint8)
-    for index, image in enumerate(shown_NHWC):
+    shown = [_shown(pixels_of(x_CHW)) for x_CHW in images]
+    columns = columns or math.ceil(math.sqrt(len(shown)))
+    side_px, *channels = shown[0].shape[1:]
+    pitch_px, rows = side_px + GAP_PX, math.ceil(len(shown) / columns)
+    grid = np.full((rows * pitch_px + GAP_PX, columns * pitch_px + GAP_PX, *channels), PAPER_WHITE, np.uint8)
+    for index, pixels in enumerate(shown):
         top, left = (GAP_PX + pitch_px * place for place in divmod(index, columns))
-        grid[top : top + side_px, left : left + side_px] = image
-    return grid.squeeze(2) if channels == 1 else grid
+        grid[top : top + side_px, left : left + side_px] = pixels
+    return grid
 
 
-def _shown(x_CHW: Tensor) -> Tensor:
-    min_px, max_px = SHOWN_PX
-    if x_CHW.shape[-1] > max_px:
-        return interpolate(x_CHW[None].float(), size=(max_px, max_px), mode="area")[0].round().to(torch.uint8)
-    return interpolate(x_CHW[None], scale_factor=max(min_px // x_CHW.shape[-1], 1), mode="nearest")[0]
+def pixels_of(x_CHW: Tensor) -> Pixels:
+    """Return a uint8 image as H x W or H x W x 3."""
+    pixels: Pixels = x_CHW.permute(1, 2, 0).cpu().numpy()
+    return pixels.squeeze(2) if pixels.shape[2] == 1 else pixels
+
+
+def _shown(pixels: Pixels) -> Pixels:
+    (min_px, max_px), side_px = SHOWN_PX, len(pixels)
+    shown_px = max_px if side_px > max_px else side_px * max(min_px // side_px, 1)
+    # Averages where it shrinks, and repeats where it enlarges by a whole factor.
+    return np.asarray(Image.fromarray(pixels).resize((shown_px, shown_px), Image.Resampling.BOX))
 
 
 def of_full_rows(count: int, columns: int) -> int:

@@ -30,13 +30,36 @@ WEIGHTS = "defects.safetensors"
 CARD = "defects.json"
 SHEET = "defects.png"
 PAGE = "defects.html"
-FORMAT = 3
+FORMAT = 4
 PASTED: Literal["pasted"] = "pasted"
 FITTED: Literal["fitted"] = "fitted"
 BOTH: Literal["both"] = "both"
 """Each defect is pasted or fitted, by chance."""
 NONE: Literal["none"] = "none"
 METHODS = (PASTED, FITTED, BOTH)
+
+
+@parameters
+class Precision:
+    """Average precision by which an inspection model tells images and places with a defect from those without."""
+
+    images: float
+    places: float
+
+
+@parameters
+class Added:
+    """What made images add to an inspection model."""
+
+    images: Gain
+    """In how well it tells images with a defect from those without."""
+    places: Gain
+    """In how well it tells places with a defect from those without."""
+
+    @property
+    def helps(self) -> bool:
+        """Whether one of the gains is larger than chance explains, and the other is no loss that is."""
+        return max(self.images.low, self.places.low) > 0 and min(self.images.high, self.places.high) >= 0
 
 
 @parameters
@@ -48,17 +71,16 @@ class JudgedKind:
     """Number of defects in the training images."""
     held_out: int
     """Number of held-out packages whose first defect is of this kind."""
-    classical: float | None
-    """Average precision of images without made defects, as the mean over the runs. None if no held-out package can
-    judge."""
-    gains: dict[str, Gain]
-    """In average precision of images, by method. Empty if no held-out package can judge. Their intervals cover the
-    chance in training and in making defects, not the choice of packages."""
+    classical: Precision | None
+    """What is reached without made defects, as the mean over the runs. None if no held-out package can judge."""
+    gains: dict[str, Added]
+    """In average precision, by method. Empty if no held-out package can judge. Their intervals cover the chance in
+    training and in making defects, not the choice of packages."""
     need: float
     """How badly an inspection model finds the kind without made defects, measured on training packages: 0 if it finds
     every place of it, near 1 if none. 1 for all kinds if that cannot be measured."""
     method: Literal["none", "pasted", "fitted", "both"]
-    """The method with the largest gain whose interval lies above 0."""
+    """Of the methods that help, the one with the largest gain, in images and places together."""
 
 
 @parameters
@@ -78,9 +100,11 @@ class DefectCard:
     seed: int
     judged: list[JudgedKind]
     confirmed: dict[str, Gain]
-    """What images made as recommended add, in other runs than those that chose: in `auc` and in `recall`."""
-    by_amount: dict[str, Gain]
-    """What different numbers of these images add in AUC, in the same runs. `confirmed` is of the largest."""
+    """What images made as recommended add, in other runs than those that chose: in `auc`, in average precision of
+    `places`, and in `recall`."""
+    by_amount: dict[str, Added]
+    """What different numbers of these images add in the same runs, to AUC and to average precision of places.
+    `confirmed` is of the largest."""
 
     @property
     def recommended(self) -> dict[str, str]:
@@ -89,14 +113,14 @@ class DefectCard:
 
     @property
     def images_recommended(self) -> int:
-        """The number of images whose gain is the surest: its interval has the highest lower end. 0 if none helps."""
-        sure = {int(amount): gain.low for amount, gain in self.by_amount.items() if gain.low > 0}
+        """The number of images whose gains are the surest: the lower ends add up to most. 0 if none helps."""
+        sure = {int(amount): one.images.low + one.places.low for amount, one in self.by_amount.items() if one.helps}
         return max(sure, key=lambda amount: sure[amount]) if sure else 0
 
     @property
     def helps(self) -> bool:
-        """Whether images made as recommended help an inspection model by more than chance explains, in AUC."""
-        return "auc" in self.confirmed and self.confirmed["auc"].low > 0
+        """Whether images made as recommended help an inspection model, in AUC or in the precision of places."""
+        return bool(self.confirmed) and Added(self.confirmed["auc"], self.confirmed["places"]).helps
 
     @property
     def metrics(self) -> dict[str, float]:

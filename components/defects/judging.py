@@ -18,7 +18,7 @@ from ..artifacts.packages import Packages
 from ..artifacts.parallel import in_parallel
 from ..measures.gains import Gain, gain_of
 from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, joined
-from .card import BOTH
+from .card import BOTH, Added
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
 from .shares import by_need
@@ -34,7 +34,7 @@ FALSE_ALARMS = 0.01
 Scores = dict[str, float]
 """What inspection models reach: `auc` of images, average precision of `places`, also beside the `smallest` third of
 defects alone, best `f1` of places, and over all defects and for each kind `recall` at 1% false alarms and
-`average_precision` of images."""
+`average_precision` of images. For each kind also average precision of `places`."""
 
 
 class Judge:
@@ -105,7 +105,6 @@ def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kin
     limit = float(np.quantile(score_N[~bad_N], 1 - FALSE_ALARMS))
     found: Scores = {
         "auc": float(roc_auc_score(bad_N, score_N)),
-        "places": precision_of_places(touched_NYX, score_NYX),
         "f1": _best_f1(touched_NYX.ravel(), score_NYX.ravel()),
     }
     small_N = ~bad_N | _smallest_third(touched_NYX.sum(axis=(1, 2)), bad_N)
@@ -115,6 +114,7 @@ def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kin
         shown_N = asked_N | ~bad_N
         found[f"recall {kind}".strip()] = float(np.mean(score_N[asked_N] > limit))
         found[f"average_precision {kind}".strip()] = float(average_precision_score(asked_N[shown_N], score_N[shown_N]))
+        found[f"places {kind}".strip()] = precision_of_places(touched_NYX[shown_N], score_NYX[shown_N])
     return found
 
 
@@ -158,6 +158,11 @@ def made_images(
     for kind in by_need({kind: needs[kind] for kind in paints}, MADE_IMAGES):
         made = pool.make(kind, DEFECTS_PER_IMAGE, random, paints[kind])
         yield made.pixels_HWC, made.mask_HW
+
+
+def added(runs: Sequence[Mapping[str, Scores]], way: str, of_images: str, of_places: str) -> Added:
+    """Return what a way adds to classical augmentation in a measure of images and in one of places."""
+    return Added(images=gain(runs, way, of_images), places=gain(runs, way, of_places))
 
 
 def gain(runs: Sequence[Mapping[str, Scores]], way: str, measure: str) -> Gain:

@@ -18,7 +18,6 @@ from ..core.parameters import digest
 from ..core.progress import Progress
 from ..core.provenance import code_of_module
 from ..core.resumable import RECORDS, resumable_folder
-from ..measures.gains import Gain
 from ..measures.inspection import Eye, Image
 from .card import (
     CARD,
@@ -29,13 +28,15 @@ from .card import (
     PASTED,
     SHEET,
     WEIGHTS,
+    Added,
     DefectCard,
     JudgedKind,
+    Precision,
     load_card,
     paints_of,
     write_card,
 )
-from .judging import AMOUNTS, CLASSICAL, MADE_IMAGES, Judge, Scores, annotated, gain, kind_of, made_images
+from .judging import AMOUNTS, CLASSICAL, MADE_IMAGES, Judge, Scores, added, annotated, gain, kind_of, made_images
 from .needs import needs_of
 from .page import write_page
 from .parameters import TrainDefectsParameters
@@ -44,6 +45,8 @@ from .sheet import sheet_of
 from .training import trained
 
 NEEDS = "needs.json"
+CONFIRMED = ("auc", "places", "recall")
+"""Measures of all kinds together, in which a recommendation is confirmed."""
 
 
 def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCard:
@@ -72,8 +75,8 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         judged = [_judged(kind, pool, held_out, needs, runs) for kind in pool.cutouts]
         chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
         confirming = trial.of_amounts(chosen) if chosen else []
-        confirmed = {name: gain(confirming, str(MADE_IMAGES), name) for name in ("auc", "recall") if confirming}
-        by_amount = {str(amount): gain(confirming, str(amount), "auc") for amount in AMOUNTS if confirming}
+        confirmed = {name: gain(confirming, str(MADE_IMAGES), name) for name in CONFIRMED if confirming}
+        by_amount = {str(amount): added(confirming, str(amount), "auc", "places") for amount in AMOUNTS if confirming}
         facts = {"kinds": list(pool.cutouts), "packages_sha256": manifest_digest(packages), "work_sha256": work}
         found = {"judged": judged, "confirmed": confirmed, "by_amount": by_amount}
         card = write_card(folder, network, {**facts, **asdict(params), **found})
@@ -165,16 +168,18 @@ class _Trial:
 def _judged(
     kind: str, pool: Pool, held_out: Packages, needs: Mapping[str, float], runs: list[dict[str, Scores]]
 ) -> JudgedKind:
-    measure = f"average_precision {kind}"
-    judged = measure in runs[0][CLASSICAL] and bool(pool.cutouts[kind])
-    gains: dict[str, Gain] = {method: gain(runs, method, measure) for method in METHODS if judged}
-    helpful = [method for method in METHODS if judged and gains[method].low > 0]
+    measures = (f"average_precision {kind}", f"places {kind}")
+    judged = measures[0] in runs[0][CLASSICAL] and bool(pool.cutouts[kind])
+    gains: dict[str, Added] = {method: added(runs, method, *measures) for method in METHODS if judged}
+    helpful = [method for method in METHODS if judged and gains[method].helps]
     return JudgedKind(
         kind=kind,
         annotated=len(pool.cutouts[kind]),
         held_out=[kind_of(package) for package in annotated(held_out).listed].count(kind),
-        classical=float(np.mean([run[CLASSICAL][measure] for run in runs])) if judged else None,
+        classical=Precision(*(float(np.mean([run[CLASSICAL][name] for run in runs])) for name in measures))
+        if judged
+        else None,
         gains=gains,
         need=needs[kind],
-        method=max(helpful, key=lambda method: gains[method].mean) if helpful else NONE,
+        method=max(helpful, key=lambda method: gains[method].images.mean + gains[method].places.mean, default=NONE),
     )

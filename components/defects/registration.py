@@ -1,7 +1,8 @@
 """Train a defect model and register it in MLflow, as a version of a model of its own.
 
 A model whose images were not confirmed to help is registered as refused, without an alias. Any other becomes champion,
-unless the present champion was trained on the same packages and gains more.
+unless the present champion was trained on the same packages and gains more. What counts is the sum of the gains in AUC
+and in the precision of places.
 """
 
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from .parameters import TrainDefectsParameters
 
 STEP = "train_defects"
 PACKAGES = "packages_sha256"
-GAIN = "auc_gain"
+GAINS = ("auc_gain", "places_gain")
 FORMAT_TAG = "card_format"
 CARD_SHA256 = "card_sha256"
 """Tag by which a model is known again. The same weights with another judgement are another version."""
@@ -60,6 +61,6 @@ def better(candidate: Version, champion: Version | None) -> tuple[bool, str]:
         return True, f"its images help, and version {champion.number} was trained on other packages"
     if champion.tags.get(FORMAT_TAG) != candidate.tags[FORMAT_TAG]:
         return True, f"its images help, and version {champion.number} is of another version of fabgan"
-    ours, theirs = float(candidate.tags[GAIN]), float(champion.tags[GAIN])
-    said = f"{GAIN} is {ours:.4g}, and {theirs:.4g} for version {champion.number}, on the same packages"
+    ours, theirs = (sum(float(version.tags[name]) for name in GAINS) for version in (candidate, champion))
+    said = f"{' + '.join(GAINS)} is {ours:.4g}, and {theirs:.4g} for version {champion.number}, on the same packages"
     return ours > theirs, said

@@ -111,6 +111,8 @@ def _shared(params: DefectsParameters, needs: Mapping[str, float]) -> dict[str, 
     if params.per_kind:
         return dict.fromkeys(needs, params.per_kind)
     order = by_need(needs, params.images)
+    if left_out := [kind for kind in needs if kind not in order]:
+        LOG.warning("%d image(s) are fewer than the kinds: none shows %s", params.images, ", ".join(left_out))
     return {kind: order.count(kind) for kind in needs if kind in order}
 
 

@@ -56,17 +56,21 @@ def _lines(card: "DefectCard") -> Iterator[str]:
     """Yield a table of the kinds, and what images made as recommended add."""
     from fabgan.components.defects.card import METHODS
 
-    heads = "".join(f" {method:<26}" for method in METHODS)
-    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'need':>5} {'classical':>9} {heads} recommended"
+    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'need':>5}  {'recommended':<11}"
     for kind in card.judged:
-        gains = [_said(kind.gains[method]) if kind.gains else "not judged" for method in METHODS]
-        classical = "" if kind.classical is None else f"{kind.classical:.3f}"
-        figures = f"{kind.annotated:>9} {kind.held_out:>8} {kind.need:>5.2f} {classical:>9}"
-        yield f"{kind.kind:<20} {figures} {''.join(f' {gain:<26}' for gain in gains)} {kind.method}"
+        yield f"{kind.kind:<20} {kind.annotated:>9} {kind.held_out:>8} {kind.need:>5.2f}  {kind.method:<11}"
+    heads = "".join(f"  {method:<25}" for method in METHODS)
+    yield f"\n{'average precision of':<28} {'classical':>9}{heads}".rstrip()
+    for kind in card.judged:
+        for of in ("images", "places"):
+            gains = [_said(getattr(kind.gains[method], of)) if kind.gains else "not judged" for method in METHODS]
+            classical = "" if kind.classical is None else f"{getattr(kind.classical, of):.3f}"
+            yield f"{kind.kind:<20} {of:<7} {classical:>9}{''.join(f'  {gain:<25}' for gain in gains)}".rstrip()
     if card.confirmed:
-        auc, recall = (_said(card.confirmed[name]) for name in ("auc", "recall"))
-        yield f"images as recommended, in other runs: AUC {auc}, recall at 1% false alarms {recall}"
-        yield "AUC by number of images: " + "; ".join(f"{amount}: {_said(g)}" for amount, g in card.by_amount.items())
+        auc, places, recall = (_said(card.confirmed[name]) for name in ("auc", "places", "recall"))
+        yield f"\nimages as recommended, in other runs: AUC {auc}, places {places}, recall at 1% false alarms {recall}"
+        for amount, one in card.by_amount.items():
+            yield f"{amount:>5} images: AUC {_said(one.images)}, places {_said(one.places)}"
     else:
         yield "no kind is recommended: made defects did not help the inspection model"
 

@@ -87,12 +87,14 @@ def test_every_kind_is_judged_on_held_out_packages(packages: Path, model: Path) 
         assert judged.held_out == first.count(judged.kind)
         known = bool(judged.held_out and judged.annotated)
         assert (bool(judged.gains), judged.classical is not None) == (known, known)
-        for gain in judged.gains.values():
-            assert gain.low <= gain.mean <= gain.high
+        for added in judged.gains.values():
             assert judged.classical is not None
-            assert -judged.classical <= gain.mean <= 1 - judged.classical
-        helpful = [name for name, gain in judged.gains.items() if gain.low > 0]
-        assert judged.method == (max(helpful, key=lambda name: judged.gains[name].mean) if helpful else "none")
+            known_so_far = (judged.classical.images, judged.classical.places)
+            for gain, classical in zip((added.images, added.places), known_so_far, strict=True):
+                assert gain.low <= gain.mean <= gain.high
+                assert -classical <= gain.mean <= 1 - classical
+        helpful = {name: one.images.mean + one.places.mean for name, one in judged.gains.items() if one.helps}
+        assert judged.method == max(helpful, key=lambda name: helpful[name], default="none")
 
 
 def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tmp_path: Path) -> None:
@@ -119,6 +121,8 @@ def test_more_images_are_made_of_kinds_that_are_found_worse(packages: Path, mode
     assert done.returncode == 0, done.stderr
     kinds = Counter(image.kind for image in read_manifest(tmp_path / "out", DefectManifest).images)
     assert kinds == {"scratch": 6, "missing_ball": 2}
+    done = fabgan("defects", packages, f"--model={asked}", "--images=1", f"--out={tmp_path / 'one'}")
+    assert "1 image(s) are fewer than the kinds: none shows missing_ball" in done.stderr
     items = fabgan_dataset(packages, model=asked)
     names = read_manifest(packages, PackageManifest).kinds
     assert Counter(names[items[at].kind - 1] for at in range(len(items))) == {"scratch": 3, "missing_ball": 1}
@@ -135,8 +139,8 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
 def judged(model: Path, auc_gain: dict[str, float] | None) -> None:
     """Let the card of a model say that this gain in AUC was confirmed, or that none was."""
     card = json.loads((model / "defects.json").read_text())
-    recall = {"mean": 0.0, "low": -0.1, "high": 0.1}
-    card["confirmed"] = {"auc": auc_gain, "recall": recall} if auc_gain else {}
+    unsure = {"mean": 0.0, "low": -0.1, "high": 0.1}
+    card["confirmed"] = {"auc": auc_gain, "places": unsure, "recall": unsure} if auc_gain else {}
     (model / "defects.json").write_text(json.dumps(card))
 
 

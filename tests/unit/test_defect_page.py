@@ -9,30 +9,32 @@ import numpy as np
 import pytest
 
 from fabgan.components.core.parameters import parse
-from fabgan.components.defects.card import DefectCard
+from fabgan.components.defects.card import Added, DefectCard
 from fabgan.components.defects.page import write_page
 from fabgan.components.defects.registration import better
+from fabgan.components.measures.gains import Gain
 from fabgan.components.services.tracking.registry import Version
 from tests.unit.test_publication_page import words
 
+NOTHING: dict[str, Any] = {"mean": 0.0, "low": 0.0, "high": 0.0}
 GAINS: dict[str, Any] = {
-    "pasted": {"mean": 0.02, "low": 0.01, "high": 0.03},
-    "fitted": {"mean": 0.05, "low": -0.01, "high": 0.11},
-    "both": {"mean": 0.04, "low": 0.02, "high": 0.06},
+    "pasted": {"images": {"mean": 0.02, "low": 0.01, "high": 0.03}, "places": NOTHING},
+    "fitted": {"images": {"mean": 0.05, "low": -0.01, "high": 0.11}, "places": NOTHING},
+    "both": {"images": NOTHING, "places": {"mean": 0.04, "low": 0.02, "high": 0.06}},
 }
 KIND: dict[str, Any] = {
     "kind": "missing_ball",
     "annotated": 9,
     "held_out": 4,
     "need": 0.625,
-    "classical": 0.5,
+    "classical": {"images": 0.5, "places": 0.25},
     "gains": GAINS,
 }
 UNJUDGED: dict[str, Any] = {"kind": "<pit>", "annotated": 1, "held_out": 0, "need": 1.0, "classical": None, "gains": {}}
 CARD = parse(
     DefectCard,
     {
-        "format": 3,
+        "format": 4,
         "config": {"channels": 3, "kinds": 2},
         "kinds": ["missing_ball", "<pit>"],
         "weights_sha256": "0123456789abcdef",
@@ -43,11 +45,11 @@ CARD = parse(
         "runs": 5,
         "seed": 1,
         "judged": [KIND | {"method": "both"}, UNJUDGED | {"method": "none"}],
-        "confirmed": {name: {"mean": 0.0204, "low": 0.0101, "high": 0.0307} for name in ("auc", "recall")},
+        "confirmed": {name: {"mean": 0.0204, "low": 0.0101, "high": 0.0307} for name in ("auc", "places", "recall")},
         "by_amount": {
-            "50": {"mean": 0.0104, "low": -0.0101, "high": 0.0307},
-            "100": {"mean": 0.0234, "low": 0.0201, "high": 0.0267},
-            "200": {"mean": 0.0304, "low": 0.0101, "high": 0.0507},
+            "50": {"images": {"mean": 0.0104, "low": -0.0101, "high": 0.0307}, "places": NOTHING},
+            "100": {"images": {"mean": 0.0234, "low": 0.0201, "high": 0.0267}, "places": NOTHING},
+            "200": {"images": {"mean": 0.0304, "low": 0.0101, "high": 0.0507}, "places": NOTHING},
         },
     },
     "tests",
@@ -59,12 +61,15 @@ def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Pat
     write_page(tmp_path / "page.html", CARD, SHEET)
     text = words(tmp_path / "page.html")
     assert "Helps Images are recommended for missing ball." in text
-    assert "in AUC +0.020 (+0.010 to +0.031) and in recall at 1% false alarms +0.020 (+0.010 to +0.031)." in text
-    row = "missing ball 9 4 0.62 0.5 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) +0.040 (+0.020 to +0.060) both"
-    assert row in text
-    assert "1 0 1.00 none not judged not judged not judged none" in text
-    assert "The surest gain is that of 100 images" in text
-    assert "50 +0.010 (-0.010 to +0.031) 100 +0.023 (+0.020 to +0.027) 200 +0.030 (+0.010 to +0.051)" in text
+    said, nothing = "+0.020 (+0.010 to +0.031)", "+0.000 (+0.000 to +0.000)"
+    assert f"{said} in AUC, {said} in average precision of places, and {said} in recall at 1% false alarms." in text
+    gains = (
+        f"+0.020 (+0.010 to +0.030) {nothing} +0.050 (-0.010 to +0.110) {nothing} {nothing} +0.040 (+0.020 to +0.060)"
+    )
+    assert f"missing ball 9 4 0.62 images places 0.5 0.25 {gains} both" in text
+    assert "1 0 1.00 not judged none" in text
+    assert "The surest gains are those of 100 images" in text
+    assert f"50 +0.010 (-0.010 to +0.031) {nothing} 100 +0.023 (+0.020 to +0.027) {nothing} 200 +0.030" in text
     assert "The rows are missing ball, <pit>." in html.unescape(text)
     assert "<pit>" not in (tmp_path / "page.html").read_text()
 
@@ -77,20 +82,34 @@ def test_the_page_says_that_nothing_helps(tmp_path: Path) -> None:
     assert "No help No kind is recommended" in words(tmp_path / "page.html")
 
 
+ABOVE, AROUND, BELOW = Gain(0.02, 0.001, 0.039), Gain(0.02, -0.001, 0.041), Gain(-0.02, -0.039, -0.001)
+
+
 @pytest.mark.parametrize(
-    ("low", "helps"), [(0.001, True), (-0.001, False)], ids=["above zero", "zero is inside the interval"]
+    ("images", "places", "helps"),
+    [
+        (ABOVE, AROUND, True),
+        (AROUND, ABOVE, True),
+        (Gain(0.0, 0.0, 0.0), ABOVE, True),
+        (AROUND, AROUND, False),
+        (ABOVE, BELOW, False),
+        (BELOW, ABOVE, False),
+    ],
+    ids=["images", "places", "places, and all images are known", "chance", "places lose", "images lose"],
 )
-def test_a_model_helps_if_its_recommendation_was_confirmed(low: float, helps: bool, tmp_path: Path) -> None:
-    confirmed = CARD.confirmed | {"auc": replace(CARD.confirmed["auc"], low=low)}
-    card = replace(CARD, confirmed=confirmed)
+def test_a_model_helps_if_it_was_confirmed_to_gain_and_to_lose_nothing(
+    images: Gain, places: Gain, helps: bool, tmp_path: Path
+) -> None:
+    assert Added(images, places).helps == helps
+    card = replace(CARD, confirmed=CARD.confirmed | {"auc": images, "places": places})
     write_page(tmp_path / "page.html", card, SHEET)
     assert card.helps == helps
     assert ("not taken for one that helps" in words(tmp_path / "page.html")) != helps
     assert CARD.metrics["kinds_recommended"] == 1
 
 
-def version(number: int, packages: str, gain: str, card_format: str = "3") -> Version:
-    tags = {"packages_sha256": packages, "auc_gain": gain, "card_format": card_format}
+def version(number: int, packages: str, gain: str, places: str = "0", card_format: str = "4") -> Version:
+    tags = {"packages_sha256": packages, "auc_gain": gain, "places_gain": places, "card_format": card_format}
     return Version("bga-defects", number, tags)
 
 
@@ -100,10 +119,18 @@ def version(number: int, packages: str, gain: str, card_format: str = "3") -> Ve
         (None, True),
         (version(1, "same", "0.01"), True),
         (version(1, "same", "0.03"), False),
+        (version(1, "same", "0.01", places="0.02"), False),
         (version(1, "other", "0.03"), True),
-        (version(1, "same", "0.03", card_format="2"), True),
+        (version(1, "same", "0.03", card_format="3"), True),
     ],
-    ids=["no champion", "it gains less", "it gains more", "other packages", "a card that is not read any more"],
+    ids=[
+        "no champion",
+        "it gains less",
+        "it gains more",
+        "it gains more places",
+        "other packages",
+        "a card that is not read any more",
+    ],
 )
 def test_a_model_becomes_champion_unless_the_champion_gains_more_on_the_same_packages(
     champion: Version | None, expected: bool

@@ -121,3 +121,5 @@ def test_places_are_measured_beside_the_smallest_defects_too() -> None:
     assert found["smallest"] == pytest.approx(1 / 24)  # by chance: one of the places of three images
     assert found["f1"] == pytest.approx(2 * 6 / 7 / (1 + 6 / 7))
     assert found["places"] == pytest.approx(6 / 7 + 1 / 7 * 7 / 40)
+    assert found["places stain"] == 1
+    assert found["places dent"] == pytest.approx(1 / 24)

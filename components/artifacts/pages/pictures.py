@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...core.images import Pixels
 from ..parallel import in_parallel
+from ..sheets import pixels_of
 
 JPEG_QUALITY = 90
 ENLARGED_PX = 512
@@ -65,12 +66,6 @@ class Picture:
             return f"{self.native_px} px wide, shrunk to {self.width_px} px"
         factor = self.enlarged_px // self.width_px
         return f"{self.native_px} px wide, " + ("native resolution" if factor == 1 else f"enlarged {factor} times")
-
-
-def pixels_of(x_CHW: Tensor) -> Pixels:
-    """Return a uint8 image as H x W or H x W x 3."""
-    pixels: Pixels = x_CHW.permute(1, 2, 0).cpu().numpy()
-    return pixels.squeeze(2) if pixels.shape[2] == 1 else pixels
 
 
 def picture(pixels: Pixels, alt: str, form: Form = NATIVE) -> Picture:

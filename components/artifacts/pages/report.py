@@ -13,9 +13,10 @@ from torch import Tensor
 from ...core.images import Pixels, read_image
 from ..gallery import Gallery, Suspect
 from ..parallel import in_parallel
+from ..sheets import pixels_of
 from ..verdict import Check, Outcome, Verdict
 from .charts import Bar, bar_of, curves_of, heat_map
-from .pictures import Form, Picture, common_form, picture, pixels_of
+from .pictures import Form, Picture, common_form, picture
 from .render import render
 
 MAX_PICTURES_BYTES = 8_400_000
