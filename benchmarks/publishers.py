@@ -18,10 +18,11 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from random import Random
 from statistics import median
-from threading import Timer
+from threading import Lock, Timer
 from typing import Literal
 
 from fabgan.components.core.files import sha256_of_bytes, sha256_of_file, write_json
@@ -167,6 +168,8 @@ class Storm:
         self.ended: list[Task] = []
         self.killed = 0
         self._durations_s = [FIRST_DURATION_S]
+        self._asking = Lock()
+        """A start asks for the exit codes of all processes. Of two threads that ask at once, one gets a wrong code."""
 
     def publish(self, tasks: list[Task], processes: int) -> None:
         """Publish all tasks; `processes` of them are at work at a time. Raises RuntimeError if one fails by itself."""
@@ -176,22 +179,23 @@ class Storm:
                 progress.advance(1)
 
     def _publish_one(self, task: Task) -> None:
-        process, started_s = (
-            self.context.Process(target=publish_tiny, args=[self.uri, self.name, task]),
-            time.monotonic(),
-        )
-        process.start()
+        process = self.context.Process(target=publish_tiny, args=[self.uri, self.name, task])
+        started_s = time.monotonic()
+        with self._asking:
+            process.start()
         if task.death == "at any moment":
-            process.join(task.moment * median(self._durations_s))
+            wait([process.sentinel], task.moment * median(self._durations_s))
             process.kill()
-        process.join()
-        if process.exitcode == 0:
+        wait([process.sentinel])
+        with self._asking:
+            exitcode = process.exitcode
+        if exitcode == 0:
             self.ended.append(task)
             self._durations_s.append(time.monotonic() - started_s)
-        elif process.exitcode == -signal.SIGKILL and task.death:
+        elif exitcode == -signal.SIGKILL and task.death:
             self.killed += 1
         else:
-            raise RuntimeError(f"a publisher ended with {process.exitcode}: {task}")
+            raise RuntimeError(f"a publisher ended with {exitcode}: {task}")
 
     def outcome(self) -> Outcome:
         """Pull every version, and say what is there."""

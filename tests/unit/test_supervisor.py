@@ -21,7 +21,9 @@ COUNTED = "echo started >> starts; "
 
 def starts(folder: Path, script: str) -> tuple[int, int]:
     """Run a script of the shell; return its exit status and how often it was started."""
-    status = run_to_its_end("train", ["bash", "-c", f"cd {folder}; {COUNTED}{script}"], os.environ)
+    # A shell that starts the tests in the background ignores SIGINT, and so would the script.
+    shell = ["env", "--default-signal=INT", "bash", "-c"]
+    status = run_to_its_end("train", [*shell, f"cd {folder}; {COUNTED}{script}"], os.environ)
     return status, len((folder / "starts").read_text().splitlines())
 
 
