@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.errors import UserError
-from ..core.images import Pixels, UnusableImageError, read_image
+from ..core.errors import UnusableImageError, UserError
+from ..core.images import Pixels, read_image
 from .manifest import Package, PackageManifest, Split, read_manifest
 from .parallel import in_parallel
 

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from .deep import DEEPEST, colour_values, grey_values, is_deep_colour, white_of
+from .errors import UnusableImageError
 from .files import atomic_file, sha256_of_file
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "AVIF")
@@ -30,24 +32,25 @@ UNREADABLE = {
     for suffix in suffixes
 }
 """Formats of photographs that are refused by their suffix. Some hold a small preview that would be decoded instead."""
+TIFF_REASON = "a kind of TIFF that cannot be read; save it with 8 or 16 bits a channel, as whole numbers"
+STARTS = {
+    b"II*\0": TIFF_REASON,
+    b"MM\0*": TIFF_REASON,
+    b"II+\0": TIFF_REASON,
+    b"MM\0+": TIFF_REASON,
+    b"\xff\xd8": "a JPEG with a damaged header, or of a kind that cannot be read; save it anew",
+}
+"""Why files that begin so, but that Pillow does not know, are not read."""
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses less by default
 WHITE_8_BIT = 255.0
-DEEPEST = 65_535
-"""Largest value of a whole number that can be brightness."""
-ORIENTATION_TAG, SUBFILE_TAG, BITS_TAG, MEANING_TAG, MAX_VALUE_TAG = 274, 254, 258, 262, 281
+ORIENTATION_TAG, SUBFILE_TAG = 274, 254
 """Of TIFF and EXIF."""
-WHITE_IS_ZERO = 0
-"""Value of `MEANING_TAG`."""
 MAX_PREVIEWS = 100
 ROWS = 512
 """Rows that are converted at once, so that large images need little memory."""
 
 Pixels = NDArray[np.uint8]
-
-
-class UnusableImageError(Exception):
-    """An image that cannot be used. The message is the reason for the manifest's quarantine list."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,27 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            # From an open file: by its name, Pillow maps it into memory, and forgets that TIFF tags turn it.
+            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 yield image
     except UnusableImageError:
         raise
     except UnidentifiedImageError as error:
-        raise UnusableImageError(f"not an image in one of the formats {', '.join(FORMATS)} that can be read") from error
+        raise UnusableImageError(_why_unidentified(path)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnusableImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
     except Exception as error:  # Pillow raises nearly anything for files that were damaged
         reason = str(error).strip() or type(error).__name__
         raise UnusableImageError(f"cannot be decoded: {reason}") from error
+
+
+def _why_unidentified(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(max(map(len, STARTS)))
+    for known, reason in STARTS.items():
+        if start.startswith(known):
+            return reason
+    return f"not an image in one of the formats {', '.join(FORMATS)} that can be read"
 
 
 def check_suffix(name: str) -> None:
@@ -96,7 +109,7 @@ def inspect_image(path: Path, side_px: int) -> tuple[ImageFacts, Pixels]:
     """
     with _opened(path) as image:
         _check_single(image)
-        mode, white_level = image.mode, _white_level(image)
+        mode, white = image.mode, white_of(image)
         values = _values(image, path, side_px)
         width_px, height_px = _upright_size(image) if image.format in JPEG else values.shape[1::-1]
     if values.dtype == np.uint8:
@@ -104,8 +117,10 @@ def inspect_image(path: Path, side_px: int) -> tuple[ImageFacts, Pixels]:
     lowest, highest = float(values.min()), float(values.max())
     if not 0 <= lowest <= highest <= DEEPEST:
         raise UnusableImageError(f"its values are {lowest:.6g} to {highest:.6g}; expected 0 to {DEEPEST}")
-    small = _as_uint8(thinned(values, side_px), white_level or highest or 1.0)
-    return ImageFacts(width_px, height_px, mode, highest, white_level), small
+    if white is not None and highest > white:
+        white = None  # The file is wrong about itself.
+    small = _as_uint8(thinned(values, side_px), white or highest or 1.0)
+    return ImageFacts(width_px, height_px, mode, highest, white), small
 
 
 def read_image(path: Path, sha256: str | None = None, white_level: float = float(DEEPEST)) -> Pixels:
@@ -154,6 +169,8 @@ def _check_single(image: Image.Image) -> None:
     """
     if image.format in JPEG:
         return
+    if image.format == "TIFF" and _is_preview(image):
+        raise UnusableImageError("its first image is a small preview, as in a camera's raw format; convert it to TIFF")
     several = _has_pages(image) if image.format == "TIFF" else getattr(image, "is_animated", False)
     if several:
         raise UnusableImageError("it holds several images; save each of them as a file of its own")
@@ -167,23 +184,14 @@ def _has_pages(image: Any) -> bool:
         except EOFError:
             image.seek(0)
             return False
-        if not int(image.tag_v2.get(SUBFILE_TAG, 0)) & 1:
+        if not _is_preview(image):
             return True
     return True
 
 
-def _white_level(image: Any) -> float | None:
-    """Return the value that means white, if a TIFF says so by its bits, or by its largest possible value."""
-    tags = getattr(image, "tag_v2", {})
-    bits, highest = (np.max(tags.get(tag, 0)) for tag in (BITS_TAG, MAX_VALUE_TAG))
-    if 8 < bits < 16 or _is_negative(image):
-        return float(2**bits - 1)
-    return float(highest) if 255 <= highest < DEEPEST else None
-
-
-def _is_negative(image: Any) -> bool:
-    """Return whether 0 means white in a TIFF of more than 8 bits, which Pillow leaves as it is."""
-    return image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(MEANING_TAG) == WHITE_IS_ZERO
+def _is_preview(image: Any) -> bool:
+    """Return whether the present image of a TIFF is a smaller version of another one."""
+    return bool(int(image.tag_v2.get(SUBFILE_TAG, 0)) & 1)
 
 
 def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
@@ -191,31 +199,17 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
     decoded = _decoded_jpeg(image, path, side_px) if image.format in JPEG else None
     if decoded is not None:
         return _upright(decoded, _orientation(image))
-    deep_colour = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
+    deep_colour = is_deep_colour(image)
     image.load()
     orientation = _orientation(image)
     if deep_colour:
-        values = _deep_colour(path)
-    elif image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if _is_negative(image):
-            values = int(_white_level(image) or DEEPEST) - values
+        values = colour_values(path)
+    elif image.mode.startswith(("I", "F")):
+        values = grey_values(image)
     else:
         mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
         values = np.asarray(image if image.mode == mode else image.convert(mode))
     return _upright(values, orientation)
-
-
-def _deep_colour(path: Path) -> NDArray[Any]:
-    """Return the values of a file with 16 bits a channel, of which Pillow would keep 8."""
-    import cv2
-
-    values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise UnusableImageError("cannot be decoded: 16 bits a channel")
-    if values.ndim == 2:
-        return values
-    return np.ascontiguousarray(values[:, :, 2::-1])
 
 
 def _orientation(image: Image.Image) -> int:

@@ -5,6 +5,7 @@ may also be kept beside the finished folder, so that later work takes over the i
 """
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +18,7 @@ from .cores import usable_cores
 from .errors import UserError, WorkerKilledError
 from .files import check_replaceable, link, read_json, replace_folder, sha256_of_file, write_json
 from .progress import Progress
+from .signals import end_with_parent
 from .workers import keep_freed_memory, usable_workers
 
 Item = TypeVar("Item")
@@ -177,6 +179,11 @@ def _record_kept(
     return (None, {}) if stamps is None else (known, stamps)
 
 
+def _start_worker() -> None:
+    end_with_parent(signal.SIGKILL)
+    keep_freed_memory()
+
+
 def _in_processes(
     what: str,
     work: Callable[[Item, Path], Record],
@@ -185,7 +192,7 @@ def _in_processes(
     progress: Progress,
 ) -> Iterator[tuple[str, Record]]:
     """Yield the key of each item and `work(item, folder)`, as they are done."""
-    with ProcessPoolExecutor(max_workers=usable_workers(), initializer=keep_freed_memory) as pool:
+    with ProcessPoolExecutor(max_workers=usable_workers(), initializer=_start_worker) as pool:
         running = {pool.submit(_record_of, work, key, item, folder): key for key, item in items}
         try:
             for finished in as_completed(running):

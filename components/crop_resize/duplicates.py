@@ -62,7 +62,7 @@ def unpacked(looks: Sequence[str]) -> Looks:
 
 def _flat(squares: Looks) -> Looks:
     """Return vectors of mean 0 and length 1, N x P. A crop without detail becomes 0."""
-    flat_NP = squares.reshape(len(squares), -1)
+    flat_NP = squares.reshape(len(squares), SIDE_PX * SIDE_PX)
     flat_NP = flat_NP - flat_NP.mean(axis=1, keepdims=True)
     scaled: Looks = flat_NP / np.maximum(np.linalg.norm(flat_NP, axis=1, keepdims=True), 1e-6)
     return scaled

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from ..artifacts.manifest import Defect, Frame
-from ..core.errors import UserError
+from ..core.errors import UnusableImageError, UserError
 from ..core.files import sha256_of_file
-from ..core.images import Pixels, UnusableImageError, read_image, write_png
+from ..core.images import Pixels, read_image, write_png
 from ..core.masks import parts_of
 from ..core.resumable import Record
 from .outline import Outline, crop_corners, filled_up_mask, straighten_mask, window

@@ -22,9 +22,9 @@ from ..artifacts.manifest import (
     read_manifest,
     write_manifest,
 )
-from ..core.errors import UserError
+from ..core.errors import UnusableImageError, UserError
 from ..core.files import sha256_of_file
-from ..core.images import Pixels, UnusableImageError, read_image, resize, to_grey, write_png
+from ..core.images import Pixels, read_image, resize, to_grey, write_png
 from ..core.log import logger
 from ..core.parameters import digest
 from ..core.provenance import code_of

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
 from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
-from ..core.errors import UserError
-from ..core.images import Pixels, UnusableImageError, read_image, to_grey
+from ..core.errors import UnusableImageError, UserError
+from ..core.images import Pixels, read_image, to_grey
 from ..core.log import logger
 from ..core.masks import Part, parts_of
 from .cutouts import MIN_AREA_PX, Cutout, context_px

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.errors import UserError
-from ..core.images import UnusableImageError
+from ..core.errors import UnusableImageError, UserError
 from ..core.log import logger
 from .sources.listing import Listing, SourceFile
 

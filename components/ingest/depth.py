@@ -7,27 +7,31 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ..artifacts.manifest import Quarantined
+from ..core.log import logger
 from ..core.resumable import Record
 
 BITS = (8, 10, 12, 14, 16)
 FLOAT = "F"
 """Pillow's mode of images of floating-point numbers."""
+DARK_SHARE = 0.25
+"""A photograph whose largest value is below this share of white leaves two bits unused."""
+LOG = logger("ingest")
 
 
 def with_white_levels(records: Sequence[Record], bits: int) -> tuple[list[Record], list[Quarantined]]:
     """Return records with `white_level` in place of `highest`, and what has values above white.
 
     A file may know its white level. With `bits`, it is that of all others. Otherwise the largest value of all files of
-    a mode decides: white is the largest value of as few bits as hold it, or 1 for fractions.
+    a kind (grey, colour, fractions) decides: white is the largest value of as few bits as hold it, or 1 for fractions.
     """
-    highest: defaultdict[str, float] = defaultdict(float)
+    unknown = defaultdict(list)
     for record in records:
         if record["white_level"] is None:
-            highest[record["mode"]] = max(highest[record["mode"]], record["highest"])
-    levels = {mode: _white_level(mode, value, bits) for mode, value in highest.items()}
+            unknown[_kind(record)].append(record)
+    levels = {kind: _level_of_all(kind, found, bits) for kind, found in unknown.items()}
     usable, too_bright = [], []
     for record in records:
-        white_level = levels[record["mode"]] if record["white_level"] is None else record["white_level"]
+        white_level = levels[_kind(record)] if record["white_level"] is None else record["white_level"]
         value = record["highest"]
         if value is not None and value > white_level:
             reason = f"its largest value is {value:.6g}, above white, which is {white_level:.6g}; see ingest.bits"
@@ -38,7 +42,25 @@ def with_white_levels(records: Sequence[Record], bits: int) -> tuple[list[Record
     return usable, too_bright
 
 
-def _white_level(mode: str, highest: float, bits: int) -> float:
-    if mode == FLOAT and highest <= 1:
+def _kind(record: Record) -> str:
+    """Return Pillow's mode of a photograph without the order of its bytes: I;16B is I."""
+    mode: str = record["mode"]
+    return mode.partition(";")[0]
+
+
+def _level_of_all(kind: str, records: Sequence[Record], bits: int) -> float:
+    """Return the white level of photographs that do not know it, and say what decided."""
+    brightest = max(records, key=lambda record: float(record["highest"]))
+    level = _white_level(kind, brightest["highest"], bits)
+    decided = "ingest.bits" if bits else f"the largest value, {brightest['highest']:.6g}, of {brightest['source']}"
+    LOG.info("%d photograph(s) of more than 8 bits: white is %.6g, by %s", len(records), level, decided)
+    dark = sum(record["highest"] < DARK_SHARE * level for record in records)
+    if dark and not bits:
+        LOG.warning("%d of them stay below a quarter of it; if they have fewer bits, set ingest.bits", dark)
+    return level
+
+
+def _white_level(kind: str, highest: float, bits: int) -> float:
+    if kind == FLOAT and highest <= 1:
         return 1.0
     return float(2 ** (bits or next(one for one in BITS if highest < 2**one)) - 1)

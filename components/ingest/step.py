@@ -20,11 +20,10 @@ from ..artifacts.manifest import (
     check_splits,
     write_manifest,
 )
-from ..core.errors import UserError
+from ..core.errors import UnusableImageError, UserError
 from ..core.files import atomic_file, sha256_of_bytes
 from ..core.images import (
     ImageFacts,
-    UnusableImageError,
     check_suffix,
     inspect_image,
 )

@@ -4,8 +4,7 @@ import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..core.errors import UserError
-from ..core.images import UnusableImageError
+from ..core.errors import UnusableImageError, UserError
 from ..core.progress import Progress
 from ..services.storage import list_objects, split_url, upload
 from .sources.folder import list_folder

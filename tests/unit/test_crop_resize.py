@@ -27,12 +27,12 @@ def frames(packages: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(packages.parent / "frames", tmp_path / "frames"))
 
 
-def blank_first_frame(frames: Path) -> None:
-    """Replace a frame by one without a package, manifest included."""
+def blank(frames: Path, number: int) -> None:
+    """Replace the first frames by ones without a package, manifest included."""
     manifest = read_manifest(frames, FrameManifest)
-    first = manifest.images[0]
-    Image.fromarray(np.full((480, 640, 3), 30, np.uint8)).save(frames / first.file)
-    object.__setattr__(first, "sha256", sha256_of_file(frames / first.file))
+    for frame in manifest.images[:number]:
+        Image.fromarray(np.full((480, 640, 3), 30, np.uint8)).save(frames / frame.file)
+        object.__setattr__(frame, "sha256", sha256_of_file(frames / frame.file))
     write_manifest(frames, manifest)
 
 
@@ -74,7 +74,7 @@ def test_grey_packages_have_one_channel(frames: Path, tmp_path: Path) -> None:
 
 
 def test_a_frame_without_package_is_quarantined(frames: Path, tmp_path: Path) -> None:
-    blank_first_frame(frames)
+    blank(frames, 1)
     metrics = crop_resize.run(parameters(), frames, tmp_path / "packages")
     manifest = read_manifest(tmp_path / "packages", PackageManifest)
     assert metrics["quarantined"] == 1
@@ -83,10 +83,16 @@ def test_a_frame_without_package_is_quarantined(frames: Path, tmp_path: Path) ->
 
 
 def test_too_many_frames_without_package_fail(frames: Path, tmp_path: Path) -> None:
-    blank_first_frame(frames)
+    blank(frames, 1)
     with pytest.raises(UserError, match="crop_resize: 1 of 24 images cannot be used"):
         crop_resize.run(parameters(max_quarantined_share=0), frames, tmp_path / "packages")
     assert not (tmp_path / "packages").exists()
+
+
+def test_frames_of_which_none_shows_a_package_fail_with_their_reasons(frames: Path, tmp_path: Path) -> None:
+    blank(frames, 24)
+    with pytest.raises(UserError, match=r"crop_resize: 24 of 24 images cannot be used.*contact_sheet"):
+        crop_resize.run(parameters(), frames, tmp_path / "packages")
 
 
 def test_a_frame_that_was_changed_is_noticed(frames: Path, tmp_path: Path) -> None:

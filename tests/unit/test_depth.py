@@ -1,5 +1,6 @@
 """Photographs of 10 to 16 bits look as they were taken, whatever they are stored in."""
 
+import io
 import struct
 from pathlib import Path
 
@@ -51,10 +52,8 @@ def errors(manifest: FrameManifest, folder: Path, colour: bool = False) -> list[
 
 def test_a_tiff_in_which_0_is_white_looks_as_it_was_taken(tmp_path: Path) -> None:
     source = source_of(tmp_path, [65_535 - values(16)], ".tif")
-    black_is_zero, white_is_zero = (struct.pack("<HHIHH", 262, 3, 1, meaning, 0) for meaning in (1, 0))
     for path in source.rglob("*.tif"):
-        assert path.read_bytes().count(black_is_zero) == 1
-        path.write_bytes(path.read_bytes().replace(black_is_zero, white_is_zero))
+        path.write_bytes(negative(np.asarray(Image.open(path))))
     manifest, folder, _ = ingested(source)
     assert {frame.white_level for frame in manifest.images} == {65_535}
     assert max(errors(manifest, folder)) <= 0.7
@@ -85,16 +84,97 @@ def test_the_bits_that_are_asked_for_count(tmp_path: Path) -> None:
         ingested(source_of(tmp_path / "brighter", [values(12)], ".tif"), bits=10, max_quarantined_share=0.0)
 
 
+def tagged(path: Path, largest: int) -> None:
+    """Let a TIFF name its largest value."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[281] = largest
+    with Image.open(path) as image:
+        image.load()
+        image.save(path, tiffinfo=tags)
+
+
 def test_a_tiff_that_names_its_largest_value_is_believed(tmp_path: Path) -> None:
     source = source_of(tmp_path, [values(10)], ".tif")
     for path in source.rglob("*.tif"):
-        tags = TiffImagePlugin.ImageFileDirectory_v2()
-        tags[281] = 4095
-        with Image.open(path) as image:
-            image.load()
-            image.save(path, tiffinfo=tags)
+        tagged(path, 4095)
     manifest, _, _ = ingested(source)
     assert {frame.white_level for frame in manifest.images} == {4095}
+
+
+def test_a_tiff_that_is_wrong_about_its_largest_value_is_as_the_others(tmp_path: Path) -> None:
+    source = source_of(tmp_path, [values(12)], ".tif")
+    for path in (source / "lot-0").iterdir():
+        tagged(path, 255)
+    manifest, _, _ = ingested(source)
+    assert len(manifest.images) == 2 * LOTS
+    assert {frame.white_level for frame in manifest.images} == {4095}
+
+
+def test_the_order_of_bytes_does_not_matter(tmp_path: Path) -> None:
+    source = source_of(tmp_path, [values(12), values(12) // 8], ".tif")
+    for path in list(source.rglob("*.tif"))[::2]:
+        pixels = np.asarray(Image.open(path))
+        Image.frombytes("I;16B", (32, 24), pixels.astype(">u2").tobytes()).save(path)
+    manifest, _, _ = ingested(source)
+    assert {frame.white_level for frame in manifest.images} == {4095}
+
+
+def test_what_decides_about_white_is_said_and_darker_photographs_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = source_of(tmp_path, [values(12)], ".tif")
+    hot = np.asarray(Image.open(source / "lot-1" / "1.tif")).copy()
+    hot[5, 5] = 65_535
+    Image.fromarray(hot).save(source / "lot-1" / "1.tif")
+    with caplog.at_level("INFO"):
+        ingested(source)
+    said = [record.getMessage() for record in caplog.records if "white" in record.getMessage()]
+    assert said == ["6 photograph(s) of more than 8 bits: white is 65535, by the largest value, 65535, of lot-1/1.tif"]
+    assert "5 of them stay below a quarter of it; if they have fewer bits, set ingest.bits" in caplog.text
+
+
+@pytest.mark.parametrize("white", [4095, 65_535])
+def test_a_colour_ppm_is_as_bright_as_its_header_says(tmp_path: Path, white: int) -> None:
+    pictures, folder = values(12, colour=True), tmp_path / "photographs"
+    for index in range(2 * LOTS):
+        path = folder / f"lot-{index % LOTS}" / f"{index}.ppm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pictures[0, :3] = pictures[0, 3 + index]
+        path.write_bytes(f"P6\n32 24\n{white}\n".encode() + pictures.astype(">u2").tobytes())
+    manifest, frames, _ = ingested(folder)
+    assert {frame.white_level for frame in manifest.images} == {4095}
+    assert max(errors(manifest, frames, colour=True)) <= 0.7
+
+
+def negative(pixels: np.ndarray) -> bytes:
+    """Return a TIFF in which 0 means white."""
+    stored = io.BytesIO()
+    Image.fromarray(pixels).save(stored, "TIFF")
+    black_is_zero, white_is_zero = (struct.pack("<HHIHH", 262, 3, 1, meaning, 0) for meaning in (1, 0))
+    assert stored.getvalue().count(black_is_zero) == 1
+    return stored.getvalue().replace(black_is_zero, white_is_zero)
+
+
+@pytest.mark.parametrize("pixels", [values(12), values(16).astype(np.float32)])
+def test_a_tiff_in_which_0_is_white_and_white_is_not_known_is_quarantined(tmp_path: Path, pixels: np.ndarray) -> None:
+    source = source_of(tmp_path, [values(12)], ".tif")
+    (source / "lot-0" / "odd.tif").write_bytes(negative(pixels))
+    manifest, _, _ = ingested(source)
+    ((name, reason),) = ((item.source, item.reason) for item in manifest.quarantined)
+    assert name == "lot-0/odd.tif"
+    assert reason.startswith("0 means white in it")
+
+
+def test_deep_colour_in_planes_is_quarantined(tmp_path: Path) -> None:
+    source = source_of(tmp_path, [values(16, colour=True)], ".tif")
+    path = source / "lot-0" / "0.tif"
+    interleaved, planes = (struct.pack("<HHIHH", 284, 3, 1, planes, 0) for planes in (1, 2))
+    assert path.read_bytes().count(interleaved) == 1
+    path.write_bytes(path.read_bytes().replace(interleaved, planes))
+    manifest, _, _ = ingested(source)
+    ((name, reason),) = ((item.source, item.reason) for item in manifest.quarantined)
+    assert name == "lot-0/0.tif"
+    assert reason == "16 bits a channel, in a plane for each channel; save it with interleaved channels"
 
 
 @pytest.mark.parametrize(("scale", "white"), [(1 / 65535, 1.0), (1.0, 65535.0), (1 / 257, 255.0)])

@@ -41,6 +41,7 @@ def test_groups_reach_over_lots_only(crops: list[np.ndarray]) -> None:
     looks = [look_of(crops[number]) for number in (0, 1, 0, 2, 1, 1, 3)]
     assert near_duplicates(looks, ["a", "a", "b", "b", "a", "c", "c"]) == [[0, 2], [1, 4, 5]]
     assert near_duplicates(looks, ["a"] * 7) == []
+    assert near_duplicates([], []) == []
 
 
 def test_joined_lots_go_where_most_of_their_images_were(packages: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgan.components.core.errors import UserError
-from fabgan.components.core.images import UnusableImageError
+from fabgan.components.core.errors import UnusableImageError, UserError
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.sources import folder as source
 from fabgan.components.ingest.sources import list_source
@@ -123,6 +122,15 @@ def test_a_file_that_is_far_too_large_is_not_copied(photographs: Path) -> None:
     ((name, reason),) = ((item.source, item.reason) for item in manifest.quarantined)
     assert (name, reason) == ("lot-0/huge.tif", "2.1 GB, more than the pixels of any photograph take")
     assert not list(output.rglob("huge*"))
+
+
+@pytest.mark.parametrize("circle", ["source", "output"])
+def test_links_in_a_circle_are_refused(photographs: Path, tmp_path: Path, circle: str) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    paths = {"source": photographs, "output": tmp_path / "frames"} | {circle: tmp_path / "one"}
+    with pytest.raises(UserError, match=r"one \((ingest.source|the folder that ingest writes)\): cannot be found"):
+        ingest.run(parameters(paths["source"]), paths["output"])
 
 
 @pytest.mark.parametrize("output", [".", "frames", "lot-0/frames", ".."])

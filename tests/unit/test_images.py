@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from fabgan.components.core.errors import UnusableImageError
 from fabgan.components.core.files import sha256_of_file
-from fabgan.components.core.images import ImageFacts, UnusableImageError, inspect_image, read_image, resize, write_png
+from fabgan.components.core.images import ImageFacts, inspect_image, read_image, resize, write_png
 
 
 def photograph(path: Path, width_px: int = 40, height_px: int = 30) -> Path:
@@ -175,6 +176,37 @@ def test_every_exif_orientation_is_undone_as_pillow_does(tmp_path: Path, orienta
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
     assert np.array_equal(read_image(path), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "I;16", "P", "RGB", "CMYK"])
+def test_a_tiff_is_turned_as_its_tag_says(tmp_path: Path, mode: str, orientation: int) -> None:
+    grey = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40)
+    image = Image.fromarray(grey) if mode == "I;16" else Image.fromarray(grey.astype(np.uint8)).convert(mode)
+    image.save(tmp_path / "upright.tif")
+    image.save(tmp_path / "turned.tif", tiffinfo={274: orientation})
+    # The array of numbers of pixels turns as the pixels do.
+    turning = Image.Exif()
+    turning[274] = orientation
+    Image.fromarray(grey.astype(np.int32)).save(tmp_path / "places.tif", exif=turning)
+    with Image.open(tmp_path / "places.tif") as stored:
+        place_HW = np.asarray(ImageOps.exif_transpose(stored))
+    upright, turned = (read_image(tmp_path / name, None, 1200.0) for name in ("upright.tif", "turned.tif"))
+    assert np.array_equal(turned, upright.reshape(30 * 40, *upright.shape[2:])[place_HW])
+
+
+def test_a_tiff_that_begins_with_a_preview_is_unusable(tmp_path: Path) -> None:
+    Image.new("L", (40, 30)).save(tmp_path / "a.tif", tiffinfo={254: 1})
+    with pytest.raises(UnusableImageError, match="its first image is a small preview"):
+        facts_of(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("start", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8"])
+def test_a_file_that_pillow_does_not_know_is_called_what_it_is(tmp_path: Path, start: bytes) -> None:
+    (tmp_path / "a").write_bytes(start + bytes(100))
+    known = "JPEG" if start == b"\xff\xd8" else "TIFF"
+    with pytest.raises(UnusableImageError, match=f"^a (kind of )?{known} "):
+        facts_of(tmp_path / "a")
 
 
 def with_exif(path: Path, exif: bytes) -> Path:

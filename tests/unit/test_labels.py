@@ -66,6 +66,12 @@ def test_labels_and_names_that_look_alike_are_the_same() -> None:
     }
 
 
+def test_labels_with_other_blanks_are_the_same() -> None:
+    rows = ('a.png,"missing  ball"', "b.png,missing\u00a0ball", 'c.png,"missing\nball"', "d.png, missing ball ")
+    labels = read_labels("\n".join(("file,label", *rows, "")).encode(), "labels.csv")
+    assert labels == dict.fromkeys(("a.png", "b.png", "c.png", "d.png"), "missing ball")
+
+
 def test_labels_that_differ_in_capitals_alone_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     read_labels(b"file,label\na.png,Scratch\nb.png,scratch\nc.png,dent\n", "labels.csv")
     assert [record.getMessage() for record in caplog.records] == [

@@ -1,8 +1,11 @@
 import json
+import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fabgan.components.core import resumable
@@ -75,6 +78,25 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
     killed = pytest.raises(UserError, match="test: a worker process was killed")
     with killed, resumable_folder(tmp_path / "out", "same", MARKER) as folder:
         map_resumably("test", square_but_be_killed, ITEMS, folder)
+
+
+def outlive(number: int, folder: Path) -> Record:
+    (folder / f"{number}.pid").write_text(str(os.getpid()))
+    time.sleep(60)
+    raise AssertionError("nobody ended this")
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=map_resumably, args=["test", outlive, ITEMS, tmp_path])
+    process.start()
+    deadline_s = time.monotonic() + 60
+    while not (started := list(tmp_path.glob("*.pid"))) or not all(path.read_text() for path in started):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    workers = [psutil.Process(int(path.read_text())) for path in started]
+    process.kill()
+    assert not psutil.wait_procs(workers, timeout=10)[1]
 
 
 def write_square(number: int, folder: Path) -> Record:

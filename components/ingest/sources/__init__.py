@@ -21,12 +21,22 @@ def check_apart(source: str, output: Path) -> None:
 
     They would be taken for photographs in the next run, or replaced.
     """
-    folder, result = Path(source).resolve(), output.resolve()
+    folder, result = _resolved(Path(source), "ingest.source"), _resolved(output, "the folder that ingest writes")
     if folder.is_dir() and (folder.is_relative_to(result) or result.is_relative_to(folder)):
         raise UserError(
             f"{source} (ingest.source) and {output}, which ingest writes, lie within each other; move the photographs "
             "to a folder of their own"
         )
+
+
+def _resolved(path: Path, what: str) -> Path:
+    try:
+        return path.resolve()
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # Python 3.11 raises RuntimeError for links in a circle, later ones OSError
+        raise UserError(f"{path} ({what}): cannot be found: {error}; correct the path") from error
 
 
 def list_source(source: str, revision: str) -> Listing:

@@ -8,9 +8,8 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
-from ...core.errors import UserError
+from ...core.errors import UnusableImageError, UserError
 from ...core.files import sha256_of_file
-from ...core.images import UnusableImageError
 from .listing import Listing
 
 MAX_BYTES = 2 << 30

@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from ...core.errors import UserError
-from ...core.images import UnusableImageError
+from ...core.errors import UnusableImageError, UserError
 
 
 class SourceFile(Protocol):

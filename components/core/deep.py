@@ -1,0 +1,93 @@
+"""Images of more than 8 bits a value. Pillow leaves grey ones as they are stored, and keeps 8 bits of colour.
+
+Cameras write 10, 12 or 14 bits into files of 16 bits, and few files say so.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UnusableImageError
+
+DEEPEST = 65_535
+"""Largest value of a whole number that can be brightness."""
+BITS_TAG, MEANING_TAG, MAX_VALUE_TAG, PLANES_TAG = 258, 262, 281, 284
+"""Of TIFF."""
+WHITE_IS_ZERO = 0
+"""Value of `MEANING_TAG`."""
+SEPARATE = 2
+"""Value of `PLANES_TAG`: all of red, then all of green, then all of blue."""
+UNUSED_BITS = 2
+"""An image that leaves so many bits unused may have fewer of them than its file."""
+
+
+def white_of(image: Any) -> float | None:
+    """Return the value that means white, if a TIFF or PPM that is not loaded yet says so."""
+    tags = _tags(image)
+    bits, highest = (np.max(tags.get(tag, 0)) for tag in (BITS_TAG, MAX_VALUE_TAG))
+    if 8 < bits < 16:
+        return float(2**bits - 1)
+    highest = _max_value_of_ppm(image) or highest
+    if 255 <= highest < DEEPEST:
+        return float(highest)
+    return float(DEEPEST) if _is_negative(image) else None
+
+
+def is_deep_colour(image: Any) -> bool:
+    """Return whether an image that is not loaded yet has colour with more than 8 bits a channel."""
+    depths = np.atleast_1d(_tags(image).get(BITS_TAG, 0))
+    if len(depths) > 1 and depths.max() > 8 and _tags(image).get(PLANES_TAG) == SEPARATE:
+        raise UnusableImageError(
+            f"{depths.max()} bits a channel, in a plane for each channel; save it with interleaved channels"
+        )
+    deep = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
+    return deep or _max_value_of_ppm(image) > 255
+
+
+def colour_values(path: Path) -> NDArray[Any]:
+    """Return the values of a file with more than 8 bits a channel: H x W, or H x W x 3 in the order RGB."""
+    import cv2
+
+    values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise UnusableImageError("16 bits a channel, in a kind of colour that cannot be read; save it as RGB or grey")
+    if values.ndim == 2:
+        return values
+    return np.ascontiguousarray(values[:, :, 2::-1])
+
+
+def grey_values(image: Any) -> NDArray[Any]:
+    """Return the values of a loaded image of Pillow's modes I, I;16 and F, with 0 for black: H x W."""
+    values: NDArray[Any] = np.asarray(image)
+    if not _is_negative(image):
+        return values
+    level, highest = int(white_of(image) or DEEPEST), values.max()
+    if not image.mode.startswith("I;16") or highest > level:
+        raise UnusableImageError(
+            f"0 means white in it, and its largest value is {highest:.6g}; save it with black as 0"
+        )
+    if highest < level >> UNUSED_BITS:
+        raise UnusableImageError(
+            f"0 means white in it, and its values reach {highest}, so its bits are unknown; save it with black as 0"
+        )
+    return level - values
+
+
+def _tags(image: Any) -> Any:
+    return getattr(image, "tag_v2", {})
+
+
+def _is_negative(image: Any) -> bool:
+    """Return whether 0 means white in a TIFF of more than 8 bits, which Pillow leaves as it is."""
+    deep: bool = image.mode.startswith(("I", "F"))
+    return deep and _tags(image).get(MEANING_TAG) == WHITE_IS_ZERO
+
+
+def _max_value_of_ppm(image: Any) -> int:
+    """Return the value that means white in a PPM with colour, or 0 for other images."""
+    if image.format != "PPM" or image.mode != "RGB" or not image.tile:
+        return 0
+    arguments = image.tile[0].args
+    return int(arguments[1]) if isinstance(arguments, tuple) else 255
