@@ -56,9 +56,9 @@ def _lines(card: "DefectCard") -> Iterator[str]:
     """Yield a table of the kinds, and what images made as recommended add."""
     from fabgan.components.defects.card import METHODS
 
-    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'need':>5}  {'recommended':<11}"
+    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'need':>5}  recommended"
     for kind in card.judged:
-        yield f"{kind.kind:<20} {kind.annotated:>9} {kind.held_out:>8} {kind.need:>5.2f}  {kind.method:<11}"
+        yield f"{kind.kind:<20} {kind.annotated:>9} {kind.held_out:>8} {kind.need:>5.2f}  {kind.method}"
     heads = "".join(f"  {method:<25}" for method in METHODS)
     yield f"\n{'average precision of':<28} {'classical':>9}{heads}".rstrip()
     for kind in card.judged:
@@ -67,10 +67,10 @@ def _lines(card: "DefectCard") -> Iterator[str]:
             classical = "" if kind.classical is None else f"{getattr(kind.classical, of):.3f}"
             yield f"{kind.kind:<20} {of:<7} {classical:>9}{''.join(f'  {gain:<25}' for gain in gains)}".rstrip()
     if card.confirmed:
-        auc, places, recall = (_said(card.confirmed[name]) for name in ("auc", "places", "recall"))
-        yield f"\nimages as recommended, in other runs: AUC {auc}, places {places}, recall at 1% false alarms {recall}"
+        yield "\nadded by images made as recommended, in other runs:"
         for amount, one in card.by_amount.items():
             yield f"{amount:>5} images: AUC {_said(one.images)}, places {_said(one.places)}"
+        yield f"  all of them: recall at 1% false alarms {_said(card.confirmed['recall'])}"
     else:
         yield "no kind is recommended: made defects did not help the inspection model"
 
