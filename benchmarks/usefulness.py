@@ -42,6 +42,8 @@ from fabgan.components.measures.inspection import Eye, Image, InspectionModel
 
 SIZE_PX = 256
 FRAMES = 960
+SEED = 2
+"""The frames of seed 1 chose how images are shared out among kinds (docs/decisions/0023). They cannot judge it, too."""
 TRAINING_SHARE = 0.27
 POOLS = (60, 240)
 MEASURES = ("recall", "auc")
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _packages(folder: Path, frames: int) -> Path:
     """Render annotated frames, and cut the packages out."""
-    source = {"frames": frames, "seed": 1, "masks": True, "renderer": RENDERER}
+    source = {"frames": frames, "seed": SEED, "masks": True, "renderer": RENDERER}
     return rendered_packages(folder, source, SIZE_PX, held_out_share=1 - TRAINING_SHARE).folder
 
 
