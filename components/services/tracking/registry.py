@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from ...core.errors import UserError
@@ -154,11 +155,17 @@ class Registry:
         return found
 
     def pull(self, version: Version, folder: Path) -> None:
-        """Copy a version's files into `folder`."""
+        """Copy a version's files into the empty `folder`. Raises UserError if they are not where MLflow says."""
         try:
             self._mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
         except Exception as error:
             raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {error}") from error
+        if not any(folder.iterdir()):
+            place = self._client.get_model_version_download_uri(version.name, str(version.number))
+            raise UserError(
+                f"{version.uri}: its files are not in {unquote(place)}, where MLflow at {self.uri} looks for them; "
+                "restore them. If the project was moved or copied, put its folder mlruns beside mlflow.db"
+            )
 
 
 @contextmanager
