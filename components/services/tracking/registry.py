@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from ...core.errors import UserError
+from .local import in_project
 from .store import connect
 
 SCHEME = "models:/"
@@ -172,15 +173,21 @@ class Registry:
 def model_folder(place: str) -> Iterator[Path | None]:
     """Yield the folder that `place` names: a folder, or a copy of `models:/NAME/NUMBER`. It is None if that is empty.
 
+    A folder that DVC did not copy to where it runs an experiment is that of the project.
+
     Raises UserError as `Registry.resolve` does.
     """
     if not place.startswith(SCHEME):
-        yield Path(place) if place else None
+        yield _folder(Path(place)) if place else None
         return
     registry = Registry()
     with TemporaryDirectory() as folder:
         registry.pull(registry.resolve(place), Path(folder))
         yield Path(folder)
+
+
+def _folder(place: Path) -> Path:
+    return place if place.exists() else in_project(place)
 
 
 def _version(found: Any) -> Version:
