@@ -27,6 +27,8 @@ from .commands import (
 
 INTERRUPTED, SIGNALLED = 130, 128
 """Exit status that shells report for a program that SIGINT ended, and what they add to the number of another signal."""
+RESUMING = "ingest", "crop_resize", "train", "augment", "train_defects", "defects", "upload"
+"""Subcommands that keep what is finished when they fail, and go on from there. The others begin anew."""
 COMMANDS = step, augment, train_defects, defects, pipeline, init, preset, migrate, summary, code, upload, gc, backup
 
 
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_logging(options.log_format)
     stop_on_signals()
     keep_to_usable_cores()
+    again = f"run the same command again{': finished work is kept' if options.command in RESUMING else ''}"
     try:
         options.run(options)
     except UserError as error:
@@ -50,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or ", ".join(map(str, error.args))  # an OSError of a library has no strerror
-        return _fail(f"{where}{reason}; finished work is kept: fix this and run the same command again")
+        return _fail(f"{where}{reason}; fix this and {again}")
     except Terminated as error:
-        LOG.warning("terminated; run the same command again to resume")
+        LOG.warning("terminated; %s", again)
         return SIGNALLED + int(error.args[0])
     except KeyboardInterrupt:
-        LOG.warning("interrupted; run the same command again to resume")
+        LOG.warning("interrupted; %s", again)
         return INTERRUPTED
     return 0
 

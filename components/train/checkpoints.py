@@ -35,6 +35,8 @@ class Checkpoints:
     root: Path
     fingerprint: str
     leads: bool = True
+    held_out_sha256: str = ""
+    """Digest of the images that no training of the weights has seen; empty if it is not known."""
 
     @property
     def folder(self) -> Path:
@@ -49,7 +51,8 @@ class Checkpoints:
     def save(self, training: Training, step: int, points: list[LossPoint]) -> None:
         """Replace the checkpoint by the state after `step` training steps."""
         progress = {"step": step, "points": [(p.images, p.losses) for p in points]}
-        save_tensors(self.folder / FILE_NAME, _tensors(training), {"progress": json.dumps(progress)})
+        notes = {"progress": json.dumps(progress), "held_out_sha256": self.held_out_sha256}
+        save_tensors(self.folder / FILE_NAME, _tensors(training), notes)
 
     def load(self, training: Training) -> tuple[int, list[LossPoint]]:
         """Restore `training` from the last checkpoint; return the number of steps done and the losses so far.
@@ -85,6 +88,12 @@ def weights_of(path: Path) -> dict[str, dict[str, Tensor]]:
     tensors = load_file(path)
     names = {key.partition("/")[0] for key in tensors}
     return {name: _below(tensors, f"{name}/network/") for name in names}
+
+
+def held_out_of(path: Path) -> str:
+    """Return `Checkpoints.held_out_sha256` of a checkpoint. Raises OSError or SafetensorError for a damaged file."""
+    with safe_open(path, framework="pt") as file:
+        return str((file.metadata() or {}).get("held_out_sha256", ""))
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

@@ -133,6 +133,7 @@ class TrainParameters:
     start_from: str = ""
     """Weights to start from: `models:/NAME/NUMBER`, or a folder with a generator or a checkpoint. Empty: random ones.
 
+    A generator must not lie where this training writes its own.
     Discriminators are part of checkpoints only. The whole training follows, with learning rates from their beginning.
     """
     paper: PaperSettings = PaperSettings()

@@ -1,15 +1,16 @@
 """Weights to start from, in place of random ones: of a generator, or of another training's checkpoint."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..artifacts.generator import CARD, WEIGHTS, load_generator
+from ..artifacts.generator import CARD, WEIGHTS, load_card, load_generator
 from ..core.errors import UserError
 from ..core.files import sha256_of_file
 from ..core.log import logger
-from .checkpoints import FILE_NAME, weights_of
+from .checkpoints import FILE_NAME, held_out_of, weights_of
 from .variants import Training
 
 GENERATORS = ("G", "EMA")
@@ -20,27 +21,61 @@ KIND_CODES = "kind_codes.weight"
 """One row for each kind. Another data set may have another number of kinds."""
 
 
-def started(training: Training, folder: Path) -> str:
-    """Give a training the weights in a folder, which holds a generator or a checkpoint; return their SHA-256.
+class Start(NamedTuple):
+    """What a training started from."""
+
+    sha256: str
+    """Digest of the file of the weights; empty for random ones."""
+    held_out_sha256: str
+    """Digest of the images that no training of the weights has seen; empty if it is not known."""
+
+
+RANDOM = Start("", "")
+
+
+def check_start(place: str, generator: Path) -> None:
+    """Raise a UserError if weights to start from lie where the training writes its generator."""
+    if place and Path(place).resolve().is_relative_to(generator.resolve()):
+        raise UserError(
+            f"train.start_from: {place}: this training writes its generator there, and DVC deletes the old one first: "
+            f"copy that elsewhere (`dvc checkout {generator}` brings it back), or name a registered version, "
+            "such as models:/bga-generator/3"
+        )
+
+
+def started(training: Training, folder: Path) -> Start:
+    """Give a training the weights in a folder, which holds a generator or a checkpoint; return what they are.
 
     Networks that are not there, and Adam's moments, stay as they are. Raises UserError for a folder that holds neither,
     for damaged files, and for networks of other shapes.
     """
     if (folder / CARD).is_file():
         file, weights = folder / WEIGHTS, dict.fromkeys(GENERATORS, load_generator(folder).state_dict())
+        held_out_sha256 = load_card(folder).get("held_out_sha256", "")
     elif (folder / FILE_NAME).is_file():
         file = folder / FILE_NAME
         try:
-            weights = weights_of(file)
+            weights, held_out_sha256 = weights_of(file), held_out_of(file)
         except (OSError, SafetensorError) as error:
             raise UserError(f"train.start_from: {file}: damaged ({error})") from error
     else:
-        raise UserError(f"train.start_from: {folder}: neither a generator ({CARD}) nor a checkpoint ({FILE_NAME})")
+        neither = f"neither a generator ({CARD}) nor a checkpoint ({FILE_NAME})"
+        raise UserError(f"train.start_from: {folder}: {neither}{_those_in(folder)}")
     taken = [name for name in training.networks if name in weights]
     for name in taken:
         _load(training.networks[name], weights[name], f"train.start_from: {file}: network {name}")
     logger("train").info("starting from %s (networks %s)", file, ", ".join(taken))
-    return sha256_of_file(file)
+    return Start(sha256_of_file(file), held_out_sha256)
+
+
+def _those_in(folder: Path) -> str:
+    """Return the end of a message: which folders in a folder a training could start from, the newest first."""
+    found = sorted(
+        (file for name in (CARD, FILE_NAME) for file in folder.glob(f"*/{name}")),
+        key=lambda file: file.stat().st_mtime,
+        reverse=True,
+    )
+    return f"; name one of its folders: {', '.join(file.parent.name for file in found)}" if found else ""
 
 
 def _load(network: nn.Module, weights: dict[str, Tensor], where: str) -> None:

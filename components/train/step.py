@@ -20,7 +20,7 @@ from fabgan.model.streams import random_stream
 
 from ..artifacts.generator import CARD, generate, save_generator
 from ..artifacts.manifest import manifest_digest
-from ..artifacts.packages import Labels, load_labels, load_packages
+from ..artifacts.packages import Labels, held_out_sha256, load_labels, load_packages
 from ..artifacts.sheets import image_grid
 from ..core.errors import UserError
 from ..core.files import atomic_folder, check_replaceable
@@ -34,7 +34,7 @@ from .devices import training_device
 from .kinds import Kinds, find_kinds
 from .parameters import TrainParameters, check_processes
 from .processes import joined, launched
-from .start import started
+from .start import RANDOM, Start, check_start, started
 from .variants import Task, Training, new_training, on_this_computer
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
@@ -66,6 +66,7 @@ def run(
     """
     check_replaceable(generator, CARD)
     check_replaceable(report, LOSSES)
+    check_start(params.start_from, generator)
     processes, params = launched(), on_this_computer(params)
     x_NCHW = _training_images(params, packages)
     check_processes(params, processes.count)
@@ -73,13 +74,14 @@ def run(
     labels = _labels(packages, warn=processes.leads) if settings.labels else None
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
-    start_sha256 = started(training, start) if start else ""
+    begun = started(training, start) if start else RANDOM
+    unseen = _unseen(params, packages, begun, warn=processes.leads)
     data_sha256, relevant = manifest_digest(packages), params.relevant()
     # The kinds are included, because k-means may cluster differently on another machine.
-    run_digest = digest([relevant, data_sha256, code_of("train"), kinds.numbers_N.tolist(), start_sha256])
-    kept = Checkpoints(checkpoints, run_digest, processes.leads)
+    run_digest = digest([relevant, data_sha256, code_of("train"), kinds.numbers_N.tolist(), begun.sha256])
+    kept = Checkpoints(checkpoints, run_digest, processes.leads, unseen)
     facts = {"data_sha256": data_sha256, "parameters": relevant, "training_images": len(x_NCHW)}
-    facts |= {"classes": labels.names if labels else [], "start_sha256": start_sha256}
+    facts |= {"classes": labels.names if labels else [], "start_sha256": begun.sha256, "held_out_sha256": unseen}
     with joined(processes):
         points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
         if processes.leads:
@@ -108,6 +110,19 @@ def _labels(packages: Path, warn: bool) -> Labels:
                 RARE,
             )
     return labels
+
+
+def _unseen(params: TrainParameters, packages: Path, begun: Start, warn: bool) -> str:
+    """Return the digest of the held-out images; empty if the weights at the start may have seen some."""
+    held_out = held_out_sha256(packages, params.image_size_px)
+    if begun == RANDOM or begun.held_out_sha256 == held_out:
+        return held_out
+    if warn:
+        LOG.warning(
+            "train.start_from: these weights may have been trained on images that are held out now, so the verdict of "
+            "evaluate can be too good, most of all about copies; start from random weights if you need to rely on it"
+        )
+    return ""
 
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fabgan.components.artifacts.generator import generate, load_generator, save_generator
+from fabgan.components.artifacts.generator import CARD, generate, load_generator, save_generator
 from fabgan.components.artifacts.manifest import PackageManifest, read_manifest, write_manifest
-from fabgan.components.artifacts.packages import load_packages
+from fabgan.components.artifacts.packages import held_out_sha256, load_packages
 from fabgan.components.artifacts.verdict import read_verdict
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import read_json, sha256_of_file
+from fabgan.components.core.files import read_json, sha256_of_file, write_json
 from fabgan.components.core.parameters import parse
 from fabgan.components.evaluate import step as evaluate
 from fabgan.components.measures.parameters import EvaluateParameters
@@ -134,6 +134,19 @@ def with_classes(packages: Path, folder: Path) -> tuple[Path, Path]:
         made = SeamlessGenerator(SEAMLESS)
     save_generator(folder / "generator", "seamless", made, {"parameters": {}, "data_sha256": "", "classes": ["a", "b"]})
     return labelled, folder / "generator"
+
+
+@pytest.mark.parametrize("is_seen", [False, True], ids=["not seen", "seen"])
+def test_a_generator_that_may_know_the_held_out_images_is_judged_with_a_caution(
+    is_seen: bool, packages: Path, generator: Path, training: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unseen = "" if is_seen else held_out_sha256(packages, 64)
+    write_json(generator / CARD, read_json(generator / CARD) | {"held_out_sha256": unseen})
+    evaluate.run(PARAMETERS, packages, generator, training, tmp_path / "report")
+    words = "may have been trained on held-out images"
+    assert (f"{words}, so the verdict can be too good" in capsys.readouterr().err) == is_seen
+    for name in ("report.html", "report_export.html"):
+        assert (words in (tmp_path / "report" / name).read_text()) == is_seen
 
 
 def test_an_untrained_generator_is_refused_by_default(

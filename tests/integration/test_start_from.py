@@ -7,9 +7,12 @@ import mlflow
 import pytest
 
 from fabgan.components.artifacts.generator import load_card
+from fabgan.components.artifacts.packages import held_out_sha256
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.services.tracking.registry import Registry
-from tests.integration.test_train import command
+from fabgan.components.train import step as train
+from tests.conftest import rendered_packages
+from tests.integration.test_train import command, parameters
 
 pytestmark = pytest.mark.integration
 BUDGET = {"variant": "seamless", "total_images": 16}
@@ -53,3 +56,29 @@ def test_a_training_starts_from_a_registered_version_or_a_checkpoint(
         assert refused.returncode == 1
         assert words in refused.stderr.splitlines()[-1]
         assert "Traceback" not in refused.stderr
+
+
+def unseen_after(packages: Path, folder: Path, start: Path | None = None) -> str:
+    """Train on packages; return the digest of the images that the weights have certainly not seen."""
+    paths = (folder / "checkpoints", folder / "generator", folder / "report")
+    train.run(parameters(total_images=16), packages, *paths, lambda losses, images: None, start)
+    return str(load_card(folder / "generator")["held_out_sha256"])
+
+
+def test_weights_that_may_know_the_held_out_images_are_taken_with_a_warning_and_stay_suspect(
+    packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    divided_anew = rendered_packages(tmp_path, held_out_share=0.4)
+    first, second, third = tmp_path / "first", tmp_path / "second", tmp_path / "third"
+    assert unseen_after(packages, first) == held_out_sha256(packages, 64)
+    (checkpoint,) = (first / "checkpoints").iterdir()
+    for place in (first / "generator", checkpoint):
+        assert unseen_after(packages, second, place) == held_out_sha256(packages, 64)
+    assert "may have been trained on" not in capsys.readouterr().err
+
+    for place in (first / "generator", checkpoint):
+        assert unseen_after(divided_anew, second, place) == ""
+        assert "may have been trained on images that are held out now" in capsys.readouterr().err
+    newest = max((second / "checkpoints").iterdir(), key=lambda folder: folder.stat().st_mtime)
+    for place in (second / "generator", newest):
+        assert unseen_after(divided_anew, third, place) == ""

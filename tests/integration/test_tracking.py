@@ -180,14 +180,14 @@ def test_a_step_in_a_copy_that_dvc_deletes_records_in_the_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "project" / ".dvc" / "tmp" / "exps" / "standalone" / "tmp123"
-    copy.mkdir(parents=True)
+    (copy / ".dvc").mkdir(parents=True)
     monkeypatch.chdir(copy)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (copy / "report").mkdir()
     (copy / "report" / "page.html").write_text("x")
     with step_run("train", TRAIN, {}) as run:
         run.finish({"images": 8}, [copy / "report"], [])
-    assert [path.name for path in copy.iterdir()] == ["report"]
+    assert {path.name for path in copy.iterdir()} == {".dvc", "report"}
     assert (tmp_path / "project" / "mlflow.db").is_file()
     assert len(list((tmp_path / "project" / "mlruns").rglob("page.html"))) == 1
 

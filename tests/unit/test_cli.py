@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from fabgan import cli
-from fabgan.commands import preset
+from fabgan.commands import preset, step
 from fabgan.components.core.files import atomic_file
 from fabgan.components.core.signals import Terminated
+from fabgan.components.steps import STEPS
+from tests.conftest import write_params
 
 
 @pytest.mark.parametrize(
@@ -30,9 +32,24 @@ def test_a_file_that_cannot_be_written_is_one_line_with_its_name_and_the_reason(
 
     monkeypatch.setattr(preset, "apply_preset", refused)
     assert cli.main(["preset", "demo", "--params", str(path)]) == 1
-    expected = f"fabgan: error: {path}: {words}; finished work is kept: fix this and run the same command again\n"
+    expected = f"fabgan: error: {path}: {words}; fix this and run the same command again\n"
     assert capsys.readouterr().err == expected
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("command", "kept"), [("evaluate", ""), ("train", ": finished work is kept")])
+def test_a_full_disk_has_cost_the_work_of_a_step_that_does_not_resume(
+    command: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(step, "run_step", full)
+    write_params(tmp_path)
+    paths = [f"--{path}={tmp_path}" for path in STEPS[command].paths]
+    status = cli.main([command, *paths, f"--params={tmp_path}/params.yaml", f"--metrics={tmp_path}/metrics.json"])
+    said = f"fabgan: error: No space left on device; fix this and run the same command again{kept}\n"
+    assert (status, capsys.readouterr().err) == (1, said)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

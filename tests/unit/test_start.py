@@ -1,5 +1,6 @@
 """Training that starts from the weights of a generator or of a checkpoint."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from fabgan.components.artifacts.generator import WEIGHTS, save_generator
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.parameters import parse
+from fabgan.components.services.tracking.registry import model_folder
 from fabgan.components.train.checkpoints import FILE_NAME, Checkpoints
 from fabgan.components.train.parameters import TrainParameters
-from fabgan.components.train.start import started
+from fabgan.components.train.start import check_start, started
 from fabgan.components.train.variants import Task, Training, new_training
 from tests.conftest import section
 
@@ -32,13 +34,13 @@ def training(seed: int, kinds: int = 2, variant: str = "seamless", **changes: ob
 
 
 def checkpoint(of: Training, folder: Path) -> Path:
-    kept = Checkpoints(folder, "0" * 16)
+    kept = Checkpoints(folder, "0" * 16, held_out_sha256="held out")
     kept.save(of, 1, [])
     return kept.folder
 
 
 def generator(of: Training, folder: Path, variant: str) -> Path:
-    save_generator(folder / "generator", variant, of.generator, {})
+    save_generator(folder / "generator", variant, of.generator, {"held_out_sha256": "held out"})
     return folder / "generator"
 
 
@@ -53,7 +55,7 @@ def test_a_checkpoint_gives_its_weights_to_all_networks(tmp_path: Path, variant:
     first, second = training(1, variant=variant), training(2, variant=variant)
     assert not any(equal(first, second).values())
     folder = checkpoint(first, tmp_path)
-    assert started(second, folder) == sha256_of_file(folder / FILE_NAME)
+    assert started(second, folder) == (sha256_of_file(folder / FILE_NAME), "held out")
     assert all(equal(first, second).values())
 
 
@@ -61,7 +63,7 @@ def test_a_checkpoint_gives_its_weights_to_all_networks(tmp_path: Path, variant:
 def test_a_generator_gives_its_weights_to_the_generators_alone(tmp_path: Path, variant: str) -> None:
     first, second = training(1, variant=variant), training(2, variant=variant)
     folder = generator(first, tmp_path, variant)
-    assert started(second, folder) == sha256_of_file(folder / WEIGHTS)
+    assert started(second, folder) == (sha256_of_file(folder / WEIGHTS), "held out")
     assert equal(first, second) == {name: name in ("G", "EMA") for name in first.networks}
 
 
@@ -89,6 +91,34 @@ def test_networks_of_other_shapes_are_refused(tmp_path: Path, changes: dict[str,
 def test_a_folder_that_holds_neither_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"start_from: .*: neither a generator \(generator.json\) nor a checkpoint"):
         started(training(1), tmp_path)
+
+
+def test_the_folder_of_all_checkpoints_is_refused_with_the_names_of_those_in_it_newest_first(tmp_path: Path) -> None:
+    for number, name in enumerate(("first", "second")):
+        file = checkpoint(training(1), tmp_path / name) / FILE_NAME
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        os.utime(file.rename(tmp_path / "checkpoints" / name / FILE_NAME), (number, number))
+    with pytest.raises(UserError, match=r"nor a checkpoint \(.*\); name one of its folders: second, first$"):
+        started(training(1), tmp_path / "checkpoints")
+
+
+def test_the_folder_of_the_trained_generator_is_refused_as_a_start(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"start_from: .*generator: this training writes .*copy that elsewhere"):
+        check_start(f"{tmp_path}/generator", tmp_path / "generator")
+    for place in ("", "models:/generator/1", f"{tmp_path}/checkpoints/1"):
+        check_start(place, tmp_path / "generator")
+
+
+def test_a_checkpoint_that_a_copy_of_dvc_lacks_is_that_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "tmp123"
+    (copy / ".dvc").mkdir(parents=True)
+    (copy / "here").mkdir()
+    monkeypatch.chdir(copy)
+    for place, folder in (("here", Path("here")), ("checkpoints/1", tmp_path / "checkpoints" / "1"), ("", None)):
+        with model_folder(place) as found:
+            assert found == folder
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "generator"])

@@ -5,15 +5,17 @@ import sqlite3
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ...core.log import logger
 from ...core.signals import undisturbed
 
-DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
-DVC_EXPERIMENTS = (".dvc", "tmp", "exps")
+DVC = ".dvc"
+DVC_EXPERIMENTS = Path(DVC, "tmp", "exps")
 """Below this folder of a project, `dvc exp run --temp` and `--queue` run in copies of it, which DVC deletes."""
 SQLITE = "sqlite:///"
+DEFAULT_URI = f"{SQLITE}mlflow.db"
 PLACES = {
     "experiments": ["artifact_location"],
     "runs": ["artifact_uri"],
@@ -22,18 +24,33 @@ PLACES = {
 """Columns by table in which mlflow keeps absolute paths below `ARTIFACTS`."""
 
 
-def default_uri() -> str:
-    """Return the address of the project's database: in the working folder, or where DVC has copied that from."""
-    folder = Path.cwd()
-    for at in range(len(folder.parts) - len(DVC_EXPERIMENTS)):
-        if folder.parts[at : at + len(DVC_EXPERIMENTS)] == DVC_EXPERIMENTS:
-            return f"{SQLITE}{Path(*folder.parts[:at]) / DATABASE}"
-    return f"{SQLITE}{DATABASE}"
+def in_project(path: Path) -> Path:
+    """Return an absolute path: that in the project, for one in the copy of it where DVC runs an experiment."""
+    here, path = Path.cwd(), path.absolute()
+    copy = next((folder for folder in (here, *here.parents) if (folder / DVC).is_dir()), here)
+    for project in copy.parents:
+        if copy.is_relative_to(project / DVC_EXPERIMENTS) and path.is_relative_to(copy):
+            return project / path.relative_to(copy)
+    return path
+
+
+def project_uri(uri: str) -> str:
+    """Return an address whose SQLite file, if it is one, lies in the project, even where DVC runs in a copy of it."""
+    database = database_of(uri)
+    if not database or in_project(database) == database:
+        return uri
+    place = str(in_project(database))
+    if set(place) & set("%?"):  # in an address these mean something else, and mlflow would take an escaped one as it is
+        place = os.path.relpath(place)
+    return SQLITE + "".join([place, *uri.partition("?")[1:]])
 
 
 def database_of(uri: str) -> Path | None:
     """Return the SQLite file of an address, or None for another sort of address."""
-    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+    if not uri.startswith(SQLITE):
+        return None
+    path = unquote(uri.removeprefix(SQLITE).partition("?")[0])
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def written_whole() -> AbstractContextManager[None]:
@@ -51,30 +68,39 @@ def open_experiment(client: Any, name: str) -> None:
     database = database_of(os.environ["MLFLOW_TRACKING_URI"])
     if database and client.get_experiment_by_name(name) is None:
         with suppress(mlflow.MlflowException):  # another process was faster
-            client.create_experiment(name, str(database.parent / ARTIFACTS / name))
+            client.create_experiment(name, _as_uri(database.parent / ARTIFACTS / name))
     mlflow.set_experiment(name)
 
 
 def follow(database: Path) -> None:
-    """Look for artifacts beside a database whose folder was moved or copied: mlflow keeps absolute paths in it."""
-    here = database.parent / ARTIFACTS
-    if not database.is_file() or not here.is_dir():
+    """Follow a database whose folder was moved or copied: mlflow keeps absolute paths in it.
+
+    New artifacts come to lie beside it. A version whose files were left behind is still looked for where it was.
+    """
+    if not database.is_file():
         return
+    here = _as_uri(database.parent / ARTIFACTS)
     with closing(sqlite3.connect(database)) as records, records:
-        for before in _former_places(records, here):
-            for table, columns in PLACES.items():
-                for column in columns:
-                    records.execute(
-                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",  # noqa: S608
-                        (str(here), len(before) + 1, len(before) + 1, f"{before}/"),
-                    )
-            logger("mlflow").info("artifacts that were in %s are now looked for in %s", before, here)
+        present = {name for (name,) in records.execute("SELECT name FROM sqlite_master")}
+        left = {table: _move(records, table, here) for table in PLACES if table in present}
+    for before in sorted(left.get("runs", set()) | left.get("model_versions", set())):
+        logger("mlflow").info("artifacts that were in %s are now looked for in %s", unquote(before), unquote(here))
 
 
-def _former_places(records: sqlite3.Connection, here: Path) -> list[str]:
-    """Return other folders that are named as the place of artifacts which lie here."""
-    tables = {name for (name,) in records.execute("SELECT name FROM sqlite_master")}
-    named = records.execute("SELECT artifact_location FROM experiments") if "experiments" in tables else []
-    places = [Path(place) for (place,) in named if place.startswith("/")]
-    moved = {place.parent for place in places if place.parent.name == ARTIFACTS and (here / place.name).is_dir()}
-    return sorted(str(place) for place in moved - {here})
+def _move(records: sqlite3.Connection, table: str, here: str) -> set[str]:
+    """Let the places in a table lie in the folder `here`; return the folders in which they were."""
+    left = set()
+    for column in PLACES[table]:
+        for row, place in records.execute(f"SELECT rowid, {column} FROM {table}").fetchall():  # noqa: S608
+            before, _, rest = (place or "").rpartition(f"/{ARTIFACTS}/")
+            moved = f"{here}/{rest}"
+            is_behind = table == "model_versions" and not Path(unquote(moved)).is_dir()
+            if before.startswith("/") and moved != place and not is_behind:
+                records.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (moved, row))  # noqa: S608
+                left.add(f"{before}/{ARTIFACTS}")
+    return left
+
+
+def _as_uri(path: Path) -> str:
+    """Return a path as mlflow reads it: with `%` escaped."""
+    return str(path).replace("%", "%25")

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from ...core.errors import UserError
+from .local import in_project
 from .store import connect
 
 SCHEME = "models:/"
@@ -154,26 +156,38 @@ class Registry:
         return found
 
     def pull(self, version: Version, folder: Path) -> None:
-        """Copy a version's files into `folder`."""
+        """Copy a version's files into the empty `folder`. Raises UserError if they are not where MLflow says."""
         try:
             self._mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
         except Exception as error:
             raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {error}") from error
+        if not any(folder.iterdir()):
+            place = self._client.get_model_version_download_uri(version.name, str(version.number))
+            raise UserError(
+                f"{version.uri}: its files are not in {unquote(place)}, where MLflow at {self.uri} looks for them; "
+                "restore them. If the project was moved or copied, put its folder mlruns beside mlflow.db"
+            )
 
 
 @contextmanager
 def model_folder(place: str) -> Iterator[Path | None]:
     """Yield the folder that `place` names: a folder, or a copy of `models:/NAME/NUMBER`. It is None if that is empty.
 
+    A folder that DVC did not copy to where it runs an experiment is that of the project.
+
     Raises UserError as `Registry.resolve` does.
     """
     if not place.startswith(SCHEME):
-        yield Path(place) if place else None
+        yield _folder(Path(place)) if place else None
         return
     registry = Registry()
     with TemporaryDirectory() as folder:
         registry.pull(registry.resolve(place), Path(folder))
         yield Path(folder)
+
+
+def _folder(place: Path) -> Path:
+    return place if place.exists() else in_project(place)
 
 
 def _version(found: Any) -> Version:

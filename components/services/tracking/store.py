@@ -13,7 +13,7 @@ from filelock import FileLock
 from ...core.errors import UserError
 from ...core.log import logger
 from ...core.network import holds_secret, through_proxy
-from .local import database_of, default_uri, follow
+from .local import DEFAULT_URI, database_of, follow, project_uri
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -32,13 +32,13 @@ DATABASE_LOCK_TIMEOUT_S = 120
 
 
 def connect() -> str:
-    """Connect mlflow to MLFLOW_TRACKING_URI, or to a SQLite file in the working folder; return the URI.
+    """Connect mlflow to MLFLOW_TRACKING_URI, or to a SQLite file in the project; return the URI.
 
     Raises UserError for an address with a password, and if the server does not answer or the database cannot be opened.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    uri = os.environ.setdefault("MLFLOW_TRACKING_URI", default_uri())
+    uri = os.environ["MLFLOW_TRACKING_URI"] = project_uri(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
     _refuse_secrets(uri)
     import mlflow
 

@@ -1,0 +1,134 @@
+"""Where a project without a server has its records, after it was moved or copied, and in DVC's copies of it."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+import pytest
+from sqlalchemy import make_url
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.services.tracking.local import DEFAULT_URI, database_of, in_project, project_uri
+from fabgan.components.services.tracking.registry import Registry
+from fabgan.components.services.tracking.runs import step_run
+from tests.database import database_in
+
+
+def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database_in(folder).replace("%", "%25"))
+
+
+def record(page: str, fails: bool = False) -> None:
+    """Run a step that records a page, and perhaps fails then."""
+    with suppress(ZeroDivisionError), step_run("ingest", {"ingest": {"page": page}}, {}) as run:
+        run.mlflow.log_text("x", page)
+        if fails:
+            raise ZeroDivisionError
+
+
+def register(folder: Path) -> None:
+    (folder / "generator").mkdir()
+    (folder / "generator" / "card").write_text("x")
+    registry = Registry()
+    with mlflow.start_run():
+        registry.register("bga-generator", folder / "generator", {})
+
+
+def pulled(folder: Path) -> list[str]:
+    """Return the names of the files of the registered version."""
+    registry = Registry()
+    registry.pull(registry.resolve("models:/bga-generator/1"), folder)
+    return [path.name for path in folder.iterdir()]
+
+
+def pages_in(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "mlruns").rglob("*.html")}
+
+
+def test_a_project_that_was_moved_after_a_failure_leaves_nothing_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, here = tmp_path / "before", tmp_path / "here"
+    work_in(before, monkeypatch)
+    record("first.html", fails=True)
+    shutil.rmtree(before / "mlruns")
+    before.rename(here)
+    work_in(here, monkeypatch)
+    record("second.html")
+    assert pages_in(here) == {"second.html"}
+    assert not before.exists()
+    runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert len(runs) == 4
+    assert all(run.info.artifact_uri.startswith(f"{here}/mlruns/") for run in runs)
+
+
+def test_a_copy_of_the_database_alone_records_beside_it_and_finds_versions_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, here = tmp_path / "before", tmp_path / "here"
+    work_in(before, monkeypatch)
+    record("first.html")
+    register(before)
+    here.mkdir()
+    shutil.copyfile(before / "mlflow.db", here / "mlflow.db")
+    work_in(here, monkeypatch)
+    record("second.html")
+    assert (pages_in(before), pages_in(here)) == ({"first.html"}, {"second.html"})
+    assert pulled(tmp_path / "first") == ["card"]
+
+    before.rename(tmp_path / "away")
+    with pytest.raises(UserError, match=rf"its files are not in {before}/mlruns/.*put its folder mlruns beside"):
+        pulled(tmp_path / "second")
+    shutil.copytree(tmp_path / "away" / "mlruns", here / "mlruns", dirs_exist_ok=True)
+    assert pulled(tmp_path / "third") == ["card"]
+
+
+def test_a_folder_with_a_percent_sign_keeps_its_own_artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, here = tmp_path / "per%20cent", tmp_path / "per%41"
+    work_in(before, monkeypatch)
+    record("first.html")
+    assert pages_in(before) == {"first.html"}
+    before.rename(here)
+    work_in(here, monkeypatch)
+    record("second.html")
+    assert pages_in(here) == {"first.html", "second.html"}
+
+
+@pytest.mark.parametrize("name", ["project", "que?stion", "per%20cent"])
+@pytest.mark.parametrize("dvc_root", ["", "sub"], ids=["git's root", "a folder of git"])
+def test_what_lies_in_a_copy_of_dvc_lies_in_the_project(
+    name: str, dvc_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / name / dvc_root
+    copy = root / ".dvc" / "tmp" / "exps" / "standalone" / "tmp123"
+    (copy / dvc_root / ".dvc").mkdir(parents=True)
+    (copy / dvc_root / "below").mkdir()
+    monkeypatch.chdir(copy / dvc_root / "below")
+    assert in_project(Path("checkpoints/1")) == root / "below" / "checkpoints" / "1"
+    uri = project_uri(DEFAULT_URI)
+    assert project_uri(uri) == uri
+    assert Path(str(make_url(uri).database)).resolve() == database_of(uri) == root / "below" / "mlflow.db"
+    assert project_uri(f"{DEFAULT_URI}?timeout=5") == f"{uri}?timeout=5"
+    for other in (f"sqlite:///{tmp_path}/mlflow.db", "https://mlflow.fab.local"):
+        assert project_uri(other) == other
+
+
+def test_a_project_itself_has_its_own_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".dvc" / "tmp" / "exps").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert project_uri(DEFAULT_URI) == DEFAULT_URI
+
+
+def test_a_relative_address_names_the_file_of_the_project_in_a_copy_of_dvc_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "tmp123"
+    (copy / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///records.db")
+    database_in(tmp_path)
+    (tmp_path / "mlflow.db").rename(tmp_path / "records.db")
+    record("page.html")
+    assert pages_in(tmp_path) == {"page.html"}
+    assert [path.name for path in copy.iterdir()] == [".dvc"]
