@@ -1,13 +1,13 @@
 """The parameters of `augment`, from its command line."""
 
-from ..core.parameters import NonNegativeInt, PositiveInt, parameters
+from ..core.parameters import Address, NonNegativeInt, PositiveInt, parameters
 
 
 @parameters
 class AugmentParameters:
     """The images to generate."""
 
-    model: str
+    model: Address
     """`models:/NAME@ALIAS` or `models:/NAME/NUMBER`."""
     first: NonNegativeInt
     """Index of the first image. A shard of a larger set begins there."""

@@ -1,30 +1,69 @@
 """Addresses: the proxies that stand in between, and the secrets that no message may say."""
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from .errors import UserError
 
-def through_proxy(address: str) -> str:
-    """Return words about the proxy through which an address is asked, for the end of a message; empty without one."""
-    target = urlsplit(address)
-    proxy = getproxies().get(target.scheme, "")
-    host = target.hostname or ""
-    if not proxy or proxy_bypass(host):
-        return ""
-    return f" (asked through the proxy {without_user(proxy)}, because {host} is not in NO_PROXY)"
+SCHEME = re.compile(r"[\w.+-]+:/{1,2}")
+PASSWORD = re.compile(r"[^/?#]*:(?!\d+[/?#]).*@", re.DOTALL)
+"""A colon before the path that does not open a port, and an @ after it: a password may hold any character."""
+NAMED = re.compile(
+    r"[?&;][^=&;]*(?:password|passwd|pwd|token|secret|signature|credential|(?:api|access|private).?key)", re.IGNORECASE
+)
+"""A part of a query whose name tells of a secret. `sslkey` and `passfile` of PostgreSQL name files."""
+WEB = ("http", "https")
+SECRET_USER = (*WEB, "s3")
+"""Schemes in which a user alone may be a token or a key. That of ssh is no secret."""
+SHOWN = "a user, password or query in an address would appear in MLflow, manifests and messages"
 
 
 def holds_secret(address: str) -> bool:
-    """Return whether an address names a password, or over http any user, which may be a token.
+    """Return whether an address, or what looks like one, names a password, or something that may be a token.
 
-    The user of another scheme, such as that of ssh, is no secret.
+    That is any user over http and before a bucket, and any query over http. An @ in a path is no user.
     """
-    scheme, _, rest = address.partition("://")
-    user, at, _ = rest.partition("/")[0].rpartition("@")
-    return bool(at) and (":" in user or scheme.lower() in ("http", "https"))
+    scheme = address.partition(":")[0].lower().rpartition("+")[2]
+    start = SCHEME.match(address)
+    rest = address[start.end() :] if start else address
+    return bool(
+        PASSWORD.match(rest)
+        or (scheme in SECRET_USER and "@" in re.split("[/?#]", rest)[0])
+        or (scheme in WEB and "?" in rest.partition("#")[0])
+        or NAMED.search(unquote(rest))
+    )
+
+
+def refuse_secret(address: str, where: str, instead: str) -> None:
+    """Raise a UserError if the address of a server holds a secret; `instead` says what the secret belongs in.
+
+    An address without a scheme is judged as one over http.
+    """
+    if holds_secret(address if "://" in address else f"http://{address}"):
+        raise UserError(f"{where}: {SHOWN}; remove it, and use {instead}")
+
+
+def usual_proxy(address: str) -> str:
+    """Return the proxy through which an address is asked by the rules of urllib, which boto3 and DVC's remotes follow.
+
+    It is empty without one.
+    """
+    target = urlsplit(address)
+    return "" if proxy_bypass(target.netloc) else getproxies().get(target.scheme, "")
+
+
+def through_proxy(address: str, proxy: str) -> str:
+    """Return words about the proxy through which an address is asked, for the end of a message; empty without one.
+
+    They say `no_proxy`, because not every client reads NO_PROXY, nor networks in it.
+    """
+    if not proxy:
+        return ""
+    host = urlsplit(address).hostname
+    return f" (asked through the proxy {without_user(proxy)}, because no_proxy does not name {host})"
 
 
 def without_user(address: str) -> str:
-    """Return an address without its user and password."""
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    """Return an address without its user and password, in which any character may stand."""
+    return re.sub(r"^([\w.+-]+://)?.*@", r"\1", address, flags=re.DOTALL)

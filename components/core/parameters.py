@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
 import yaml
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from .errors import UserError
+from .network import SHOWN, holds_secret
 
 T = TypeVar("T")
 
@@ -52,12 +53,23 @@ def _number(allowed: Callable[[float], bool], expected: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _address(value: str) -> str:
+    if holds_secret(value):
+        raise ValueError(
+            f"{SHOWN}; remove it, and use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for a bucket, and git's own "
+            "store of credentials for a repository"
+        )
+    return value
+
+
 PositiveInt = Annotated[int, _whole_number(1, "a positive int")]
 SeveralInt = Annotated[int, _whole_number(2, "an int of 2 or more")]
 NonNegativeInt = Annotated[int, _whole_number(0, "an int of 0 or more")]
 PositiveFloat = Annotated[float, _number(lambda x: x > 0, "a positive number")]
 NonNegativeFloat = Annotated[float, _number(lambda x: x >= 0, "a number of 0 or more")]
 Share = Annotated[float, _number(lambda x: 0 <= x <= 1, "a share between 0 and 1")]
+Address = Annotated[str, AfterValidator(_address)]
+"""A path or an address. It is recorded and shown, and so must not hold a secret."""
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -94,7 +106,7 @@ def _explain(cls: type, detail: Any, prefix: str) -> str:
         return f"{key}: unknown key (known here: {known})"
     reason = detail["msg"].removeprefix("Value error, ")
     reason = reason[0].lower() + reason[1:]
-    if isinstance(detail["input"], Mapping) or not detail["loc"]:
+    if isinstance(detail["input"], Mapping) or not detail["loc"] or holds_secret(str(detail["input"])):
         return f"{key}: {reason}" if key else reason
     return f"{key}: {reason}, got {detail['input']!r}"
 

@@ -2,14 +2,14 @@
 
 import re
 
-from ..core.parameters import NonNegativeInt, PositiveInt, Share, parameters
+from ..core.parameters import Address, NonNegativeInt, PositiveInt, Share, parameters
 
 
 @parameters
 class IngestParameters:
     """The `ingest` section of params.yaml."""
 
-    source: str
+    source: Address
     """A folder of photographs, `s3://bucket/prefix`, `git+URL#path` of a DVC repository, or a .yaml file that describes
     frames to render."""
     revision: str = ""

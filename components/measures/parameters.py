@@ -1,6 +1,6 @@
 """The `evaluate` section of params.yaml. `publish` reads it too, because it measures again."""
 
-from ..core.parameters import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, parameters
+from ..core.parameters import Address, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, parameters
 
 
 @parameters
@@ -28,11 +28,11 @@ class EvaluateParameters:
     """Maximum membership_auc of a generator that is handed on (0.5 = chance)."""
     usefulness: bool = False
     """Whether to train inspection models with and without generated images. It needs labels. The gain then counts."""
-    extractor_file: str = ""
+    extractor_file: Address = ""
     """TorchScript file of the network whose features are compared, as below. Empty for EfficientNet-Lite1."""
     extractor_sha256: str = ""
     """Its digest."""
-    inception_file: str = ""
+    inception_file: Address = ""
     """TorchScript file of the Inception network, for FID: a path, or s3://bucket/key. Empty for none."""
     inception_sha256: str = ""
     """Its digest."""

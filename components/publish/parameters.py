@@ -13,4 +13,4 @@ class PublishParameters:
     def __post_init__(self) -> None:
         """Refuse a name that MLflow refuses."""
         if not self.model_name.strip() or set(self.model_name) & set("/:"):
-            raise ValueError(f"model_name: expected a name without / and :, got {self.model_name!r}")
+            raise ValueError("model_name: expected a name without / and :")

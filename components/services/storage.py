@@ -18,7 +18,7 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
-from ..core.network import through_proxy
+from ..core.network import holds_secret, refuse_secret, through_proxy, usual_proxy
 
 SCHEME = "s3://"
 CONNECT_TIMEOUT_S = 3
@@ -71,7 +71,7 @@ class UnfinishedUpload:
 def split_url(url: str) -> tuple[str, str]:
     """Return the bucket and the prefix (empty, or ending with a slash) of `s3://bucket/prefix`."""
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
-    if "@" in bucket:
+    if holds_secret(url):
         raise UserError(
             "an address s3://...@... holds keys, which would appear in manifests and logs; write s3://bucket/prefix, "
             "and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -241,11 +241,7 @@ def _client_of(_process: int) -> Any:
 def _endpoint() -> str:
     """Return the store's address, which has no default here, because boto3's default is on the internet."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3", "")
-    if "@" in endpoint:
-        raise UserError(
-            "AWS_ENDPOINT_URL_S3: a user or password in the address would appear in messages; remove it, and set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
+    refuse_secret(endpoint, "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if not re.match(r"https?://.", endpoint):
         raise UserError(f"AWS_ENDPOINT_URL_S3: expected the object store's address (https://...), got {endpoint!r}")
     return endpoint
@@ -262,20 +258,32 @@ def _explained(bucket: str, key: str = "") -> Iterator[None]:
     except (Boto3Error, BotoCoreError, ClientError) as error:
         what = f"{bucket}/{key}" if key else bucket
         address = _endpoint()
-        raise UserError(f"{SCHEME}{what} at {address}: {_what_to_fix(error)}{through_proxy(address)}") from error
+        proxy = through_proxy(address, usual_proxy(address))
+        raise UserError(f"{SCHEME}{what} at {address}: {_what_to_fix(error)}{proxy}") from error
 
 
 def _what_to_fix(error: Exception) -> str:
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):
-        return FIXES.get(error.response["Error"]["Code"]) or " ".join(str(error).split())
+        return FIXES.get(error.response["Error"]["Code"]) or _answer(error)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return "no access keys are set; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if isinstance(error, exceptions.SSLError):
         return f"its certificate is not trusted; set AWS_CA_BUNDLE to the PEM file of your authority ({error})"
     if isinstance(error, exceptions.ProxyConnectionError):
-        return "the proxy does not answer; add the store's host to NO_PROXY, or correct HTTP_PROXY and HTTPS_PROXY"
+        return "the proxy does not answer; add the store's host to no_proxy, or correct http_proxy and https_proxy"
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return "the store does not answer; start it, or correct AWS_ENDPOINT_URL_S3"
     return " ".join(str(error).split())
+
+
+def _answer(error: Any) -> str:
+    """Return the words of a store that refuses, or what to do if something else answers, such as a proxy with a page.
+
+    A store names the code of its error.
+    """
+    if error.response["Error"]["Code"]:
+        return " ".join(str(error).split())
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return f"what answers with HTTP status {status} is no object store; correct AWS_ENDPOINT_URL_S3"

@@ -7,7 +7,7 @@ from fabgan.model.paper.config import PaperConfig
 from fabgan.model.seamless.config import SeamlessConfig
 
 from ..core.errors import UserError
-from ..core.parameters import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, parameters
+from ..core.parameters import Address, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, parameters
 
 VariantName = Literal["paper", "seamless"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -130,7 +130,7 @@ class TrainParameters:
     variant: VariantName = "seamless"
     """Which model is trained. Its settings are in the section of the same name."""
     seed: NonNegativeInt = 1
-    start_from: str = ""
+    start_from: Address = ""
     """Weights to start from: `models:/NAME/NUMBER`, or a folder with a generator or a checkpoint. Empty: random ones.
 
     A generator must not lie where this training writes its own.

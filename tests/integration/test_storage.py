@@ -142,9 +142,10 @@ def test_three_errors_and_a_truncated_body_are_outlasted(bucket: Bucket, faults:
         (
             "AWS_ENDPOINT_URL_S3",
             "http://key:Secret@store.fab.local",
-            "AWS_ENDPOINT_URL_S3: a user or password in the add",
+            "AWS_ENDPOINT_URL_S3: a user, password or query in an add",
         ),
-        ("AWS_ENDPOINT_URL_S3", "key:Secret@store.fab.local", "AWS_ENDPOINT_URL_S3: a user or password in the address"),
+        ("AWS_ENDPOINT_URL_S3", "key:Secret@store.fab.local", "AWS_ENDPOINT_URL_S3: a user, password or query"),
+        ("AWS_ENDPOINT_URL_S3", "http://store.fab.local/?k=Secret", "AWS_ENDPOINT_URL_S3: a user, password or query"),
         ("AWS_ENDPOINT_URL_S3", "store.fab.local:9000", "AWS_ENDPOINT_URL_S3: expected the object store's address"),
     ],
 )
@@ -177,10 +178,22 @@ def test_a_proxy_that_does_not_answer_is_named(bucket: Bucket, monkeypatch: pyte
         monkeypatch.setenv(name, f"http://me:secret@{proxy}")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "")
-    with pytest.raises(UserError, match="the proxy does not answer; add the store's host to NO_PROXY") as raised:
+    with pytest.raises(UserError, match="the proxy does not answer; add the store's host to no_proxy") as raised:
         list_objects(bucket.name, "")
-    assert f"(asked through the proxy http://{proxy}, because 127.0.0.1 is not in NO_PROXY)" in str(raised.value)
+    assert f"(asked through the proxy http://{proxy}, because no_proxy does not name 127.0.0.1)" in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_a_proxy_that_answers_in_the_place_of_the_store_is_named(
+    bucket: Bucket, faults: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults.refusal = b"<html>access denied</html>"
+    monkeypatch.setenv("http_proxy", faults.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://store.fab.local:9000")
+    with pytest.raises(UserError, match="HTTP status 403 is no object store; correct AWS_ENDPOINT_URL_S3") as raised:
+        list_objects(bucket.name, "")
+    said = str(raised.value)
+    assert f"(asked through the proxy {faults.endpoint}, because no_proxy does not name store.fab.local)" in said
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///lots", "bucket/lots"])
@@ -189,9 +202,10 @@ def test_addresses_without_a_bucket_are_refused(url: str) -> None:
         split_url(url)
 
 
-def test_an_address_with_keys_is_refused_without_saying_them() -> None:
+@pytest.mark.parametrize("url", ["s3://key:Secret@fab/lots", "s3://key:Secret/+@fab/lots", "s3://Secret@fab"])
+def test_an_address_with_keys_is_refused_without_saying_them(url: str) -> None:
     with pytest.raises(UserError, match="holds keys") as raised:
-        split_url("s3://key:Secret@fab/lots")
+        split_url(url)
     assert "Secret" not in str(raised.value)
 
 

@@ -154,6 +154,15 @@ def test_a_wrong_token_a_dead_server_and_a_missing_file_are_one_line(tmp_path: P
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "host", ["https://me:secret@kubeflow.fab", "secret@kubeflow.fab", "https://kubeflow.fab/?x=secret"]
+)
+def test_a_host_with_a_secret_is_refused_without_saying_it(host: str) -> None:
+    with pytest.raises(UserError, match=r"--host: a user, password or query .*use --token-file") as raised:
+        submit.Kubeflow(host, "", None, None)
+    assert "secret" not in str(raised.value)
+
+
 def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Path) -> None:
     key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
     openssl = shutil.which("openssl")

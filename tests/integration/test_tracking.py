@@ -197,11 +197,32 @@ def test_a_proxy_before_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    words = (
-        r"cannot be used \(asked through the proxy http://127.0.0.1:9, because mlflow.fab.local is not in NO_PROXY\)"
-    )
+    words = r"used \(asked through the proxy http://127.0.0.1:9, because no_proxy does not name mlflow.fab.local\)"
     with pytest.raises(UserError, match=words), step_run("train", TRAIN, {}):
         pass
+
+
+def test_a_proxy_is_named_only_where_requests_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("all_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.0/8")
+    for address, words in (
+        ("http://mlflow.fab.local:5000", r"cannot be used \(asked through the proxy http://127.0.0.1:9"),
+        ("http://127.0.0.1:9", "cannot be used: "),
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with pytest.raises(UserError, match=words):
+            connect()
+
+
+def test_a_file_that_is_no_database_is_named_with_what_to_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database_in(tmp_path))
+    monkeypatch.setenv("all_proxy", "http://127.0.0.1:9")
+    (tmp_path / "mlflow.db").write_text("photographs")
+    with pytest.raises(UserError, match=r"cannot be used: .*; see that .*mlflow.db is a database of MLflow.*not full"):
+        connect()
 
 
 @pytest.mark.parametrize(
@@ -210,14 +231,17 @@ def test_a_proxy_before_the_server_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         ("http://fabuser:S3cretPw@mlflow.fab.local:5000", "MLFLOW_TRACKING_USERNAME"),
         ("https://S3cretPw@mlflow.fab.local", "MLFLOW_TRACKING_USERNAME"),
         ("http://fabuser:S3cretPw?#@mlflow.fab.local", "MLFLOW_TRACKING_USERNAME"),
+        ("fabuser:S3cretPw@mlflow.fab.local:5000", "MLFLOW_TRACKING_USERNAME"),
+        ("http://mlflow.fab.local:5000/?token=S3cretPw", "MLFLOW_TRACKING_USERNAME"),
         ("postgresql://fabuser:S3cretPw@db.fab.local/mlflow", "PGPASSWORD"),
+        ("postgresql://db.fab.local/mlflow?user=fabuser&password=S3cretPw", "PGPASSWORD"),
     ],
 )
 def test_an_address_with_a_password_is_refused_without_saying_it(
     monkeypatch: pytest.MonkeyPatch, address: str, instead: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    with pytest.raises(UserError, match=f"MLFLOW_TRACKING_URI: a user or password.*{instead}") as raised:
+    with pytest.raises(UserError, match=f"MLFLOW_TRACKING_URI: a user, password or query.*{instead}") as raised:
         connect()
     assert "S3cretPw" not in str(raised.value)
 

@@ -18,6 +18,8 @@ class FaultyProxy(ThreadingHTTPServer):
         self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
         self.errors = 0
         """How many requests to come are answered by status 500."""
+        self.refusal = b""
+        """A page with status 403 that answers every request, unless it is empty."""
         self.truncations = 0
         """How many bodies to come end before they should."""
         self.pause_s = 0.0
@@ -34,6 +36,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def pass_on(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.server.refusal:
+            self._answer(403, {"Content-Length": str(len(self.server.refusal))}, self.server.refusal)
+            return
         if self.server.errors > 0:
             self.server.errors -= 1
             self._answer(500, {"Content-Length": "0"}, b"")

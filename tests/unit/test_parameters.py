@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fabgan.components.augment.parameters import AugmentParameters
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import (
     NonNegativeInt,
@@ -15,6 +16,8 @@ from fabgan.components.core.parameters import (
     parameters,
     parse,
 )
+from fabgan.components.steps import parse_sections
+from tests.conftest import PARAMETERS
 
 
 @parameters
@@ -65,6 +68,39 @@ def test_exponents_that_yaml_reads_as_strings_are_numbers(tmp_path: Path) -> Non
 )
 def test_what_is_wrong_is_named_with_its_key(change: dict[str, object], message: str) -> None:
     assert message in refusal(change)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "address"),
+    [
+        ("ingest", "source", "git+https://fabuser:S3cret@git.fab/fab.git#data"),
+        ("ingest", "source", "s3://KEY:S3cret/+@bucket/lots"),
+        ("train", "start_from", "https://fabuser:S3cret@mlflow.fab/model"),
+        ("evaluate", "extractor_file", "s3://KEY:S3cret@bucket/nets/fab.pt"),
+        ("evaluate", "inception_file", "https://store.fab/inception.pt?X-Amz-Signature=S3cret"),
+    ],
+)
+def test_an_address_with_a_secret_is_refused_without_saying_it(section: str, key: str, address: str) -> None:
+    sections = {**PARAMETERS, section: {**PARAMETERS[section], key: address}}
+    with pytest.raises(
+        UserError, match=f"^params.yaml: {section}.{key}: a user, password or query in an add"
+    ) as refused:
+        parse_sections(sections, "params.yaml")
+    assert "S3cret" not in str(refused.value)
+
+
+def test_the_address_of_a_model_is_refused_without_saying_its_secret() -> None:
+    asked = {"model": "http://fabuser:S3cret@mlflow.fab", "first": 0, "count": 1, "seed": 0, "label": ""}
+    with pytest.raises(UserError, match="model: a user, password or query in an address") as refused:
+        parse(AugmentParameters, asked, "fabgan augment")
+    assert "S3cret" not in str(refused.value)
+    assert parse(AugmentParameters, asked | {"model": "models:/bga@champion"}, "fabgan augment").count == 1
+
+
+def test_a_secret_in_the_place_of_another_value_is_not_said() -> None:
+    assert (
+        refusal({"seed": "http://fabuser:S3cret@mlflow.fab"}) == "params.yaml: train.seed: expected an int of 0 or more"
+    )
 
 
 def test_missing_keys_are_named() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...core.errors import UserError
 from ...core.files import md5_of_file
-from ...core.network import holds_secret
+from ...core.network import through_proxy, usual_proxy
 from .listing import Listing
 
 SCHEME = "git+"
@@ -36,8 +36,11 @@ class RepositoryFile:
 
     def fetch(self, to: Path) -> None:
         """Download the file from the repository's remote and check its MD5."""
-        with _explained_remote(self.repository, self.place):
-            _shared(os.getpid(), self.repository, self.commit).get_file(self.place, str(to))
+        with _explained_repository(self.repository, self.commit):
+            system = _shared(os.getpid(), self.repository, self.commit)
+            config = system.repo.config
+        with _explained_remote(config, self.repository, self.place):
+            system.get_file(self.place, str(to))
         if md5_of_file(to) != self.version:
             raise UserError(
                 f"{self.repository}: {self.place}: the remote's bytes are not those of commit {self.commit[:12]} "
@@ -59,7 +62,7 @@ def list_repository(source: str, revision: str) -> Listing:
         system = _open(url, revision)
         commit: str = system.repo.get_rev()
     _check_remote(system.repo.config, url)
-    with _explained_remote(url, folder):
+    with _explained_remote(system.repo.config, url, folder):
         tracked = _tracked_root(system, folder, f"{url} at {commit[:12]}")
         found = system.find(tracked, detail=True)
     digests = {place: _md5(info, f"{url}: {place}") for place, info in sorted(found.items())}
@@ -74,11 +77,6 @@ def list_repository(source: str, revision: str) -> Listing:
 
 def _split(source: str) -> tuple[str, str]:
     url, _, folder = source.removeprefix(SCHEME).partition("#")
-    if holds_secret(url):
-        raise UserError(
-            "ingest.source: a user, token or password in the URL would appear in manifests and logs; remove the part "
-            "before the @"
-        )
     folder = PurePosixPath(folder.strip("/")).as_posix()
     if "://" not in url or folder == ".":
         raise UserError(
@@ -119,13 +117,20 @@ def _shared(_process: int, url: str, commit: str) -> Any:
 
 def _check_remote(config: dict[str, Any], url: str) -> None:
     """Refuse a remote in a bucket without the address of its store, because the default address is on the internet."""
-    name = config["core"].get("remote")
-    remote = config["remote"].get(name, {})
-    named = "endpointurl" in remote or "AWS_ENDPOINT_URL_S3" in os.environ
-    if remote.get("url", "").startswith("s3://") and not named:
+    if _server_of(config).startswith("s3://"):
+        name = config["core"]["remote"]
         raise UserError(
             f"{url}: its DVC remote {name!r} names no store; set AWS_ENDPOINT_URL_S3 to the address of the object store"
         )
+
+
+def _server_of(config: dict[str, Any]) -> str:
+    """Return the address that the DVC remote is asked at: that of the store for a bucket, if it is known."""
+    remote = config["remote"].get(config["core"].get("remote"), {})
+    address: str = remote.get("url", "")
+    if address.startswith("s3://"):
+        return str(remote.get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL_S3", address))
+    return address
 
 
 def _tracked_root(system: Any, folder: str, where: str) -> str:
@@ -173,20 +178,32 @@ def _explained_repository(url: str, revision: str) -> Iterator[None]:
         ) from error
     except (DvcException, OSError) as error:
         raise UserError(
-            f"{url}: cannot be opened as a DVC repository: {_reason(error)}; correct ingest.source"
+            f"{url}: cannot be opened as a DVC repository{through_proxy(url, _git_proxy(url))}: {_reason(error)}; "
+            "correct ingest.source"
         ) from error
 
 
+def _git_proxy(url: str) -> str:
+    """Return the proxy through which dulwich asks a repository, whatever the scheme of its address."""
+    from dulwich.client import check_for_proxy_bypass
+
+    if not url.lower().startswith("http") or check_for_proxy_bypass(url):
+        return ""
+    return next(filter(None, map(os.environ.get, ("https_proxy", "http_proxy", "all_proxy"))), "")
+
+
 @contextmanager
-def _explained_remote(url: str, place: str) -> Iterator[None]:
+def _explained_remote(config: dict[str, Any], url: str, place: str) -> Iterator[None]:
     """Name the remote that failed. Its file system may be of any type, so any exception may come from it."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
+        server = _server_of(config)
         raise UserError(
-            f"{url}: {place}: cannot be read from the repository's DVC remote: {_reason(error)}; push it to the "
+            f"{url}: {place}: cannot be read from the repository's DVC remote"
+            f"{through_proxy(server, usual_proxy(server))}: {_reason(error)}; push it to the "
             "remote, or correct AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from error
 

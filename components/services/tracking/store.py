@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ...core.network import holds_secret, through_proxy
+from ...core.network import refuse_secret, through_proxy
 from .local import DEFAULT_URI, database_of, follow, project_uri
 
 QUIET = {
@@ -50,13 +50,27 @@ def connect() -> str:
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
         raise UserError(
-            f"MLflow at {uri} cannot be used{through_proxy(uri)}: {first_line(error)}; {_what_to_fix(error)}"
+            f"MLflow at {uri} cannot be used{through_proxy(uri, _proxy(uri))}: {first_line(error)}; "
+            f"{_what_to_fix(uri, error)}"
         ) from error
     return uri
 
 
-def _what_to_fix(error: Exception) -> str:
+def _proxy(uri: str) -> str:
+    """Return the proxy through which mlflow asks a server, by the rules of requests; empty without one."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    return (select_proxy(uri, get_environ_proxies(uri)) or "") if _is_server(uri) else ""
+
+
+def _is_server(uri: str) -> bool:
+    return uri.lower().startswith(("http://", "https://"))
+
+
+def _what_to_fix(uri: str, error: Exception) -> str:
     said = str(error)
+    if database := database_of(uri):
+        return f"see that {database} is a database of MLflow and can be written, and that its disk is not full"
     if "CERTIFICATE_VERIFY_FAILED" in said or "CA certificate bundle" in said:
         return "its certificate is not trusted: set MLFLOW_TRACKING_SERVER_CERT_PATH to the PEM file of your authority"
     return "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
@@ -64,13 +78,9 @@ def _what_to_fix(error: Exception) -> str:
 
 def _refuse_secrets(uri: str) -> None:
     """Refuse an address that would show a secret in receipts and logs."""
-    if holds_secret(uri):
-        served = uri.lower().startswith("http")
-        instead = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if served else "PGPASSWORD or a .pgpass file"
-        raise UserError(
-            "MLFLOW_TRACKING_URI: a user or password in the address would appear in receipts and logs; remove it, and "
-            f"use {instead}"
-        )
+    database = "://" in uri and not _is_server(uri)
+    instead = "PGPASSWORD or a .pgpass file" if database else "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    refuse_secret(uri, "MLFLOW_TRACKING_URI", instead)
 
 
 def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
