@@ -17,6 +17,9 @@ from ..core.images import Pixels, read_image
 from .manifest import Package, PackageManifest, Split, read_manifest
 from .parallel import in_parallel
 
+KNOWN_DIGITS = 12
+"""Hexadecimal digits by which a photograph is known again: two of a million have the same with a chance of 1 in 500."""
+
 
 @dataclass(frozen=True)
 class Packages:
@@ -87,6 +90,11 @@ def held_out_sha256(packages: Path, size_px: int) -> str:
     held_out = open_packages(packages, size_px, "held_out").listed
     digests = sorted(package.sha256[str(size_px)] for package in held_out)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def photographs(packages: Path, size_px: int, split: Split) -> set[str]:
+    """Return beginnings of the digests of one split's photographs, by which they can be known again."""
+    return {package.source_sha256[:KNOWN_DIGITS] for package in open_packages(packages, size_px, split).listed}
 
 
 @dataclass(frozen=True)

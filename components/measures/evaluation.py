@@ -16,9 +16,9 @@ from torch import Tensor
 from fabgan.model.measures.distances import frechet_distance
 from fabgan.model.streams import random_stream
 
-from ..artifacts.generator import Generator, generate, origins
+from ..artifacts.generator import SEEN, Generator, generate, origins
 from ..artifacts.manifest import manifest_digest
-from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_packages
+from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_packages, photographs
 from ..artifacts.verdict import Check, Verdict, outcome_of
 from ..core.errors import UserError
 from ..core.progress import Progress
@@ -54,7 +54,9 @@ def evaluation_of(
     """
     images = generate(generator, params.generated_images, params.seed)
     size_px = generator.config.image_size_px
-    further = [_usefulness(generator, card.get("classes", []), packages, params)] if params.usefulness else []
+    further = [_seen_check(card, packages, size_px)]
+    if params.usefulness:
+        further.append(_usefulness(generator, card.get("classes", []), packages, params))
     known = origins(generator, params.generated_images, params.seed, card.get("classes", []))
     return judged(
         images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further, known
@@ -115,6 +117,23 @@ def _kept(images: Iterable[Tensor], shown: list[Tensor]) -> Iterator[Tensor]:
 def _extractor(params: EvaluateParameters) -> Extractor:
     file = params.extractor_file
     return open_extractor(file, params.extractor_sha256) if file else efficientnet_lite1()
+
+
+def _seen_check(card: Mapping[str, Any], packages: Path, size_px: int) -> Check:
+    known = photographs(packages, size_px, "held_out") & set(card.get(SEEN, []))
+    return Check(
+        name="held_out_seen",
+        value=float(len(known)),
+        deviation=0.0,
+        floor=None,
+        at_least=None,
+        at_most=0.0,
+        decides="candidate",
+        meaning=(
+            "Number of held-out photographs that the generator, or what it started from, was trained with. "
+            "If there are any, every other measure is too good."
+        ),
+    )
 
 
 def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, params: EvaluateParameters) -> Check:

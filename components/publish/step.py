@@ -155,6 +155,8 @@ class _Comparison:
             reason = "has networks that this version of fabgan does not build; choose between the two yourself"
             return False, f"version {champion.number} {reason}"
         self.champion = champion
+        if known := float(self.measures(champion).get("held_out_seen", 0)):
+            return True, f"version {champion.number} was trained with {known:g} of the held-out photographs"
         margin = CERTAINTY * (deviation**2 + best_deviation**2) ** 0.5
         said = f"{DISTANCE} is {distance:.4g}, and {best:.4g} for version {champion.number}, on the same images"
         return distance + margin < best, f"{said}; chance explains {margin:.2g} (95%)"

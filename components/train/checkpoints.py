@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..artifacts.generator import SEEN
 from ..artifacts.tensors import save_tensors
 from ..core.log import logger
 from .variants import Training
@@ -35,8 +37,8 @@ class Checkpoints:
     root: Path
     fingerprint: str
     leads: bool = True
-    held_out_sha256: str = ""
-    """Digest of the images that no training of the weights has seen; empty if it is not known."""
+    seen: Sequence[str] = ()
+    """`packages.photographs` that the weights were trained with."""
 
     @property
     def folder(self) -> Path:
@@ -51,7 +53,7 @@ class Checkpoints:
     def save(self, training: Training, step: int, points: list[LossPoint]) -> None:
         """Replace the checkpoint by the state after `step` training steps."""
         progress = {"step": step, "points": [(p.images, p.losses) for p in points]}
-        notes = {"progress": json.dumps(progress), "held_out_sha256": self.held_out_sha256}
+        notes = {"progress": json.dumps(progress), SEEN: json.dumps(self.seen)}
         save_tensors(self.folder / FILE_NAME, _tensors(training), notes)
 
     def load(self, training: Training) -> tuple[int, list[LossPoint]]:
@@ -90,10 +92,11 @@ def weights_of(path: Path) -> dict[str, dict[str, Tensor]]:
     return {name: _below(tensors, f"{name}/network/") for name in names}
 
 
-def held_out_of(path: Path) -> str:
-    """Return `Checkpoints.held_out_sha256` of a checkpoint. Raises OSError or SafetensorError for a damaged file."""
+def seen_of(path: Path) -> list[str]:
+    """Return `Checkpoints.seen` of a checkpoint. Raises OSError or SafetensorError for a damaged file."""
     with safe_open(path, framework="pt") as file:
-        return str((file.metadata() or {}).get("held_out_sha256", ""))
+        seen: list[str] = json.loads((file.metadata() or {}).get(SEEN, "[]"))
+    return seen
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

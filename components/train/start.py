@@ -6,11 +6,11 @@ from typing import NamedTuple
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..artifacts.generator import CARD, WEIGHTS, load_card, load_generator
+from ..artifacts.generator import CARD, SEEN, WEIGHTS, load_card, load_generator
 from ..core.errors import UserError
 from ..core.files import sha256_of_file
 from ..core.log import logger
-from .checkpoints import FILE_NAME, held_out_of, weights_of
+from .checkpoints import FILE_NAME, seen_of, weights_of
 from .variants import Training
 
 GENERATORS = ("G", "EMA")
@@ -26,11 +26,11 @@ class Start(NamedTuple):
 
     sha256: str
     """Digest of the file of the weights; empty for random ones."""
-    held_out_sha256: str
-    """Digest of the images that no training of the weights has seen; empty if it is not known."""
+    seen: list[str]
+    """`packages.photographs` that the weights were trained with."""
 
 
-RANDOM = Start("", "")
+RANDOM = Start("", [])
 
 
 def check_start(place: str, generator: Path) -> None:
@@ -51,11 +51,11 @@ def started(training: Training, folder: Path) -> Start:
     """
     if (folder / CARD).is_file():
         file, weights = folder / WEIGHTS, dict.fromkeys(GENERATORS, load_generator(folder).state_dict())
-        held_out_sha256 = load_card(folder).get("held_out_sha256", "")
+        seen = load_card(folder).get(SEEN, [])
     elif (folder / FILE_NAME).is_file():
         file = folder / FILE_NAME
         try:
-            weights, held_out_sha256 = weights_of(file), held_out_of(file)
+            weights, seen = weights_of(file), seen_of(file)
         except (OSError, SafetensorError) as error:
             raise UserError(f"train.start_from: {file}: damaged ({error})") from error
     else:
@@ -65,7 +65,7 @@ def started(training: Training, folder: Path) -> Start:
     for name in taken:
         _load(training.networks[name], weights[name], f"train.start_from: {file}: network {name}")
     logger("train").info("starting from %s (networks %s)", file, ", ".join(taken))
-    return Start(sha256_of_file(file), held_out_sha256)
+    return Start(sha256_of_file(file), seen)
 
 
 def _those_in(folder: Path) -> str:

@@ -18,9 +18,9 @@ from torch import Tensor
 from fabgan.model.processes import Processes
 from fabgan.model.streams import random_stream
 
-from ..artifacts.generator import CARD, generate, save_generator
+from ..artifacts.generator import CARD, SEEN, generate, save_generator
 from ..artifacts.manifest import manifest_digest
-from ..artifacts.packages import Labels, held_out_sha256, load_labels, load_packages
+from ..artifacts.packages import Labels, load_labels, load_packages, photographs
 from ..artifacts.sheets import image_grid
 from ..core.errors import UserError
 from ..core.files import atomic_folder, check_replaceable
@@ -75,13 +75,13 @@ def run(
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     begun = started(training, start) if start else RANDOM
-    unseen = _unseen(params, packages, begun, warn=processes.leads)
+    seen = _seen(params, packages, begun, warn=processes.leads)
     data_sha256, relevant = manifest_digest(packages), params.relevant()
     # The kinds are included, because k-means may cluster differently on another machine.
     run_digest = digest([relevant, data_sha256, code_of("train"), kinds.numbers_N.tolist(), begun.sha256])
-    kept = Checkpoints(checkpoints, run_digest, processes.leads, unseen)
+    kept = Checkpoints(checkpoints, run_digest, processes.leads, seen)
     facts = {"data_sha256": data_sha256, "parameters": relevant, "training_images": len(x_NCHW)}
-    facts |= {"classes": labels.names if labels else [], "start_sha256": begun.sha256, "held_out_sha256": unseen}
+    facts |= {"classes": labels.names if labels else [], "start_sha256": begun.sha256, SEEN: seen}
     with joined(processes):
         points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
         if processes.leads:
@@ -112,17 +112,19 @@ def _labels(packages: Path, warn: bool) -> Labels:
     return labels
 
 
-def _unseen(params: TrainParameters, packages: Path, begun: Start, warn: bool) -> str:
-    """Return the digest of the held-out images; empty if the weights at the start may have seen some."""
-    held_out = held_out_sha256(packages, params.image_size_px)
-    if begun == RANDOM or begun.held_out_sha256 == held_out:
-        return held_out
-    if warn:
+def _seen(params: TrainParameters, packages: Path, begun: Start, warn: bool) -> list[str]:
+    """Return the photographs that the weights will have been trained with, and warn if some are held out."""
+    seen = photographs(packages, params.image_size_px, "train") | set(begun.seen)
+    held_out = photographs(packages, params.image_size_px, "held_out")
+    if warn and (known := held_out & seen):
         LOG.warning(
-            "train.start_from: these weights may have been trained on images that are held out now, so the verdict of "
-            "evaluate can be too good, most of all about copies; start from random weights if you need to rely on it"
+            "train.start_from: these weights were trained with %d of the %d photographs that are held out now, so "
+            "evaluate will refuse them; divide the photographs as before (ingest.seed, ingest.held_out_share, "
+            "ingest.lot_pattern), or start from random weights",
+            len(known),
+            len(held_out),
         )
-    return ""
+    return sorted(seen)
 
 
 def _final_figures(training: Training, points: list[LossPoint]) -> dict[str, float]:

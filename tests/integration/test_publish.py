@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from fabgan.components.artifacts.packages import photographs
 from fabgan.components.core.files import read_json, sha256_of_file, write_json
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
@@ -107,6 +108,17 @@ def test_a_champion_that_was_measured_otherwise_is_measured_anew(fab: Fab) -> No
     assert (champion, theirs == float(before)) == (1, False)
     assert fab.train_and_publish(evaluate={"seed": 3})["version"] == 1
     assert theirs == float(f"{float(fab.tags(1)['kernel_distance']):.4g}")
+
+
+def test_a_champion_that_knows_a_held_out_photograph_is_replaced(fab: Fab) -> None:
+    """The photographs were divided anew, so that what is measured of it is too good."""
+    fab.train_and_publish()
+    card = next(fab.folder.glob("mlruns/**/generator.json"))
+    held_out = sorted(photographs(fab.packages, 64, "held_out"))
+    write_json(card, read_json(card) | {"photographs_seen": held_out[:2]})
+    metrics = fab.train_and_publish(train={"total_images": 192}, evaluate={"seed": 2})
+    assert metrics == {"version": 2, "is_champion": 1, "is_new": 1}
+    assert fab.tags(2)["champion_decision"] == "version 1 was trained with 2 of the held-out photographs"
 
 
 def test_a_champion_of_another_size_is_left_to_the_people(fab: Fab, tmp_path: Path) -> None:

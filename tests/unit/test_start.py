@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fabgan.components.artifacts.generator import WEIGHTS, save_generator
+from fabgan.components.artifacts.generator import SEEN, WEIGHTS, save_generator
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.parameters import parse
@@ -34,13 +34,13 @@ def training(seed: int, kinds: int = 2, variant: str = "seamless", **changes: ob
 
 
 def checkpoint(of: Training, folder: Path) -> Path:
-    kept = Checkpoints(folder, "0" * 16, held_out_sha256="held out")
+    kept = Checkpoints(folder, "0" * 16, seen=["a", "b"])
     kept.save(of, 1, [])
     return kept.folder
 
 
 def generator(of: Training, folder: Path, variant: str) -> Path:
-    save_generator(folder / "generator", variant, of.generator, {"held_out_sha256": "held out"})
+    save_generator(folder / "generator", variant, of.generator, {SEEN: ["a", "b"]})
     return folder / "generator"
 
 
@@ -55,7 +55,7 @@ def test_a_checkpoint_gives_its_weights_to_all_networks(tmp_path: Path, variant:
     first, second = training(1, variant=variant), training(2, variant=variant)
     assert not any(equal(first, second).values())
     folder = checkpoint(first, tmp_path)
-    assert started(second, folder) == (sha256_of_file(folder / FILE_NAME), "held out")
+    assert started(second, folder) == (sha256_of_file(folder / FILE_NAME), ["a", "b"])
     assert all(equal(first, second).values())
 
 
@@ -63,7 +63,7 @@ def test_a_checkpoint_gives_its_weights_to_all_networks(tmp_path: Path, variant:
 def test_a_generator_gives_its_weights_to_the_generators_alone(tmp_path: Path, variant: str) -> None:
     first, second = training(1, variant=variant), training(2, variant=variant)
     folder = generator(first, tmp_path, variant)
-    assert started(second, folder) == (sha256_of_file(folder / WEIGHTS), "held out")
+    assert started(second, folder) == (sha256_of_file(folder / WEIGHTS), ["a", "b"])
     assert equal(first, second) == {name: name in ("G", "EMA") for name in first.networks}
 
 
