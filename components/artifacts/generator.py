@@ -25,7 +25,10 @@ from .tensors import check_weights, load_weights, save_tensors
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
 SEEN = "photographs_seen"
-"""Key of the card for `packages.photographs` that the weights were trained with, by this training and before."""
+"""Key of the card for `packages.photographs` that the weights were trained with, by this training and before.
+
+It is None if they started from weights of which that is not known.
+"""
 FORMAT = 3
 GENERATION_BATCH = 16
 GENERATION_PIXELS = 16 * 256 * 256

@@ -32,7 +32,7 @@ def white_of(image: Any) -> float | None:
     highest = _max_value_of_ppm(image) or highest
     if 255 <= highest < DEEPEST:
         return float(highest)
-    return float(DEEPEST) if _is_negative(image) else None
+    return float(DEEPEST) if _is_negative(image) or _is_stretched(image) else None
 
 
 def is_deep_colour(image: Any) -> bool:
@@ -68,7 +68,7 @@ def grey_values(image: Any) -> NDArray[Any]:
         raise UnusableImageError(
             f"0 means white in it, and its largest value is {highest:.6g}; save it with black as 0"
         )
-    if highest < level >> UNUSED_BITS:
+    if level == DEEPEST and MAX_VALUE_TAG not in _tags(image) and highest <= level >> UNUSED_BITS:
         raise UnusableImageError(
             f"0 means white in it, and its values reach {highest}, so its bits are unknown; save it with black as 0"
         )
@@ -83,6 +83,12 @@ def _is_negative(image: Any) -> bool:
     """Return whether 0 means white in a TIFF of more than 8 bits, which Pillow leaves as it is."""
     deep: bool = image.mode.startswith(("I", "F"))
     return deep and _tags(image).get(MEANING_TAG) == WHITE_IS_ZERO
+
+
+def _is_stretched(image: Any) -> bool:
+    """Return whether Pillow will let the white of a grey PPM that is not loaded yet be `DEEPEST`."""
+    is_grey: bool = image.format == "PPM" and image.mode == "I"
+    return is_grey and image.tile[0].codec_name != "raw"
 
 
 def _max_value_of_ppm(image: Any) -> int:

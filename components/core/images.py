@@ -32,19 +32,19 @@ UNREADABLE = {
     for suffix in suffixes
 }
 """Formats of photographs that are refused by their suffix. Some hold a small preview that would be decoded instead."""
-TIFF_REASON = "a kind of TIFF that cannot be read; save it with 8 or 16 bits a channel, as whole numbers"
+TIFF_REASON = "a damaged TIFF, or of a kind that cannot be read; save it anew, with 8 or 16 bits a channel"
 STARTS = {
     b"II*\0": TIFF_REASON,
     b"MM\0*": TIFF_REASON,
     b"II+\0": TIFF_REASON,
     b"MM\0+": TIFF_REASON,
-    b"\xff\xd8": "a JPEG with a damaged header, or of a kind that cannot be read; save it anew",
+    b"\xff\xd8": "a damaged JPEG, or of a kind that cannot be read; save it anew",
 }
 """Why files that begin so, but that Pillow does not know, are not read."""
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses less by default
 WHITE_8_BIT = 255.0
-ORIENTATION_TAG, SUBFILE_TAG = 274, 254
+ORIENTATION_TAG, SUBFILE_TAG, INNER_IMAGES_TAG = 274, 254, 330
 """Of TIFF and EXIF."""
 MAX_PREVIEWS = 100
 ROWS = 512
@@ -169,7 +169,7 @@ def _check_single(image: Image.Image) -> None:
     """
     if image.format in JPEG:
         return
-    if image.format == "TIFF" and _is_preview(image):
+    if image.format == "TIFF" and _is_preview(image) and INNER_IMAGES_TAG in image.tag_v2:  # type: ignore[attr-defined]
         raise UnusableImageError("its first image is a small preview, as in a camera's raw format; convert it to TIFF")
     several = _has_pages(image) if image.format == "TIFF" else getattr(image, "is_animated", False)
     if several:

@@ -7,10 +7,11 @@ from urllib.request import getproxies, proxy_bypass
 from .errors import UserError
 
 SCHEME = re.compile(r"[\w.+-]+:/{1,2}")
-PASSWORD = re.compile(r"[^/?#]*:(?!\d+[/?#]).*@", re.DOTALL)
-"""A colon before the path that does not open a port, and an @ after it: a password may hold any character."""
+PASSWORD = re.compile(r"(?:\[[^]/]*\])?+[^/?#]*:(?!\d+[/?#]).*@", re.DOTALL)
+"""A colon before the path, not of IPv6 or of a port, and an @ after it: a password may hold any character."""
 NAMED = re.compile(
-    r"[?&;][^=&;]*(?:password|passwd|pwd|token|secret|signature|credential|(?:api|access|private).?key)", re.IGNORECASE
+    r"[?&;][^=&;/#]*(?:password|passwd|pwd|token|secret|signature|credential|(?:api|access|private).?key)[^=&;/#]*=",
+    re.IGNORECASE,
 )
 """A part of a query whose name tells of a secret. `sslkey` and `passfile` of PostgreSQL name files."""
 WEB = ("http", "https")
@@ -31,7 +32,7 @@ def holds_secret(address: str) -> bool:
         PASSWORD.match(rest)
         or (scheme in SECRET_USER and "@" in re.split("[/?#]", rest)[0])
         or (scheme in WEB and "?" in rest.partition("#")[0])
-        or NAMED.search(unquote(rest))
+        or (start and NAMED.search(unquote(rest)))
     )
 
 

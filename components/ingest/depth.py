@@ -11,8 +11,7 @@ from ..core.log import logger
 from ..core.resumable import Record
 
 BITS = (8, 10, 12, 14, 16)
-FLOAT = "F"
-"""Pillow's mode of images of floating-point numbers."""
+FRACTIONS = "fractions"
 DARK_SHARE = 0.25
 """A photograph whose largest value is below this share of white leaves two bits unused."""
 LOG = logger("ingest")
@@ -22,7 +21,7 @@ def with_white_levels(records: Sequence[Record], bits: int) -> tuple[list[Record
     """Return records with `white_level` in place of `highest`, and what has values above white.
 
     A file may know its white level. With `bits`, it is that of all others. Otherwise the largest value of all files of
-    a kind (grey, colour, fractions) decides: white is the largest value of as few bits as hold it, or 1 for fractions.
+    a kind decides: white is the largest value of as few bits as hold it, or 1 for fractions.
     """
     unknown = defaultdict(list)
     for record in records:
@@ -43,15 +42,17 @@ def with_white_levels(records: Sequence[Record], bits: int) -> tuple[list[Record
 
 
 def _kind(record: Record) -> str:
-    """Return Pillow's mode of a photograph without the order of its bytes: I;16B is I."""
+    """Return whether a photograph is grey, colour or fractions, by Pillow's mode."""
     mode: str = record["mode"]
-    return mode.partition(";")[0]
+    return FRACTIONS if mode == "F" else "grey" if mode.startswith(("L", "I")) else "colour"
 
 
 def _level_of_all(kind: str, records: Sequence[Record], bits: int) -> float:
     """Return the white level of photographs that do not know it, and say what decided."""
     brightest = max(records, key=lambda record: float(record["highest"]))
     level = _white_level(kind, brightest["highest"], bits)
+    if level == 1:
+        return level
     decided = "ingest.bits" if bits else f"the largest value, {brightest['highest']:.6g}, of {brightest['source']}"
     LOG.info("%d photograph(s) of more than 8 bits: white is %.6g, by %s", len(records), level, decided)
     dark = sum(record["highest"] < DARK_SHARE * level for record in records)
@@ -61,6 +62,6 @@ def _level_of_all(kind: str, records: Sequence[Record], bits: int) -> float:
 
 
 def _white_level(kind: str, highest: float, bits: int) -> float:
-    if kind == FLOAT and highest <= 1:
+    if kind == FRACTIONS and highest <= 1:
         return 1.0
     return float(2 ** (bits or next(one for one in BITS if highest < 2**one)) - 1)

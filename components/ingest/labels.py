@@ -72,7 +72,8 @@ def _labels(rows: Any, where: str) -> dict[str, str]:
         line = rows.line_num
         if len(cells) != len(header):
             raise UserError(f"{where}: line {line}: expected {len(header)} cells as in the header, got {len(cells)}")
-        file, label = cells[file_at].replace("\\", "/").removeprefix("./"), cells[label_at]
+        file = cells[file_at].replace("\\", "/").removeprefix("./")
+        label = " ".join(cells[label_at].split())  # blanks and line breaks come in many forms, and look alike
         if not file:
             raise UserError(f"{where}: line {line}: the name of the file is empty")
         if found.setdefault(file, label) != label:

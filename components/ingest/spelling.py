@@ -7,10 +7,9 @@ UNSEEN = "Cf"
 
 
 def spelled(text: str) -> str:
-    """Return a text without characters that are not shown, with one blank between its words, and composed (NFC).
+    """Return a text without characters that are not shown, without blanks around it, and composed (NFC).
 
-    Some systems write an umlaut as one character, and others as a letter with a mark. Blanks and line breaks come in
-    many forms, and look alike.
+    Some systems write an umlaut as one character, and others as a letter with a mark.
     """
     shown = "".join(character for character in text if unicodedata.category(character) != UNSEEN)
-    return " ".join(unicodedata.normalize("NFC", shown).split())
+    return unicodedata.normalize("NFC", shown).strip()

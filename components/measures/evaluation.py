@@ -120,10 +120,11 @@ def _extractor(params: EvaluateParameters) -> Extractor:
 
 
 def _seen_check(card: Mapping[str, Any], packages: Path, size_px: int) -> Check:
-    known = photographs(packages, size_px, "held_out") & set(card.get(SEEN, []))
+    seen = card.get(SEEN)
+    known = photographs(packages, size_px, "held_out") & set(seen or [])
     return Check(
         name="held_out_seen",
-        value=float(len(known)),
+        value=None if seen is None else float(len(known)),
         deviation=0.0,
         floor=None,
         at_least=None,

@@ -37,8 +37,8 @@ class Checkpoints:
     root: Path
     fingerprint: str
     leads: bool = True
-    seen: Sequence[str] = ()
-    """`packages.photographs` that the weights were trained with."""
+    seen: Sequence[str] | None = None
+    """`packages.photographs` that the weights were trained with. None if that is not known."""
 
     @property
     def folder(self) -> Path:
@@ -92,10 +92,10 @@ def weights_of(path: Path) -> dict[str, dict[str, Tensor]]:
     return {name: _below(tensors, f"{name}/network/") for name in names}
 
 
-def seen_of(path: Path) -> list[str]:
+def seen_of(path: Path) -> list[str] | None:
     """Return `Checkpoints.seen` of a checkpoint. Raises OSError or SafetensorError for a damaged file."""
     with safe_open(path, framework="pt") as file:
-        seen: list[str] = json.loads((file.metadata() or {}).get(SEEN, "[]"))
+        seen: list[str] | None = json.loads((file.metadata() or {}).get(SEEN, "null"))
     return seen
 
 

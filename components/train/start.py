@@ -26,16 +26,17 @@ class Start(NamedTuple):
 
     sha256: str
     """Digest of the file of the weights; empty for random ones."""
-    seen: list[str]
-    """`packages.photographs` that the weights were trained with."""
+    seen: list[str] | None
+    """`packages.photographs` that the weights were trained with. None if that is not known."""
 
 
 RANDOM = Start("", [])
 
 
 def check_start(place: str, generator: Path) -> None:
-    """Raise a UserError if weights to start from lie where the training writes its generator."""
-    if place and Path(place).resolve().is_relative_to(generator.resolve()):
+    """Raise a UserError if weights to start from lay where the training writes its generator, and DVC deleted them."""
+    inside = place and Path(place).resolve().is_relative_to(generator.resolve())
+    if inside and not (generator / CARD).is_file():
         raise UserError(
             f"train.start_from: {place}: this training writes its generator there, and DVC deletes the old one first: "
             f"copy that elsewhere (`dvc checkout {generator}` brings it back), or name a registered version, "
@@ -51,7 +52,7 @@ def started(training: Training, folder: Path) -> Start:
     """
     if (folder / CARD).is_file():
         file, weights = folder / WEIGHTS, dict.fromkeys(GENERATORS, load_generator(folder).state_dict())
-        seen = load_card(folder).get(SEEN, [])
+        seen = load_card(folder).get(SEEN)
     elif (folder / FILE_NAME).is_file():
         file = folder / FILE_NAME
         try:

@@ -42,6 +42,7 @@ LOSSES = "losses.csv"
 LOSS_POINTS = 500
 SAMPLES_IN_GRID = 16
 RARE = 20
+THEN = "so evaluate will refuse them; start from random weights"
 """A class with fewer training images is learned by heart, or hardly at all."""
 LOG = logger("train")
 
@@ -112,17 +113,24 @@ def _labels(packages: Path, warn: bool) -> Labels:
     return labels
 
 
-def _seen(params: TrainParameters, packages: Path, begun: Start, warn: bool) -> list[str]:
-    """Return the photographs that the weights will have been trained with, and warn if some are held out."""
+def _seen(params: TrainParameters, packages: Path, begun: Start, warn: bool) -> list[str] | None:
+    """Return the photographs that the weights will have been trained with, and warn if some are held out.
+
+    It is None if they started from weights of which that is not known.
+    """
+    if begun.seen is None:
+        if warn:
+            LOG.warning("train.start_from: it is not known which photographs these weights were trained with, %s", THEN)
+        return None
     seen = photographs(packages, params.image_size_px, "train") | set(begun.seen)
     held_out = photographs(packages, params.image_size_px, "held_out")
     if warn and (known := held_out & seen):
         LOG.warning(
-            "train.start_from: these weights were trained with %d of the %d photographs that are held out now, so "
-            "evaluate will refuse them; divide the photographs as before (ingest.seed, ingest.held_out_share, "
-            "ingest.lot_pattern), or start from random weights",
+            "train.start_from: these weights were trained with %d of the %d photographs that are held out now, %s, or "
+            "divide the photographs as before (ingest.seed, ingest.held_out_share, ingest.lot_pattern)",
             len(known),
             len(held_out),
+            THEN,
         )
     return sorted(seen)
 

@@ -70,7 +70,7 @@ def _lines(card: "DefectCard") -> Iterator[str]:
         yield "\nadded by images made as recommended, in other runs:"
         for amount, one in card.by_amount.items():
             yield f"{amount:>5} images: AUC {_said(one.images)}, places {_said(one.places)}"
-        yield f"  all of them: recall at 1% false alarms {_said(card.confirmed['recall'])}"
+        yield f"{max(map(int, card.by_amount)):>5} images: recall at 1% false alarms {_said(card.confirmed['recall'])}"
     else:
         yield "no kind is recommended: made defects did not help the inspection model"
 

@@ -25,6 +25,7 @@ from fabgan.model.seamless.generator import SeamlessGenerator
 from tests.conftest import rendered_packages, section
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")]
+FACTS: dict[str, object] = {"parameters": {}, "data_sha256": "", "photographs_seen": []}
 PARAMETERS = parse(EvaluateParameters, section("evaluate"), "tests")
 
 
@@ -62,7 +63,7 @@ def generator(tmp_path: Path) -> Path:
     )
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        save_generator(tmp_path / "generator", "paper", PaperGenerator(config), {"parameters": {}, "data_sha256": ""})
+        save_generator(tmp_path / "generator", "paper", PaperGenerator(config), FACTS)
     return tmp_path / "generator"
 
 
@@ -132,7 +133,7 @@ def with_classes(packages: Path, folder: Path) -> tuple[Path, Path]:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         made = SeamlessGenerator(SEAMLESS)
-    save_generator(folder / "generator", "seamless", made, {"parameters": {}, "data_sha256": "", "classes": ["a", "b"]})
+    save_generator(folder / "generator", "seamless", made, FACTS | {"classes": ["a", "b"]})
     return labelled, folder / "generator"
 
 

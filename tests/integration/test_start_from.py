@@ -8,7 +8,7 @@ import pytest
 
 from fabgan.components.artifacts.generator import load_card
 from fabgan.components.artifacts.packages import photographs
-from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.files import read_json, sha256_of_file, write_json
 from fabgan.components.services.tracking.registry import Registry
 from fabgan.components.train import step as train
 from tests.conftest import rendered_packages
@@ -85,3 +85,15 @@ def test_weights_that_know_held_out_photographs_are_warned_of_and_stay_known(
     newest = max((second / "checkpoints").iterdir(), key=lambda folder: folder.stat().st_mtime)
     for place in (second / "generator", newest):
         assert seen_after(divided_anew, third, place) >= known
+
+
+def test_weights_of_which_nobody_knows_what_they_have_seen_are_warned_of(
+    packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen_after(packages, tmp_path / "first")
+    card = tmp_path / "first" / "generator" / "generator.json"
+    write_json(card, {name: value for name, value in read_json(card).items() if name != "photographs_seen"})
+    paths = (tmp_path / "checkpoints", tmp_path / "generator", tmp_path / "report")
+    train.run(parameters(total_images=16), packages, *paths, lambda losses, images: None, card.parent)
+    assert "it is not known which photographs these weights were trained with" in capsys.readouterr().err
+    assert load_card(tmp_path / "generator")["photographs_seen"] is None

@@ -133,29 +133,40 @@ def test_what_decides_about_white_is_said_and_darker_photographs_are_counted(
     assert "5 of them stay below a quarter of it; if they have fewer bits, set ingest.bits" in caplog.text
 
 
-@pytest.mark.parametrize("white", [4095, 65_535])
-def test_a_colour_ppm_is_as_bright_as_its_header_says(tmp_path: Path, white: int) -> None:
-    pictures, folder = values(12, colour=True), tmp_path / "photographs"
+@pytest.mark.parametrize(("white", "colour"), [(4095, True), (65_535, True), (4095, False), (65_535, False)])
+def test_a_ppm_is_as_bright_as_its_header_says(tmp_path: Path, white: int, colour: bool) -> None:
+    """If it says 65535, it does not know."""
+    pictures, folder = values(12, colour) // (1 if white > 4095 else 4), tmp_path / "photographs"
     for index in range(2 * LOTS):
         path = folder / f"lot-{index % LOTS}" / f"{index}.ppm"
         path.parent.mkdir(parents=True, exist_ok=True)
         pictures[0, :3] = pictures[0, 3 + index]
-        path.write_bytes(f"P6\n32 24\n{white}\n".encode() + pictures.astype(">u2").tobytes())
+        path.write_bytes(f"P{6 if colour else 5}\n32 24\n{white}\n".encode() + pictures.astype(">u2").tobytes())
     manifest, frames, _ = ingested(folder)
-    assert {frame.white_level for frame in manifest.images} == {4095}
-    assert max(errors(manifest, frames, colour=True)) <= 0.7
+    shown = [read_image(frames / frame.file, None, frame.white_level)[1:].astype(float) for frame in manifest.images]
+    wanted = expected(colour)[1:] / (1 if white > 4095 else 4)
+    assert len(shown) == 2 * LOTS
+    assert max(float(np.abs(pixels - wanted).max()) for pixels in shown) <= 0.9
 
 
 def negative(pixels: np.ndarray) -> bytes:
     """Return a TIFF in which 0 means white."""
     stored = io.BytesIO()
     Image.fromarray(pixels).save(stored, "TIFF")
+    return negative_of(stored.getvalue())
+
+
+def negative_of(content: bytes) -> bytes:
     black_is_zero, white_is_zero = (struct.pack("<HHIHH", 262, 3, 1, meaning, 0) for meaning in (1, 0))
-    assert stored.getvalue().count(black_is_zero) == 1
-    return stored.getvalue().replace(black_is_zero, white_is_zero)
+    assert content.count(black_is_zero) == 1
+    return content.replace(black_is_zero, white_is_zero)
 
 
-@pytest.mark.parametrize("pixels", [values(12), values(16).astype(np.float32)])
+SATURATED = values(14)
+SATURATED[5, 5] = 2**14 - 1
+
+
+@pytest.mark.parametrize("pixels", [values(12), SATURATED, values(16).astype(np.float32)])
 def test_a_tiff_in_which_0_is_white_and_white_is_not_known_is_quarantined(tmp_path: Path, pixels: np.ndarray) -> None:
     source = source_of(tmp_path, [values(12)], ".tif")
     (source / "lot-0" / "odd.tif").write_bytes(negative(pixels))
@@ -163,6 +174,19 @@ def test_a_tiff_in_which_0_is_white_and_white_is_not_known_is_quarantined(tmp_pa
     ((name, reason),) = ((item.source, item.reason) for item in manifest.quarantined)
     assert name == "lot-0/odd.tif"
     assert reason.startswith("0 means white in it")
+
+
+def test_a_tiff_in_which_0_is_white_may_name_its_largest_value(tmp_path: Path) -> None:
+    dark = (4095 - values(12)) // 5
+    source = source_of(tmp_path, [dark], ".tif")
+    for path in source.rglob("*.tif"):
+        tagged(path, 4095)
+        path.write_bytes(negative_of(path.read_bytes()))
+    manifest, folder, _ = ingested(source)
+    assert {frame.white_level for frame in manifest.images} == {4095}
+    for frame in manifest.images:
+        pixels = read_image(folder / frame.file, None, frame.white_level)[1:]
+        assert np.abs(pixels - (1 - dark[1:] / 4095) * 255).max() <= 0.7
 
 
 def test_deep_colour_in_planes_is_quarantined(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_labels_with_other_blanks_are_the_same() -> None:
     rows = ('a.png,"missing  ball"', "b.png,missing\u00a0ball", 'c.png,"missing\nball"', "d.png, missing ball ")
     labels = read_labels("\n".join(("file,label", *rows, "")).encode(), "labels.csv")
     assert labels == dict.fromkeys(("a.png", "b.png", "c.png", "d.png"), "missing ball")
+    assert read_labels(b"file,label\na b.png,x\na  b.png,y\n", "labels.csv") == {"a b.png": "x", "a  b.png": "y"}
 
 
 def test_labels_that_differ_in_capitals_alone_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -105,7 +105,9 @@ def test_the_folder_of_all_checkpoints_is_refused_with_the_names_of_those_in_it_
 def test_the_folder_of_the_trained_generator_is_refused_as_a_start(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"start_from: .*generator: this training writes .*copy that elsewhere"):
         check_start(f"{tmp_path}/generator", tmp_path / "generator")
-    for place in ("", "models:/generator/1", f"{tmp_path}/checkpoints/1"):
+    (tmp_path / "generator").mkdir()
+    (tmp_path / "generator" / "generator.json").touch()  # nobody deleted it
+    for place in (f"{tmp_path}/generator", "", "models:/generator/1", f"{tmp_path}/checkpoints/1"):
         check_start(place, tmp_path / "generator")
 
 

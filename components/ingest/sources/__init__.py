@@ -1,5 +1,6 @@
 """Sources of photographs: a folder, a bucket, or a DVC repository at a revision. All have the same listing."""
 
+import errno
 from pathlib import Path
 
 from ...core.errors import UserError
@@ -31,12 +32,11 @@ def check_apart(source: str, output: Path) -> None:
 
 def _resolved(path: Path, what: str) -> Path:
     try:
-        return path.resolve()
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # Python 3.11 raises RuntimeError for links in a circle, later ones OSError
-        raise UserError(f"{path} ({what}): cannot be found: {error}; correct the path") from error
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{path} ({what}): links in a circle; correct the path") from error
+    return path.resolve()
 
 
 def list_source(source: str, revision: str) -> Listing:

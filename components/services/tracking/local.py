@@ -75,7 +75,8 @@ def open_experiment(client: Any, name: str) -> None:
 def follow(database: Path) -> None:
     """Follow a database whose folder was moved or copied: mlflow keeps absolute paths in it.
 
-    New artifacts come to lie beside it. A version whose files were left behind is still looked for where it was.
+    New artifacts come to lie beside it. Those of a version are looked for where they were if they were left behind, and
+    so are those of a run that still lie there.
     """
     if not database.is_file():
         return
@@ -94,11 +95,16 @@ def _move(records: sqlite3.Connection, table: str, here: str) -> set[str]:
         for row, place in records.execute(f"SELECT rowid, {column} FROM {table}").fetchall():  # noqa: S608
             before, _, rest = (place or "").rpartition(f"/{ARTIFACTS}/")
             moved = f"{here}/{rest}"
-            is_behind = table == "model_versions" and not Path(unquote(moved)).is_dir()
+            is_behind = _stays(table, unquote(place or "")) and not Path(unquote(moved)).is_dir()
             if before.startswith("/") and moved != place and not is_behind:
                 records.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (moved, row))  # noqa: S608
                 left.add(f"{before}/{ARTIFACTS}")
     return left
+
+
+def _stays(table: str, place: str) -> bool:
+    """Return whether a place stays as it is unless its files are here. New runs of an experiment come here anyway."""
+    return table == "model_versions" or (table == "runs" and Path(place).is_dir())
 
 
 def _as_uri(path: Path) -> str:
