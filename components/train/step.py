@@ -58,12 +58,10 @@ def run(
 ) -> dict[str, float]:
     """Train on the `packages` folder; write the `generator` folder and the `report` folder; return final figures.
 
-    `start` is the folder that `train.start_from` names, or a copy of it.
-
-    `checkpoints` holds one folder per run, from which the run resumes. A finished run that is started again only writes
-    its results again. `log` is called with losses and the number of images shown. Of several processes, only the leader
-    writes. Raises UserError for parameters that do not fit the data or the processes, for folders that hold something
-    else, and for losses that are not finite.
+    `start` is the folder that `train.start_from` names, or a copy of it. `checkpoints` holds one folder per run, from
+    which the run resumes. A finished run that is started again only writes its results again. `log` is called with
+    losses and the number of images shown. Of several processes, only the leader writes. Raises UserError for parameters
+    that do not fit the data or the processes, for folders that hold something else, and for losses that are not finite.
     """
     check_replaceable(generator, CARD)
     check_replaceable(report, LOSSES)
@@ -76,13 +74,12 @@ def run(
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
     training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     begun = started(training, start) if start else RANDOM
-    seen = _seen(params, packages, begun, warn=processes.leads)
     data_sha256, relevant = manifest_digest(packages), params.relevant()
     # The kinds are included, because k-means may cluster differently on another machine.
     run_digest = digest([relevant, data_sha256, code_of("train"), kinds.numbers_N.tolist(), begun.sha256])
-    kept = Checkpoints(checkpoints, run_digest, processes.leads, seen)
+    kept = Checkpoints(checkpoints, run_digest, processes.leads, _seen(params, packages, begun, processes.leads))
     facts = {"data_sha256": data_sha256, "parameters": relevant, "training_images": len(x_NCHW)}
-    facts |= {"classes": labels.names if labels else [], "start_sha256": begun.sha256, SEEN: seen}
+    facts |= {"classes": labels.names if labels else [], "start_sha256": begun.sha256, SEEN: kept.seen}
     with joined(processes):
         points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
         if processes.leads:
