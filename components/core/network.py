@@ -36,13 +36,18 @@ def holds_secret(address: str) -> bool:
     )
 
 
-def refuse_secret(address: str, where: str, instead: str) -> None:
-    """Raise a UserError if the address of a server holds a secret; `instead` says what the secret belongs in.
+def check_address(address: str, where: str, instead: str) -> None:
+    """Raise a UserError if the address of a server holds a secret, or is none.
 
-    An address without a scheme is judged as one over http.
+    `instead` says what the secret belongs in. An address without a scheme is judged for secrets as one over http.
     """
     if holds_secret(address if "://" in address else f"http://{address}"):
         raise UserError(f"{where}: {SHOWN}; remove it, and use {instead}")
+    if address.partition("://")[0].lower() in WEB:
+        try:
+            urlsplit(address).port  # noqa: B018 (it is a property that raises)
+        except ValueError as error:
+            raise UserError(f"{where}: {address!r} is not an address ({error}); correct it") from error
 
 
 def usual_proxy(address: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
-from ..core.network import holds_secret, refuse_secret, through_proxy, usual_proxy
+from ..core.network import check_address, holds_secret, through_proxy, usual_proxy
 
 SCHEME = "s3://"
 CONNECT_TIMEOUT_S = 3
@@ -241,7 +241,7 @@ def _client_of(_process: int) -> Any:
 def _endpoint() -> str:
     """Return the store's address, which has no default here, because boto3's default is on the internet."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3", "")
-    refuse_secret(endpoint, "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    check_address(endpoint, "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if not re.match(r"https?://.", endpoint):
         raise UserError(f"AWS_ENDPOINT_URL_S3: expected the object store's address (https://...), got {endpoint!r}")
     return endpoint

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .options import add_command
+from .options import add_command, folder_or_bucket
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -21,10 +21,12 @@ def add(commands: "Subcommands") -> None:
     packed = "images per file: 1 for PNG files, more for tar files in the WebDataset layout; default: 1"
     command.add_argument("--images-per-file", type=int, default=1, metavar="N", help=packed)
     out = "new or empty folder to fill, or s3://BUCKET/PREFIX"
-    command.add_argument("--out", required=True, metavar="DIR", help=out)
+    command.add_argument("--out", type=folder_or_bucket, required=True, metavar="DIR", help=out)
     command.set_defaults(run=_augment)
     command = add_command(commands, "gather", "join the shards that augment put into a bucket under one manifest")
-    command.add_argument("--out", required=True, metavar="URL", help="s3://BUCKET/PREFIX that augment filled")
+    command.add_argument(
+        "--out", type=folder_or_bucket, required=True, metavar="URL", help="s3://BUCKET/PREFIX that augment filled"
+    )
     command.add_argument("--count", type=int, required=True, help="number of images of all shards together")
     command.set_defaults(run=_gather)
 

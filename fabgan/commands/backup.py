@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_command, in_units
+from .options import add_command, in_units, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -14,14 +13,16 @@ if TYPE_CHECKING:
 def add(commands: "Subcommands") -> None:
     """Add the subcommands `backup` and `restore`."""
     command = add_command(commands, "backup", "save buckets in a folder for each day, and keep the last ones")
-    command.add_argument("folder", type=Path, metavar="DIR", help="folder of the backups; one for today is made in it")
+    command.add_argument(
+        "folder", type=local_path, metavar="DIR", help="folder of the backups; one for today is made in it"
+    )
     _add_buckets(command, "bucket to save; may be repeated")
     file = "file that belongs to the backup, such as the dump of a database; may be repeated"
-    command.add_argument("--file", type=Path, action="append", default=[], metavar="FILE", help=file)
+    command.add_argument("--file", type=local_path, action="append", default=[], metavar="FILE", help=file)
     command.add_argument("--keep", type=int, default=7, metavar="N", help="number of backups to keep; default: 7")
     command.set_defaults(run=_backup)
     command = add_command(commands, "restore", "put the objects of a backup back into their buckets")
-    command.add_argument("folder", type=Path, metavar="DIR", help="the backup of a day")
+    command.add_argument("folder", type=local_path, metavar="DIR", help="the backup of a day")
     _add_buckets(command, "bucket to fill, which must exist; may be repeated")
     command.set_defaults(run=_restore)
 

@@ -1,10 +1,9 @@
 """`fabgan code`: write the code digest of each step, which DVC compares."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_command
+from .options import add_command, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -13,7 +12,9 @@ if TYPE_CHECKING:
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `code`."""
     command = add_command(commands, "code", "write the digest of each step's code, by which DVC detects changes")
-    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill, one file per step")
+    command.add_argument(
+        "--output", type=local_path, required=True, metavar="DIR", help="folder to fill, one file per step"
+    )
     command.set_defaults(run=_run)
 
 

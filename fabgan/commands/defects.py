@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 
-from .options import add_command
+from .options import add_command, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `defects`."""
     command = add_command(commands, "defects", "make annotated defects in packages without any, with masks")
-    command.add_argument("--packages", type=Path, required=True, metavar="DIR", help="folder that crop_resize filled")
+    command.add_argument(
+        "--packages", type=local_path, required=True, metavar="DIR", help="folder that crop_resize filled"
+    )
     command.add_argument("--size", type=int, required=True, help="side of the images: one of crop_resize.sizes_px")
     number = command.add_mutually_exclusive_group(required=True)
     number.add_argument("--per-kind", type=int, help="number of images of every kind of defect")
@@ -30,14 +31,14 @@ def add(commands: "Subcommands") -> None:
     where = "picture of a package, white where the middle of a defect may lie; default: wherever surroundings fit"
     shapes = "such a picture, or a folder of which each image takes one by chance: every white part becomes a defect"
     drawn = command.add_mutually_exclusive_group()
-    drawn.add_argument("--where", type=Path, metavar="FILE", help=where)
-    drawn.add_argument("--shapes", type=Path, metavar="PATH", help=shapes)
+    drawn.add_argument("--where", type=local_path, metavar="FILE", help=where)
+    drawn.add_argument("--shapes", type=local_path, metavar="PATH", help=shapes)
     model = "folder of `fabgan train_defects`, or models:/NAME@ALIAS or models:/NAME/NUMBER; default: all are pasted"
     command.add_argument("--model", default="", metavar="MODEL", help=model)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
     layout = "how a training program expects them: masks, coco, yolo or mvtec; default: masks"
     command.add_argument("--layout", default="masks", metavar="NAME", help=layout)
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty folder to fill")
+    command.add_argument("--out", type=local_path, required=True, metavar="DIR", help="new or empty folder to fill")
     command.set_defaults(run=_run)
 
 

@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 
-from .options import add_command, in_units
+from .options import add_command, in_units, local_path
 
 if TYPE_CHECKING:
     from fabgan.components.core.leftovers import Leftover
@@ -27,7 +26,7 @@ def add(commands: "Subcommands") -> None:
     keep = "with --mlflow: the last N versions of each model stay, too; default: 5"
     command.add_argument("--keep", type=int, default=5, metavar="N", help=keep)
     folder = "checkpoints and unfinished results anywhere below a folder; may be repeated"
-    command.add_argument("--folder", type=Path, action="append", default=[], metavar="DIR", help=folder)
+    command.add_argument("--folder", type=local_path, action="append", default=[], metavar="DIR", help=folder)
     bucket = "uploads to a bucket that were broken off; may be repeated"
     command.add_argument("--bucket", action="append", default=[], metavar="NAME", help=bucket)
     command.add_argument("--delete", action="store_true", help="remove what is listed; default: only list it")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 
-from .options import add_command
+from .options import add_command, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -33,7 +33,7 @@ TARGET_PATHS = {
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `init`."""
     command = add_command(commands, "init", "make a folder with params.yaml and dvc.yaml for your own photographs")
-    command.add_argument("folder", type=Path, help="new or empty folder; it becomes a git repository")
+    command.add_argument("folder", type=local_path, help="new or empty folder; it becomes a git repository")
     command.set_defaults(run=_run)
 
 

@@ -1,8 +1,10 @@
-"""What several subcommands share: how they are declared, and the option `--params`."""
+"""What several subcommands share: how they are declared, their paths, and the option `--params`."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fabgan.components.core.network import holds_secret
 
 if TYPE_CHECKING:
     Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -13,9 +15,25 @@ def add_command(commands: "Subcommands", name: str, text: str) -> argparse.Argum
     return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
 
 
+def local_path(text: str) -> Path:
+    """Return a path on this computer. Of an address, pathlib would make the name of a folder."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError("expected a path on this computer, and not an address")
+    return Path(text)
+
+
+def folder_or_bucket(text: str) -> str:
+    """Return a path on this computer, or s3://BUCKET/PREFIX. What is refused is not repeated: it may hold a secret."""
+    if "://" in text and (not text.startswith("s3://") or holds_secret(text)):
+        raise argparse.ArgumentTypeError("expected a path on this computer, or s3://BUCKET/PREFIX without a key")
+    return text
+
+
 def add_params(command: argparse.ArgumentParser) -> None:
     """Add the option `--params`, the path of a params.yaml."""
-    command.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameters; default: params.yaml")
+    command.add_argument(
+        "--params", type=local_path, default=Path("params.yaml"), help="parameters; default: params.yaml"
+    )
 
 
 def in_units(size_bytes: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 
-from .options import add_command, add_params
+from .options import add_command, add_params, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -25,11 +25,11 @@ def add(above: "Subcommands") -> None:
     compiled = add_command(commands, "compile", "write the pipelines as files for Kubeflow")
     _add_source(compiled)
     output = "folder to fill; an existing one is replaced"
-    compiled.add_argument("--output", type=Path, required=True, metavar="DIR", help=output)
+    compiled.add_argument("--output", type=local_path, required=True, metavar="DIR", help=output)
     components = add_command(commands, "components", "write the components, for the pipelines of others")
     image = "container image of the components, with tag or digest; default: fabgan:VERSION"
     components.add_argument("--image", default="", help=image)
-    components.add_argument("--output", type=Path, required=True, metavar="DIR", help=output)
+    components.add_argument("--output", type=local_path, required=True, metavar="DIR", help=output)
     owner = "who answers for the components; may be repeated"
     components.add_argument("--owner", action="append", required=True, metavar="NAME", help=owner)
     _add_run(add_command(commands, "run", "run a pipeline on this machine, in processes or in containers"))
@@ -39,7 +39,7 @@ def add(above: "Subcommands") -> None:
     images = add_command(commands, "images", "list every container image that a run or an installation pulls")
     _add_source(images)
     kubeflow = "manifests of your Kubeflow, whose images are compared with the list; exit with 1 if runs lack one"
-    images.add_argument("--kubeflow", type=Path, metavar="FILE", help=kubeflow)
+    images.add_argument("--kubeflow", type=local_path, metavar="FILE", help=kubeflow)
 
 
 def _add_source(command: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--runner", choices=("subprocess", "docker"), required=True, help="where the steps run")
     command.add_argument(
         "--root",
-        type=Path,
+        type=local_path,
         default=Path("out/pipeline"),
         metavar="DIR",
         help="folder for all files of the run; default: out/pipeline",
@@ -83,8 +83,8 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--namespace", default="", help="namespace of your profile, if Kubeflow has profiles")
     command.add_argument("--experiment", default="fabgan", help="experiment that lists the run; default: fabgan")
-    command.add_argument("--token-file", type=Path, metavar="FILE", help="file that holds a bearer token")
-    command.add_argument("--ca-file", type=Path, metavar="FILE", help="PEM file of the certificate authority")
+    command.add_argument("--token-file", type=local_path, metavar="FILE", help="file that holds a bearer token")
+    command.add_argument("--ca-file", type=local_path, metavar="FILE", help="PEM file of the certificate authority")
     wait = "wait for the end of the run; exit with 0 if it succeeded, else with 1"
     command.add_argument("--wait", action="store_true", help=wait)
 
@@ -95,7 +95,7 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--size", default="", help="pod_size of the run; default: kubeflow.size of params.yaml")
     command.add_argument("--gpus", type=int, default=0, help="pod_gpus of the run; default: 0")
     dump = "file with the answers of kubectl, to check a cluster that cannot be reached; default: ask kubectl"
-    command.add_argument("--dump", type=Path, metavar="FILE", help=dump)
+    command.add_argument("--dump", type=local_path, metavar="FILE", help=dump)
 
 
 def _add_train_job(command: argparse.ArgumentParser) -> None:

@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabgan.components.steps import STEPS, load_parameters, run_step
 
-from .options import add_command, add_params
+from .options import add_command, add_params, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -19,8 +18,10 @@ def add(commands: "Subcommands") -> None:
         command = add_command(commands, name, step.help)
         add_params(command)
         for path, text in step.paths.items():
-            command.add_argument(f"--{path}", type=Path, required=True, metavar="PATH", help=text)
-        command.add_argument("--metrics", type=Path, required=True, metavar="FILE", help="JSON file for the metrics")
+            command.add_argument(f"--{path}", type=local_path, required=True, metavar="PATH", help=text)
+        command.add_argument(
+            "--metrics", type=local_path, required=True, metavar="FILE", help="JSON file for the metrics"
+        )
         command.set_defaults(run=_run)
 
 

@@ -9,7 +9,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json
 from fabgan.components.steps import STEPS
 
-from .options import add_command
+from .options import add_command, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -27,7 +27,9 @@ Then      . .venv/bin/activate
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `summary`."""
     command = add_command(commands, "summary", "print the metrics of the last run, and commands to try next")
-    command.add_argument("--metrics", type=Path, required=True, metavar="FOLDER", help="folder of the metrics files")
+    command.add_argument(
+        "--metrics", type=local_path, required=True, metavar="FOLDER", help="folder of the metrics files"
+    )
     command.set_defaults(run=_run)
 
 

@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_command
+from .options import add_command, local_path
 
 if TYPE_CHECKING:
     from fabgan.components.defects.card import DefectCard
@@ -18,13 +17,15 @@ if TYPE_CHECKING:
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `train_defects`."""
     command = add_command(commands, "train_defects", "train the defect model, and judge what made defects are worth")
-    command.add_argument("--packages", type=Path, required=True, metavar="DIR", help="folder that crop_resize filled")
+    command.add_argument(
+        "--packages", type=local_path, required=True, metavar="DIR", help="folder that crop_resize filled"
+    )
     command.add_argument("--size", type=int, required=True, help="side of the images: one of crop_resize.sizes_px")
     command.add_argument("--steps", type=int, default=600, help="steps of training; default: 600")
     runs = "inspection models trained in each way, to judge, 2 or more; default: 5"
     command.add_argument("--runs", type=int, default=5, help=runs)
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same model; default: 0")
-    command.add_argument("--model", type=Path, required=True, metavar="DIR", help="new or empty folder to fill")
+    command.add_argument("--model", type=local_path, required=True, metavar="DIR", help="new or empty folder to fill")
     register = "name of the model in MLflow under which it is registered; default: it is not registered"
     command.add_argument("--register", metavar="NAME", help=register)
     command.set_defaults(run=_run)

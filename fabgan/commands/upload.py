@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_command
+from .options import add_command, local_path
 
 if TYPE_CHECKING:
     from .options import Subcommands
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `upload`."""
     command = add_command(commands, "upload", "put a folder of photographs into a bucket, for pipelines in Kubeflow")
-    command.add_argument("folder", type=Path, metavar="DIR", help="folder with a folder of each lot")
+    command.add_argument("folder", type=local_path, metavar="DIR", help="folder with a folder of each lot")
     command.add_argument("url", metavar="URL", help="s3://BUCKET/PREFIX")
     command.set_defaults(run=_run)
 

@@ -15,7 +15,7 @@ from typing import Any
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.log import logger
-from fabgan.components.core.network import refuse_secret
+from fabgan.components.core.network import check_address
 from fabgan.components.steps import load_content
 
 from .compile import compile_to, pipeline_of
@@ -62,7 +62,7 @@ class Kubeflow:
 
     def __init__(self, host: str, namespace: str, token_file: Path | None, ca_file: Path | None) -> None:
         """Connect. Raises UserError for a host with a secret, an unreadable file or a server that does not answer."""
-        refuse_secret(host, "--host", "--token-file")
+        check_address(host, "--host", "--token-file")
         self.host, self.namespace = host.rstrip("/"), namespace
         self.token_file, self.ca_file = token_file, ca_file
         if ca_file:

@@ -52,6 +52,28 @@ def test_a_full_disk_has_cost_the_work_of_a_step_that_does_not_resume(
     assert (status, capsys.readouterr().err) == (1, said)
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "expected"),
+    [
+        ("ingest --metrics m.json", "--output", "expected a path on this computer, and not an address"),
+        (
+            "augment --model m --count 1",
+            "--out",
+            "expected a path on this computer, or s3://BUCKET/PREFIX without a key",
+        ),
+    ],
+)
+@pytest.mark.parametrize("address", ["s3://KEY:S3cret@bucket/frames", "https://fab.example/S3cret"])
+def test_an_address_where_a_path_belongs_makes_no_folder_of_its_name_and_is_not_repeated(
+    command: str, option: str, expected: str, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*command.split(), option, address])
+    said = capsys.readouterr().err
+    assert said.endswith(f"error: argument {option}: {expected}\n")
+    assert "S3cret" not in said
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_exit_status_tells_the_signal(
     number: signal.Signals, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

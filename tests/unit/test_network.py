@@ -1,7 +1,7 @@
 import pytest
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.network import holds_secret, refuse_secret, through_proxy, without_user
+from fabgan.components.core.network import check_address, holds_secret, through_proxy, without_user
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,14 @@ def test_an_at_sign_in_a_path_and_the_user_of_ssh_are_no_secrets(address: str) -
 
 def test_the_address_of_a_server_without_a_scheme_is_judged_as_one_over_http() -> None:
     with pytest.raises(UserError, match=r"^--host: a user, password or query .*; remove it, and use a file$"):
-        refuse_secret("S3cret@kubeflow.fab", "--host", "a file")
-    refuse_secret("store.fab:9000", "--host", "a file")
+        check_address("S3cret@kubeflow.fab", "--host", "a file")
+    check_address("store.fab:9000", "--host", "a file")
+
+
+@pytest.mark.parametrize("address", ["http://[x", "https://store.fab:port", "http://store.fab:99999"])
+def test_what_is_not_an_address_is_refused_by_the_name_of_its_variable(address: str) -> None:
+    with pytest.raises(UserError, match=r"^MLFLOW_TRACKING_URI: '.*' is not an address \(.+\); correct it$"):
+        check_address(address, "MLFLOW_TRACKING_URI", "a file")
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,12 @@ def test_a_checkpoint_that_a_copy_of_dvc_lacks_is_that_of_the_project(
             assert found == folder
 
 
+def test_the_address_of_a_server_is_no_model_and_is_not_repeated() -> None:
+    with pytest.raises(UserError, match=r"^a model is a folder") as refused, model_folder("http://fab:S3cret@mlflow/7"):
+        pass
+    assert "S3cret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("kind", ["checkpoint", "generator"])
 def test_a_damaged_file_is_refused(tmp_path: Path, kind: str) -> None:
     first = training(1)

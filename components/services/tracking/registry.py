@@ -175,8 +175,10 @@ def model_folder(place: str) -> Iterator[Path | None]:
 
     A folder that DVC did not copy to where it runs an experiment is that of the project.
 
-    Raises UserError as `Registry.resolve` does.
+    Raises UserError as `Registry.resolve` does, and for the address of a server, which may hold a secret.
     """
+    if "://" in place:
+        raise UserError("a model is a folder, models:/NAME@ALIAS or models:/NAME/NUMBER, and not an address")
     if not place.startswith(SCHEME):
         yield _folder(Path(place)) if place else None
         return

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ...core.network import refuse_secret, through_proxy
+from ...core.network import check_address, through_proxy
 from .local import DEFAULT_URI, database_of, follow, project_uri
 
 QUIET = {
@@ -39,7 +39,7 @@ def connect() -> str:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     uri = os.environ["MLFLOW_TRACKING_URI"] = project_uri(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
-    _refuse_secrets(uri)
+    _check_server(uri)
     import mlflow
 
     mlflow.set_tracking_uri(uri)
@@ -76,11 +76,11 @@ def _what_to_fix(uri: str, error: Exception) -> str:
     return "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
 
 
-def _refuse_secrets(uri: str) -> None:
-    """Refuse an address that would show a secret in receipts and logs."""
+def _check_server(uri: str) -> None:
+    """Refuse what is not an address, and one that would show a secret in receipts and logs."""
     database = "://" in uri and not _is_server(uri)
     instead = "PGPASSWORD or a .pgpass file" if database else "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    refuse_secret(uri, "MLFLOW_TRACKING_URI", instead)
+    check_address(uri, "MLFLOW_TRACKING_URI", instead)
 
 
 def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
