@@ -117,11 +117,11 @@ def _write(source: Path, count: int) -> dict[str, Pixels]:
     """Write the files of every kind into a lot of its own; return what each whole file shows."""
     truth = {}
     for at, (name, (form, settings)) in enumerate(FORMATS.items()):
-        for damage, spoil in DAMAGES.items():
+        for way, (damage, spoil) in enumerate(DAMAGES.items()):
             lot = source / f"{name.replace(', ', '-').replace(' ', '-')}.{damage.replace(' ', '-')}"
             lot.mkdir(parents=True)
             for index in range(count):
-                random = np.random.default_rng([at, len(damage), index])
+                random = np.random.default_rng([at, way, index])
                 coarse = random.integers(0, 256, (*(side // 8 for side in SIDES_PX), 3), dtype=np.uint8)
                 picture = Image.fromarray(coarse).resize(SIDES_PX[::-1], Image.Resampling.BICUBIC)
                 buffer = io.BytesIO()

@@ -21,8 +21,7 @@ import torch
 from benchmarks.cases import device_name
 from benchmarks.sets import rendered_packages
 from fabgan.components.artifacts.packages import Packages, open_packages
-from fabgan.components.defects.card import FITTED, PASTED
-from fabgan.components.defects.fitting import Fitter
+from fabgan.components.defects.card import PASTED, paints_of
 from fabgan.components.defects.judging import (
     CLASSICAL,
     Judge,
@@ -36,7 +35,7 @@ from fabgan.components.defects.judging import (
 )
 from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pasting import pasted
-from fabgan.components.defects.pool import Paint, pool_of
+from fabgan.components.defects.pool import pool_of
 from fabgan.components.defects.training import trained
 from fabgan.components.measures.inspection import Eye, Image, InspectionModel
 
@@ -125,7 +124,7 @@ def ways_of(packages: Packages, eye: Eye, steps: int, seed: int) -> dict[str, It
     """Return images with defects of a pool, made in each way, more of the kinds that are found worse."""
     pool = pool_of(packages)
     needs = needs_of(packages, eye, seed)
-    paints: dict[str, Paint] = {PASTED: pasted, FITTED: Fitter(trained(pool, steps, seed), list(pool.cutouts))}
+    paints = paints_of(trained(pool, steps, seed), list(pool.cutouts))
     return {
         name: made_images(pool, dict.fromkeys(pool.present, paint), needs, np.random.default_rng([seed, 2]))
         for name, paint in paints.items()

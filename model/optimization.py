@@ -13,7 +13,7 @@ GradientMode = Literal["joint", "region_wise"]
 
 @dataclass(frozen=True)
 class AdamConfig:
-    """Settings of Adam (Kingma and Ba 2014, arXiv:1412.6980), the same for all three networks."""
+    """Settings of Adam (Kingma and Ba 2014, arXiv:1412.6980)."""
 
     learning_rate: float
     beta1: float

@@ -14,7 +14,7 @@ class Suspect:
 
     generated_CHW: Tensor
     training_CHW: Tensor
-    """Turned, mirrored and shifted like the generated one."""
+    """Turned and mirrored like the generated one."""
     similarity: float
     """Correlation of their detail, at most 1."""
 
@@ -29,7 +29,7 @@ class Gallery:
     suspects: list[Suspect] = field(default_factory=list)
     """The generated images most like a training image, the most alike first."""
     worst: list[Tensor] = field(default_factory=list)
-    """The generated images that are farthest from every held-out image by their features, the worst first."""
+    """The generated images that the classifier tells from real ones most surely, the worst first."""
     seams_HW: Tensor | None = None
-    """Mean absolute difference between neighbouring pixels of generated images, relative to held-out ones: 1 is as
-    real. At most 256 px a side."""
+    """Largest absolute difference between neighbouring pixels in each cell, as the mean over generated images, relative
+    to held-out ones: 1 is as real. At most 128 cells a side."""

@@ -146,5 +146,7 @@ def generate(generator: Generator, count: int, seed: int, label: int | None = No
         return to_uint8(generator.sample(z_BZ.to(device), quantiles_B.to(device), label)).cpu()
 
     starts = range(first - first % batch, first + count, batch)
-    for start, x_BCHW in zip(starts, in_parallel(batch_from, starts, lambda _: batch * pixels, gpu=True), strict=True):
+    for start, x_BCHW in zip(
+        starts, in_parallel(batch_from, starts, lambda _: batch * pixels, gpu=device.type == "cuda"), strict=True
+    ):
         yield from x_BCHW[max(first - start, 0) : first + count - start]

@@ -21,7 +21,7 @@ class Check:
     value: float | None
     """None if it could not be computed, which is a failure."""
     deviation: float
-    """Standard deviation of the value over random subsets of the images."""
+    """Standard error of the value: how far it varies with the images, or with chance in training. 0 if not known."""
     floor: float | None
     """The same measure of real lots against other real lots: what a perfect generator reaches."""
     at_least: float | None

@@ -6,6 +6,7 @@ runner of Kubeflow pipelines use it.
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from .parameters import digest
 PACKAGE = Path(__file__).absolute().parents[2]
 """The folder `fabgan`. It is not resolved, because parts of it may be links to other folders of the checkout."""
 CHECKOUT = PACKAGE.parent
+TEMPLATES = "components/artifacts/pages/templates"
+PAGE = re.compile(r'"(\w+\.html\.j2)"')
+"""A template that a module names. The style that all pages share is no code of a step."""
 
 
 def git_commit() -> str:
@@ -45,14 +49,18 @@ def code_of(step: str) -> str:
     """Return the SHA-256 of the code that decides a step's result.
 
     That is the step's module and every module of fabgan that it imports, directly or not, without comments and
-    docstrings. Work is not resumed with other code, because the result would mix versions.
+    docstrings, and the templates of its pages. Work is not resumed with other code, because the result would mix
+    versions.
     """
     return code_of_module(f"fabgan.components.{step}.step")
 
 
 def code_of_module(module: str) -> str:
     """Return the SHA-256 of the code of a module, as `code_of` does for that of a step."""
-    return digest({name: _without_comments(_file(name).read_bytes()) for name in modules_of(module)})
+    sources = {name: _file(name).read_bytes() for name in modules_of(module)}
+    pages = {name for source in sources.values() for name in PAGE.findall(source.decode())}
+    code = {name: _without_comments(source) for name, source in sources.items()}
+    return digest(code | {name: (PACKAGE / TEMPLATES / name).read_text(encoding="utf-8") for name in pages})
 
 
 def modules_of(module: str) -> list[str]:

@@ -37,6 +37,8 @@ MIN_SPREADS, MIN_SHARE = 2.0, 0.3
 """A turn is doubtful too if its lead is less than so many standard deviations of the product's leads, or than this
 share of their median. Packages of a symmetric product lead by chance, some this way and some that."""
 MAD_TO_SIGMA = 1.4826
+FLAT = 1e-6
+"""Product of the lengths of two looks, of values around their means, below which one of them shows nothing."""
 
 Squares = NDArray[np.float32]
 
@@ -152,7 +154,8 @@ def _synchronised(turned_TNP: Squares) -> NDArray[np.intp]:
     # A pair fits if image j, turned by t more than image i, looks like it.
     pairs = sum(phases_T[t] * (turned_TNP[t, sample] @ turned_TNP[0, sample].T) for t in range(turns))
     _, vectors = np.linalg.eigh((pairs + pairs.conj().T) / 2)
-    angles = np.angle(vectors[:, -1] / vectors[0, -1])
+    first = vectors[:, -1]
+    angles = np.angle(first / first[np.abs(first).argmax()])  # A flat image has no component.
     of_sample = np.rint(angles / (2 * np.pi / turns)).astype(int) % turns
     mean = np.mean([turned_TNP[turn, number] for number, turn in zip(sample, of_sample, strict=True)], axis=0)
     return np.asarray((turned_TNP @ mean).T.argmax(axis=1))
@@ -174,7 +177,10 @@ def _margins(squares_NSS: Squares, turns_N: NDArray[np.intp], allowed: list[int]
 
 
 def _correlation(one: Squares, other: Squares) -> float:
-    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+    """Return the correlation of two looks: 0 if one of them is flat, as that of an empty image is."""
+    ours, theirs = (each.ravel().astype(np.float64) - each.mean() for each in (one, other))
+    lengths = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
+    return float(ours @ theirs) / lengths if lengths > FLAT else 0.0
 
 
 def _scores(turned_TNP: Squares, turns_N: NDArray[np.intp]) -> Squares:

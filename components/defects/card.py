@@ -167,13 +167,19 @@ def load_card(folder: Path) -> DefectCard:
 def paints_of(network: DefectGenerator, kinds: list[str]) -> dict[str, Paint]:
     """Return the ways to put a defect into a background, by their names."""
     fitted = Fitter(network, kinds)
+    return {PASTED: pasted, FITTED: fitted, BOTH: _Either((pasted, fitted))}
 
-    def either(cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels, Pixels]:
+
+@dataclass(frozen=True)
+class _Either:
+    """One of two ways, by chance. Processes that load data can be sent it, as a function of a function cannot."""
+
+    paints: tuple[Paint, Paint]
+
+    def __call__(self, cutout: Cutout, background_HWC: Pixels, place: Place) -> tuple[Pixels, Pixels]:
         # A defect does not depend on others. Where places were drawn, they are the same in every image.
         drawn = np.random.default_rng([place.top_px, place.left_px, crc32(cutout.pixels_HWC.tobytes())]).integers(2)
-        return (pasted, fitted)[drawn](cutout, background_HWC, place)
-
-    return {PASTED: pasted, FITTED: fitted, BOTH: either}
+        return self.paints[drawn](cutout, background_HWC, place)
 
 
 def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:

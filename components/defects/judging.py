@@ -18,7 +18,7 @@ from ..artifacts.packages import Packages
 from ..artifacts.parallel import in_parallel
 from ..measures.gains import Gain, gain_of
 from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, joined
-from .card import BOTH, Added
+from .card import Added
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
 from .shares import by_need
@@ -45,15 +45,10 @@ class Judge:
         self.eye, self._held_out = Eye(), annotated(held_out)
 
     def scores(self, pool: Packages, ways: Mapping[str, Iterable[Image]], seed: int) -> dict[str, Scores]:
-        """Return what a model reaches that was trained on annotated packages, and one for each way of adding images.
-
-        Of several ways, there is one more, called `both`, with the images of all of them.
-        """
+        """Return what a model reaches that was trained on annotated packages, and one for each way of adding images."""
         random = np.random.default_rng([seed, 0])
         real = real_places(self.eye, pool, random)
         added = {way: [self.eye.places(made, random)] for way, made in ways.items()}
-        if len(added) > 1:
-            added[BOTH] = [places for group in added.values() for places in group]
         return self._tested(real, added, seed)
 
     def scores_by_amount(self, pool: Packages, made: Iterable[Image], seed: int) -> dict[str, Scores]:
@@ -102,7 +97,7 @@ def seen_by(
 def measured(score_NYX: NDArray[np.float32], touched_NYX: NDArray[np.bool_], kinds_N: NDArray[np.str_]) -> Scores:
     """Return how well scores tell images of each kind from those of no kind, and places of defects from others."""
     score_N, bad_N = score_NYX.max(axis=(1, 2)), kinds_N != ""
-    limit = float(np.quantile(score_N[~bad_N], 1 - FALSE_ALARMS))
+    limit = float(np.quantile(score_N[~bad_N], 1 - FALSE_ALARMS, method="higher"))
     found: Scores = {
         "auc": float(roc_auc_score(bad_N, score_N)),
         "f1": _best_f1(touched_NYX.ravel(), score_NYX.ravel()),

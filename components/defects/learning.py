@@ -65,13 +65,12 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
     with resumable_folder(model, work, CARD) as folder:
         network = _network(pool, params, folder / WEIGHTS)
         paints = paints_of(network, list(pool.cutouts))
-        ways: dict[str, Paint] = {name: paints[name] for name in (PASTED, FITTED)}
-        sheet = sheet_of(pool, ways)
+        sheet = sheet_of(pool, {name: paints[name] for name in (PASTED, FITTED)})
         write_png(folder / SHEET, sheet)
         judge = Judge(held_out)
         needs = _needs(training, judge.eye, params.seed, folder / RECORDS / NEEDS)
         trial = _Trial(judge, training, pool, needs, params, folder / RECORDS)
-        runs = trial.of_ways({way: dict.fromkeys(pool.present, paint) for way, paint in ways.items()})
+        runs = trial.of_ways({way: dict.fromkeys(pool.present, paint) for way, paint in paints.items()})
         judged = [_judged(kind, pool, held_out, needs, runs) for kind in pool.cutouts]
         chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
         confirming = trial.of_amounts(chosen) if chosen else []

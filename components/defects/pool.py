@@ -141,8 +141,9 @@ def read_pool(packages: Path, size_px: int, where: Path | None = None, shapes: P
 
 
 def pool_of(listed: Packages) -> Pool:
-    """Return what some packages offer.
+    """Return what some packages offer. Backgrounds are packages with an empty mask, which says that somebody looked.
 
+    If there are none, those without any mask are used, with a warning: they may show defects that no mask covers.
     Raises UserError without annotated defects, and without packages that have none.
     """
     packages = listed.folder
@@ -152,13 +153,20 @@ def pool_of(listed: Packages) -> Pool:
     if not any(cutouts.values()):
         raise UserError(f"{packages}: no annotated defect in the training images; see ingest.annotations")
     good = [at for at, package in enumerate(listed.listed) if not package.defects]
+    looked_at = [at for at in good if listed.listed[at].masks]
+    if good and not looked_at:
+        LOG.warning(
+            "%s: no training image has an empty mask; defects are made in %d without any: see that they show none",
+            packages,
+            len(good),
+        )
     if not good:
         raise UserError(f"{packages}: every training image has a defect; images without any are needed to paste into")
     for kind, found in cutouts.items():
         if len(found) < FEW:
             LOG.warning("%s: only %d annotated defect(s) of kind %r in the training images", packages, len(found), kind)
     products = {package.name: package.product for package in listed.listed}
-    return Pool(cutouts, products, listed.chosen(good), read_manifest(packages, PackageManifest).channels)
+    return Pool(cutouts, products, listed.chosen(looked_at or good), read_manifest(packages, PackageManifest).channels)
 
 
 def _cutouts(listed: Packages) -> Iterator[Cutout]:

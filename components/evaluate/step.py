@@ -32,6 +32,8 @@ from ..measures.sensitivity import sensitivity_of
 
 SHEET_COLUMNS = 6
 SHOWN_SUSPECTS = 6
+ADDRESSES = "start_from", "extractor_file", "inception_file"
+"""Parameters that may name a server or a folder of the fab."""
 MAP_PX = 128
 """Largest side of the map of seams."""
 
@@ -54,7 +56,7 @@ def run(
     shown = [gallery.generated, gallery.real]
     rows = of_full_rows(min(map(len, shown)), SHEET_COLUMNS)
     grids = [image_grid(with_corners(images[:rows], SHEET_COLUMNS), SHEET_COLUMNS) for images in shown]
-    identity = _identity(trained, card, packages, params)
+    identity, exported = (_identity(trained, card, packages, params, addresses) for addresses in (True, False))
     inside = identity | ({"run": run} if run else {})
     with atomic_folder(report, VERDICT) as partial:
         write_verdict(partial, verdict)
@@ -63,7 +65,7 @@ def run(
             side_by_side(dict(zip(("generated", "real, held out"), grids, strict=True))),
         )
         write_report(partial / "report.html", verdict, gallery, inside, training)
-        write_report(partial / "report_export.html", verdict, gallery, identity, training, with_real=False)
+        write_report(partial / "report_export.html", verdict, gallery, exported, training, with_real=False)
     return verdict.metrics | sensitivity.metrics | {"passed": float(verdict.passed)}
 
 
@@ -85,24 +87,27 @@ def _sensitivity(evaluation: Evaluation, packages: Path, size_px: int, params: E
 
 
 def _identity(
-    trained: Generator, card: Mapping[str, Any], packages: Path, params: EvaluateParameters
+    trained: Generator, card: Mapping[str, Any], packages: Path, params: EvaluateParameters, addresses: bool
 ) -> dict[str, str]:
+    """Return what was measured and how: with the names of servers and folders or, for others, without them."""
     manifest = read_manifest(packages, PackageManifest)
-    names = {"source": manifest.source, "revision": manifest.revision}
+    names = {"source": manifest.source, "revision": manifest.revision} if addresses else {}
+    hidden = () if addresses else ADDRESSES
     return {
         "model": f"{card['variant']}, {trained.config.image_size_px} px",
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "code": git_commit(),
         **{f"data_{name}": value for name, value in names.items() if value},
-        "trained_with": _in_a_line(card["parameters"]),
-        "measured_with": _in_a_line(asdict(params)),
+        "trained_with": _in_a_line(card["parameters"], hidden),
+        "measured_with": _in_a_line(asdict(params), hidden),
     }
 
 
-def _in_a_line(parameters: Mapping[str, Any]) -> str:
-    """Return parameters as text; those of sections follow the others."""
-    own = [f"{name}: {value}" for name, value in parameters.items() if value != "" and not isinstance(value, Mapping)]
-    sections = [_in_a_line(value) for value in parameters.values() if isinstance(value, Mapping)]
+def _in_a_line(parameters: Mapping[str, Any], hidden: Sequence[str]) -> str:
+    """Return parameters as text, but for some; those of sections follow the others."""
+    shown = {name: value for name, value in parameters.items() if value != "" and name not in hidden}
+    own = [f"{name}: {value}" for name, value in shown.items() if not isinstance(value, Mapping)]
+    sections = [_in_a_line(value, hidden) for value in shown.values() if isinstance(value, Mapping)]
     return ", ".join([*own, *sections])
 
 
@@ -143,7 +148,7 @@ def _one(packages: Packages, place: int) -> Tensor:
 
 
 def _step_map(images: Sequence[Tensor]) -> Tensor:
-    """Return the mean absolute difference between neighbouring pixels at each place, at most `MAP_PX` a side."""
+    """Return the mean over images of the largest difference between neighbouring pixels, in cells, `MAP_PX` a side."""
     maps = []
     for x_CHW in images:
         down, across = x_CHW.float().diff(dim=1).abs(), x_CHW.float().diff(dim=2).abs()

@@ -104,7 +104,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
             "ingest", len(manifest.images), manifest.quarantined, params.max_quarantined_share, folder / SHEET
         )
         check_splits("ingest", manifest.images)
-    return _metrics(manifest, output)
+    return _metrics(manifest)
 
 
 def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], list[str], dict[str, int]]:
@@ -249,7 +249,7 @@ def _write_sheet(folder: Path, manifest: FrameManifest, pictures: dict[str, str]
     write_contact_sheet(folder, "ingest", accepted, quarantined)
 
 
-def _metrics(manifest: FrameManifest, output: Path) -> dict[str, float]:
+def _metrics(manifest: FrameManifest) -> dict[str, float]:
     held_out = sum(image.split == "held_out" for image in manifest.images)
     return {
         "images": len(manifest.images),

@@ -11,7 +11,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -80,11 +80,15 @@ class Extractor:
         return self._features(x_NCHW, None)
 
     def _features(self, x_NCHW: Tensor, side_px: int | None) -> Tensor:
-        """Return features in float32 arithmetic. A GPU would use TensorFloat-32 otherwise, with 10 bits of mantissa."""
-        with torch.inference_mode(), cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        with torch.inference_mode(), float32_arithmetic():
             batches = [self.network(_prepared(x_BCHW, side_px)) for x_BCHW in torch.split(x_NCHW, BATCH)]
         # Outside of the inference mode, because its tensors cannot be trained with.
         return torch.cat(batches).to("cpu", torch.float64)
+
+
+def float32_arithmetic() -> AbstractContextManager[None]:
+    """Return a context in which a GPU uses no TensorFloat-32, which has 10 bits of mantissa."""
+    return cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 
 
 def _device() -> torch.device:
@@ -99,7 +103,12 @@ def _prepared(x_BCHW: Tensor, side_px: int | None) -> Tensor:
 
 
 def efficientnet_lite1() -> Extractor:
-    """Return EfficientNet-Lite1 (Tan and Le 2019, arXiv:1905.11946), trained on ImageNet: 1280 features.
+    """Return the pooled features of `lite1_network`: 1280 for each image. Raises UserError as it does."""
+    return Extractor(LITE1, LITE1_SHA256, LITE1_SIDE_PX, partial(_lite1_features, lite1_network()))
+
+
+def lite1_network() -> EfficientNet:
+    """Return EfficientNet-Lite1 (Tan and Le 2019, arXiv:1905.11946), trained on ImageNet, on the device.
 
     Raises UserError if its weights are missing or damaged.
     """
@@ -108,7 +117,7 @@ def efficientnet_lite1() -> Extractor:
     network.load_state_dict(_lite1_weights(), assign=True)
     _fold(network.eval())
     network.to(_device(), memory_format=torch.channels_last)
-    return Extractor(LITE1, LITE1_SHA256, LITE1_SIDE_PX, partial(_lite1_features, network))
+    return network
 
 
 def _fold(network: EfficientNet) -> None:
@@ -156,9 +165,14 @@ def _faster(layer: Conv2dStaticSamePadding) -> nn.Module:
 
 
 def _lite1_features(network: EfficientNet, x_BCHW: Tensor) -> Tensor:
-    scaled_BCHW = ((x_BCHW.float() - 127) / 128).contiguous(memory_format=torch.channels_last)
-    features_BFHW: Tensor = network.extract_features(scaled_BCHW)
+    features_BFHW: Tensor = network.extract_features(lite1_input(x_BCHW))
     return features_BFHW.mean((2, 3))
+
+
+def lite1_input(x_BCHW: Tensor) -> Tensor:
+    """Return images with values in [0, 255], grey or RGB, as `lite1_network` takes them: on its device, normalised."""
+    normalised_BCHW = (_prepared(x_BCHW, None).float() - 127) / 128
+    return normalised_BCHW.contiguous(memory_format=torch.channels_last)
 
 
 def _lite1_weights() -> dict[str, Tensor]:

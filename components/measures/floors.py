@@ -26,7 +26,7 @@ def lot_splits(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, T
 
     Of every product, as many lots are drawn as are held out of it.
     """
-    held_out, lots = _lots_of(listed, "held_out"), _lots_of(listed)
+    held_out, lots = lots_by_product(listed, "held_out"), lots_by_product(listed)
     draw = random.Random(f"{seed} lots")  # noqa: S311 (no cryptography)
     for _ in range(SPLITS):
         drawn = {lot for product, found in lots.items() for lot in draw.sample(found, len(held_out.get(product, [])))}
@@ -39,7 +39,7 @@ def lot_deals(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, ..
 
     The lots of every product are dealt out in turn. If there are fewer than four lots, nothing is yielded.
     """
-    lots = _lots_of(listed)
+    lots = lots_by_product(listed)
     if sum(map(len, lots.values())) < PARTS:
         return
     draw = random.Random(f"{seed} deals")  # noqa: S311 (no cryptography)
@@ -50,7 +50,7 @@ def lot_deals(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, ..
         yield tuple(part_N == part for part in range(PARTS))
 
 
-def _lots_of(listed: Sequence[Package], split: str | None = None) -> dict[str, list[str]]:
+def lots_by_product(listed: Sequence[Package], split: str | None = None) -> dict[str, list[str]]:
     """Return the lots of each product, in order."""
     found = defaultdict(set)
     for package in listed:

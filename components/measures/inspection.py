@@ -7,7 +7,6 @@ Dimensions: C channels, H W pixels, F features, Y X places of the features in an
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from fabgan.model.streams import random_stream
 
 from ..artifacts.parallel import in_parallel
 from ..core.images import Pixels
-from .extractors import efficientnet_lite1
+from .extractors import float32_arithmetic, lite1_input, lite1_network
 
 STRIDES = (4, 8, 16)
 PLACES_STRIDE = 8
@@ -56,25 +55,29 @@ class Eye:
     """Turns images into features at every eighth pixel, from three depths of EfficientNet-Lite1."""
 
     def __init__(self) -> None:
-        network: Any = efficientnet_lite1().network
-        self._network = network.args[0]
+        self._network = lite1_network()
 
     @torch.inference_mode()
     def features(self, pixels_HWC: Pixels) -> Tensor:
         """Return the features of an image, F x Y x X float16."""
         x_1CHW = torch.from_numpy(np.ascontiguousarray(pixels_HWC)).permute(2, 0, 1)[None]
-        x = (x_1CHW.expand(-1, 3, -1, -1).float() - 127) / 128
-        network, width_px, found = self._network, pixels_HWC.shape[1], dict[int, Tensor]()
-        x = network._swish(network._bn0(network._conv_stem(x.contiguous(memory_format=torch.channels_last))))
+        with float32_arithmetic():
+            found = self._maps(lite1_input(x_1CHW))
+        size = found[PLACES_STRIDE].shape[-2:]
+        fine = adaptive_max_pool2d(found[STRIDES[0]], size)
+        coarse = interpolate(found[STRIDES[2]], size=size, mode="bilinear")
+        return torch.cat([fine, found[PLACES_STRIDE], coarse], dim=1)[0].half().cpu()
+
+    def _maps(self, x_1CHW: Tensor) -> dict[int, Tensor]:
+        """Return the last feature map of each stride up to the largest of `STRIDES`."""
+        network, width_px, found = self._network, x_1CHW.shape[-1], dict[int, Tensor]()
+        x = network._swish(network._bn0(network._conv_stem(x_1CHW)))
         for block in network._blocks:
             if width_px // x.shape[-1] > max(STRIDES):
                 break
             found[width_px // x.shape[-1]] = x
             x = block(x)
-        size = found[PLACES_STRIDE].shape[-2:]
-        fine = adaptive_max_pool2d(found[STRIDES[0]], size)
-        coarse = interpolate(found[STRIDES[2]], size=size, mode="bilinear")
-        return torch.cat([fine, found[PLACES_STRIDE], coarse], dim=1)[0].half()
+        return found
 
     def places(self, images: Iterable[Image], random: np.random.Generator) -> Places:
         """Return places of images: all that a defect touches, and at most `KEPT_PLACES` others of each image."""

@@ -79,11 +79,23 @@ def distance_checks(generated: Features, real: Real, params: EvaluateParameters)
     """Return the checks of `MEASURES`. Groups of equal size are compared: most measures depend on it."""
     size = min(len(generated), real.group_size)
     values = _compared(generated, real, size, params.seed)
-    # Subsets of nearly all images hardly differ. Halves do, by as much as chance explains (delete-half jackknife).
-    halved = len(generated) < 2 * size
-    spread = _compared(generated, real, max(len(generated) // 2, 2), params.seed) if halved else values
+    # Subsets of nearly all images hardly differ, and halves do.
+    part = min(size, max(len(generated) // 2, 2))
+    spread = values if part == size else _compared(generated, real, part, params.seed)
+    errors = {name: standard_error(values, part / len(generated)) for name, values in spread.items()}
     floors = real.floors(size)
-    return [_check(name, values[name], spread[name], floors[name], params) for name in MEASURES if name in values]
+    return [_check(name, values[name], errors[name], floors[name], params) for name in MEASURES if name in values]
+
+
+def standard_error(values: Tensor, share: float) -> float:
+    """Return the standard error of the mean of a measure's values, of random subsets with a share of the images each.
+
+    Subsets have images in common, so their values are correlated, by that share, and vary too little among themselves.
+    """
+    if len(values) < 2 or share >= 1:
+        return 0.0
+    variance = float(values.var()) / (1 - share)
+    return float((variance * (share + (1 - share) / len(values))) ** 0.5)
 
 
 def _compared(generated: Features, real: Real, size: int, seed: int) -> dict[str, Tensor]:
@@ -95,13 +107,13 @@ def _compared(generated: Features, real: Real, size: int, seed: int) -> dict[str
     return {name: torch.tensor([values[name] for values in found]) for name in found[0]}
 
 
-def _check(name: str, values: Tensor, spread: Tensor, floor: Tensor, params: EvaluateParameters) -> Check:
+def _check(name: str, values: Tensor, error: float, floor: Tensor, params: EvaluateParameters) -> Check:
     measure, low = MEASURES[name], float(floor.quantile(TAIL))
     value = float(values.mean())
     return Check(
         name=name,
         value=value if _is_finite(values) else None,
-        deviation=float(spread.std()) if len(spread) > 1 else 0.0,
+        deviation=error,
         floor=float(floor.median()),
         at_least=params.min_share * low if measure.limit == "at_least" else None,
         at_most=_widened(floor, params.max_distance, DISTANCE_BY_CHANCE)[1] if measure.limit == "at_most" else None,
@@ -205,7 +217,7 @@ def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> li
 def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluateParameters) -> list[Check]:
     """Return the checks of membership, from the distances of real images to the nearest generated one."""
     membership = separation(-training_N, -held_out_N)
-    caught = float((training_N < held_out_N.quantile(0.01)).double().mean())
+    caught = float((training_N < held_out_N.quantile(0.01, interpolation="lower")).double().mean())
     return [
         Check(
             "membership_auc",
@@ -225,7 +237,7 @@ def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluatePa
             None,
             None,
             "nothing",
-            "Share of training images that this finds when 1% of held-out images are suspected. Lower is better.",
+            "Share of training images that this finds when at most 1% of held-out ones are suspected. Lower is better.",
         ),
     ]
 

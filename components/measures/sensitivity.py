@@ -7,6 +7,7 @@ claims too little than too much.
 Dimensions: N images, C channels, H W pixels.
 """
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,14 @@ from torch import Tensor
 
 from fabgan.model.streams import random_stream
 
+from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..artifacts.parallel import in_parallel
 from ..artifacts.verdict import Check, Sensitivity, Sight
 from ..core.progress import Progress
 from .extractors import Extractor
 from .features import Features, extract
+from .floors import lots_by_product
 from .judge import break_check, classifier_check, distance_checks, outlier_check, seam_checks
 from .parameters import EvaluateParameters
 from .real import Real
@@ -103,16 +106,24 @@ def _spoiled(kind: _Kind, grade: float, images: Sequence[Tensor]) -> Iterator[Te
 
 
 def _without_lots(held_out: Packages, real: Real, params: EvaluateParameters) -> Iterator[Sight]:
-    """Yield what is seen of half of the lots missing, if there is more than one."""
-    owners = [(package.product, package.lot) for package in held_out.listed]
-    lots = sorted(set(owners))
-    if len(lots) < 2:
+    """Yield what is seen of lots missing, if any can be missing."""
+    places = torch.tensor(places_of_kept_lots(held_out.listed, params.seed))
+    if len(places) == len(held_out.listed):
         return
-    kept = set(lots[: round(len(lots) * (1 - LOTS_MISSING))])
-    places = torch.tensor([place for place, owner in enumerate(owners) if owner in kept])
     order = torch.randperm(len(places), generator=random_stream(params.seed, "lots"))[:IMAGES]
     refusing = _refusing_at_last(real.held_out.chosen(places[order]), real, params)
     yield Sight("lots_missing", LOTS_MISSING if refusing else None, LOTS_MISSING, refusing)
+
+
+def places_of_kept_lots(listed: Sequence[Package], seed: int) -> list[int]:
+    """Return which packages are left when `LOTS_MISSING` of each product's lots are missing: at least one lot of it."""
+    draw = random.Random(f"{seed} lots missing")  # noqa: S311 (no cryptography)
+    kept = {
+        (product, lot)
+        for product, lots in lots_by_product(listed).items()
+        for lot in draw.sample(lots, max(int(len(lots) * (1 - LOTS_MISSING)), 1))
+    }
+    return [place for place, package in enumerate(listed) if (package.product, package.lot) in kept]
 
 
 def _refusing(features: Features, real: Real, params: EvaluateParameters) -> list[str]:

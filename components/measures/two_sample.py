@@ -53,7 +53,7 @@ def told_apart(
     check = Check(
         name="two_sample_auc",
         value=float(value.mean()) if all(bool(score_N.isfinite().all()) for score_N in scores) else None,
-        deviation=float(value.std()),
+        deviation=float(value.std()) / len(value) ** 0.5,
         floor=float(floor.median()) if len(floor) else None,
         at_least=None,
         at_most=highest + way * (1 - highest),

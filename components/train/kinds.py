@@ -52,9 +52,10 @@ def find_kinds(x_NCHW: Tensor, labels: Labels | None, max_kinds: int, min_images
     thumbnails_NP = thumbnails(x_NCHW)
     labels = labels or Labels([""], torch.zeros(len(x_NCHW), dtype=torch.int64))
     numbers_N, class_of_kind = torch.empty_like(labels.numbers_N), list[int]()
-    for label, share in enumerate(labels.shares):
+    for label in range(len(labels.names)):
         of_class_N = labels.numbers_N == label
-        found_N = _clusters(thumbnails_NP[of_class_N].double(), int(max_kinds * share), min_images_per_kind)
+        most = max_kinds * int(of_class_N.sum()) // len(x_NCHW)
+        found_N = _clusters(thumbnails_NP[of_class_N].double(), most, min_images_per_kind)
         numbers_N[of_class_N] = found_N + len(class_of_kind)
         class_of_kind += [label] * (int(found_N.max()) + 1)
     return Kinds(numbers_N, class_of_kind)

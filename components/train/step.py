@@ -42,8 +42,8 @@ LOSSES = "losses.csv"
 LOSS_POINTS = 500
 SAMPLES_IN_GRID = 16
 RARE = 20
-THEN = "so evaluate will refuse them; start from random weights"
 """A class with fewer training images is learned by heart, or hardly at all."""
+THEN = "so evaluate will refuse them; start from random weights"
 LOG = logger("train")
 
 

@@ -3,13 +3,11 @@
 from pathlib import Path
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.parameters import parse
-from fabgan.components.steps import load_content
 
 from ..checks.cluster import ask, read
 from ..checks.finding import Finding, Wanted
 from ..checks.run import findings
-from ..definitions.cluster import KubeflowParameters
+from .settings import chosen_size, kubeflow_settings
 
 
 def check(params: Path, image: str, *, namespace: str, size: str, gpus: int, dump: Path | None) -> list[Finding]:
@@ -17,9 +15,9 @@ def check(params: Path, image: str, *, namespace: str, size: str, gpus: int, dum
 
     Raises UserError for an unknown size or negative GPUs, without kubectl, and for a question that it refuses.
     """
-    settings = parse(KubeflowParameters, load_content(params).get("kubeflow", {}), str(params), "kubeflow")
-    size = size or settings.size
-    if size not in settings.sizes or gpus < 0:
-        raise UserError(f"--size {size} --gpus {gpus}: expected one of {', '.join(settings.sizes)}, and 0 or more GPUs")
+    if gpus < 0:
+        raise UserError(f"--gpus {gpus}: expected 0 or more GPUs")
+    settings = kubeflow_settings(params)
+    size = chosen_size(settings, size, params)
     cluster = read(dump) if dump else ask(namespace)
     return findings(cluster, Wanted(namespace, settings, size, gpus, image))

@@ -16,14 +16,14 @@ from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import atomic_folder
-from fabgan.components.core.parameters import parse
-from fabgan.components.steps import load_content, parse_sections
+from fabgan.components.steps import load_parameters
 
 from ..definitions.augmentation import augmentation_pipeline
-from ..definitions.cluster import Cluster, KubeflowParameters, Placement
+from ..definitions.cluster import Cluster, Placement
 from ..definitions.defects import defects_pipeline
 from ..definitions.sweep import sweep_pipeline
 from ..definitions.training import training_pipeline
+from .settings import kubeflow_settings
 
 PIPELINES = {
     "training": training_pipeline,
@@ -39,10 +39,9 @@ def pipeline_of(name: str, image: str, params: Path, place: Placement | None = N
     Raises UserError for an image without a fixed tag or digest, and for a wrong key of the params.yaml.
     """
     check_image(image)
-    content = load_content(params)
-    parsed = parse_sections(content, str(params))
+    parsed = load_parameters(params)
     sections = json.loads(json.dumps({name: asdict(section) for name, section in parsed.items()}))  # no tuples
-    cluster = parse(KubeflowParameters, content.get("kubeflow", {}), str(params), "kubeflow")
+    cluster = kubeflow_settings(params)
     return PIPELINES[name](image, sections, cluster, place or Cluster(cluster))
 
 

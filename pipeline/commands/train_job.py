@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.parameters import load_yaml, parse
 from fabgan.components.steps import STEPS
 
 from ..definitions.cluster import (
@@ -23,6 +22,7 @@ from ..definitions.cluster import (
     Resources,
     Toleration,
 )
+from .settings import chosen_size, kubeflow_settings
 
 RUNTIME = "torch-distributed"
 NODE = "node"
@@ -51,10 +51,8 @@ def train_job(
     """
     if nodes < 1 or gpus < 0:
         raise UserError(f"--nodes {nodes} --gpus {gpus}: expected at least one node, and 0 or more GPUs per node")
-    settings = parse(KubeflowParameters, load_yaml(params).get("kubeflow", {}), str(params), "kubeflow")
-    size = size or settings.size
-    if size not in settings.sizes:
-        raise UserError(f"--size {size}: expected one of {', '.join(settings.sizes)}, the kubeflow.sizes of {params}")
+    settings = kubeflow_settings(params)
+    resources = settings.sizes[chosen_size(settings, size, params)]
     pod = {"metadata": {"labels": LABELS}, "spec": _pod(settings, claim, gpus)}
     job = {"name": NODE, "template": {"spec": {"template": pod}}}
     return {
@@ -63,7 +61,7 @@ def train_job(
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "runtimeRef": {"name": RUNTIME},
-            "trainer": _trainer(settings, settings.sizes[size], image, nodes, gpus),
+            "trainer": _trainer(settings, resources, image, nodes, gpus),
             "runtimePatches": [
                 {"manager": MANAGER, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [job]}}}}
             ],

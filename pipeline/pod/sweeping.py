@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import inf, isnan, nan
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -63,16 +64,27 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((int(row["image_size_px"]), row["variant"]), []).append(row)
-    ordered = sorted(groups.items(), key=lambda group: (group[0][0], _mean(group[1], MEASURES[0])))
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0], _rank(group[1])))
     shown = [_row(size_px, variant, of_seeds) for (size_px, variant), of_seeds in ordered]
     render(path, "sweep.html.j2", measures=MEASURES, rows=shown)
 
 
+def _rank(of_seeds: Sequence[Mapping[str, Any]]) -> float:
+    first = _mean(of_seeds, MEASURES[0])
+    return inf if isnan(first) else first
+
+
 def _row(size_px: int, variant: str, of_seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    first = [row[MEASURES[0]] for row in of_seeds]
-    figures = [*(_mean(of_seeds, name) for name in MEASURES), min(first), max(first)]
+    first = _known(of_seeds, MEASURES[0])
+    figures = [*(_mean(of_seeds, name) for name in MEASURES), min(first, default=nan), max(first, default=nan)]
     return {"size_px": size_px, "variant": variant, "seeds": len(of_seeds), "figures": figures}
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
-    return mean(float(row[name]) for row in rows)
+    """Return the mean over the seeds. It is not a number if a measure of one of them could not be computed."""
+    found = _known(rows, name)
+    return mean(found) if len(found) == len(rows) else nan
+
+
+def _known(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    return [float(row[name]) for row in rows if name in row]

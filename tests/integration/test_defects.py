@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from fabgan.components.artifacts.manifest import (
     read_manifest,
     write_manifest,
 )
+from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.core.files import read_json, sha256_of_file
 from fabgan.components.core.images import read_image
 from fabgan.components.core.parameters import parse
 from fabgan.components.defects.cutouts import neighbourhood
+from fabgan.components.defects.pool import pool_of
 from fabgan.components.ingest import step as ingest
 from fabgan.components.ingest.parameters import IngestParameters
 from tests.annotated import SIZE_PX, annotated_packages
@@ -75,6 +78,19 @@ def test_every_kind_is_pasted_into_training_images_without_defects(annotated: Pa
             assert mask[top:bottom, left].any()
             assert mask[bottom - 1, left:right].any()
         assert not mask[~boxed].any()
+
+
+def test_a_package_that_nobody_looked_at_is_no_background_unless_there_is_no_other(
+    annotated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages = open_packages(annotated, SIZE_PX, "train")
+    good = [package.name for package in packages.listed if not package.defects]
+    unknown = [package if package.name != good[0] else replace(package, masks={}) for package in packages.listed]
+    assert good[0] not in [one.name for one in pool_of(replace(packages, listed=unknown)).backgrounds.listed]
+    assert "empty mask" not in capsys.readouterr().err
+    unknown = [package if package.defects else replace(package, masks={}) for package in packages.listed]
+    assert [one.name for one in pool_of(replace(packages, listed=unknown)).backgrounds.listed] == good
+    assert "no training image has an empty mask" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The evaluate step from end to end on a few images: what it writes, and FID with a file of one's own."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -103,13 +104,19 @@ def test_a_report_has_its_files_and_no_number_called_fid(generator: Path, traini
 def test_the_page_says_what_was_measured_on_which_photographs_and_where_the_run_is(
     packages: Path, generator: Path, training: Path, tmp_path: Path
 ) -> None:
+    card = read_json(generator / CARD)
+    write_json(generator / CARD, card | {"parameters": {"variant": "paper", "start_from": "/nas/lines/2"}})
     place = shutil.copytree(packages, tmp_path / "pinned")
     write_manifest(place, replace(read_manifest(place, PackageManifest), source="s3://photographs", revision="1a2b3c"))
     run = "http://mlflow.fab/#/experiments/1/runs/2"
     evaluate.run(PARAMETERS, place, generator, training, tmp_path / "report", run=run)
     page, export = ((tmp_path / "report" / name).read_text() for name in ("report.html", "report_export.html"))
-    for text in ("<td>s3://photographs</td>", "<td>1a2b3c</td>", "generated_images: 16"):
+    for text in ("s3://photographs", "1a2b3c", "start_from: /nas/lines/2"):
         assert text in page
+        assert text not in export
+    for text in ("variant: paper", "generated_images: 16"):
+        assert text in page
+        assert text in export
     assert f'<a href="{run}">{run}</a>' in page
     assert "mlflow.fab" not in export
 
@@ -225,7 +232,11 @@ def test_usefulness_of_a_generator_with_classes_counts_in_the_verdict(
     (check,) = (check for check in read_verdict(tmp_path / "report").checks if check.name == "usefulness_gain")
     assert check.value == metrics["usefulness_gain"]
     assert check.decides == "candidate"
-    assert metrics["passed"] == (metrics["usefulness_gain"] >= 0)
+    low, high = map(float, re.findall(r"95% interval is (\S+) \.\. (\S+), and", check.meaning)[0])
+    assert check.value == pytest.approx((low + high) / 2, abs=1e-3)
+    assert check.at_least == pytest.approx((low - high) / 2, abs=1e-3)
+    assert check.deviation < high - low
+    assert check.passed == (high >= 0)
 
 
 def test_the_same_generator_is_measured_the_same_again(

@@ -69,3 +69,11 @@ def test_a_sweep_is_a_table_of_means_best_first(tmp_path: Path) -> None:
     said = words((tmp_path / "page").read_text())
     assert said.index("128 seamless 2 0.5 ") < said.index("128 paper 2 4 ")
     assert "1 0.25 0.75" in said
+
+
+def test_a_measure_that_could_not_be_computed_loses_no_other_row(tmp_path: Path) -> None:
+    row = dict.fromkeys(MEASURES, 0.5) | {"image_size_px": 64.0}
+    without = {name: value for name, value in row.items() if name != MEASURES[0]}
+    write_table(tmp_path / "page", [without | {"variant": "paper"}, row | {"variant": "seamless"}])
+    said = words((tmp_path / "page").read_text())
+    assert said.index("64 seamless 1 0.5 ") < said.index("64 paper 1 not computed 0.5 ")

@@ -72,6 +72,7 @@ def test_comments_docstrings_and_code_of_no_step_change_nothing(copy: Path, file
         ),
         ("components/core/files.py", "indent: int | None = 2", "indent: int | None = 3", {*STEPS, "augment"}),
         ("components/__init__.py", '"""', 'import os\n"""', {*STEPS, "augment"}),
+        ("components/artifacts/pages/templates/report.html.j2", "<h1>", "<h1 >", {"evaluate"}),
     ],
 )
 def test_code_that_a_step_runs_changes_its_digest_and_no_others(

@@ -3,6 +3,7 @@
 Dimensions: B batch, C image channels, H W pixels, K kinds.
 """
 
+import pickle
 from dataclasses import replace
 from itertools import product
 
@@ -119,3 +120,9 @@ def test_a_fitter_changes_only_pixels_beside_the_mask(height_px: int, width_px: 
     beside = ~neighbourhood(mask_HW > 0)
     assert np.array_equal(image_HWC[beside], background_HWC[beside])
     assert (image_HWC[mask_HW > 0] != background_HWC[mask_HW > 0]).any(axis=1).mean() > 0.9
+
+
+def test_all_ways_can_be_sent_to_another_process() -> None:
+    """Programs that load data in several processes start them anew on some systems."""
+    for name, paint in paints_of(begun_training().generator, ["a", "b"]).items():
+        assert callable(pickle.loads(pickle.dumps(paint))), name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fabgan.components.measures import inspection
+from fabgan.components.measures import extractors, inspection
 from fabgan.components.measures.inspection import Eye, Image, classical
 
 SIDE = 64
@@ -31,3 +31,10 @@ def test_places_are_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPa
     for other in found[1:]:
         assert torch.equal(other.features_PF, found[0].features_PF)
         assert torch.equal(other.defect_P, found[0].defect_P)
+
+
+def test_all_is_computed_on_the_device_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device `meta` computes shapes alone, so that only the way back from it fails."""
+    monkeypatch.setattr(extractors, "_device", lambda: torch.device("meta"))
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        Eye().features(images(1)[0][0])

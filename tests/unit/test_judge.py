@@ -21,7 +21,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.progress import Progress
 from fabgan.components.measures import spoiling
 from fabgan.components.measures.comparison import MEASURES, compare
-from fabgan.components.measures.judge import copy_checks, judge, membership_checks
+from fabgan.components.measures.judge import copy_checks, judge, membership_checks, standard_error
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import Real, divided, measure_real
 from fabgan.model.measures.copies import Likeness, turned
@@ -282,3 +282,19 @@ def test_a_membership_that_could_not_be_inferred_is_not_exportable() -> None:
         outcome, reasons = outcome_of(membership_checks(training, held_out, EvaluateParameters()))
         assert outcome == "candidate"
         assert reasons == ["membership_auc could not be computed"]
+
+
+@pytest.mark.parametrize(("count", "size"), [(1000, 40), (1000, 150), (256, 128)])
+def test_the_standard_error_is_how_far_the_value_varies_with_the_images(count: int, size: int) -> None:
+    stream, values, errors = torch.Generator().manual_seed(1), [], []
+    for _ in range(400):
+        images_N = torch.randn(count, generator=stream)
+        means = torch.stack([images_N[torch.randperm(count, generator=stream)[:size]].mean() for _ in range(8)])
+        values.append(means.mean())
+        errors.append(standard_error(means, size / count) ** 2)
+    assert float(torch.tensor(errors).mean().sqrt()) == pytest.approx(float(torch.stack(values).std()), rel=0.15)
+
+
+def test_the_standard_error_of_a_single_subset_is_not_known() -> None:
+    assert standard_error(torch.ones(1), 0.5) == 0
+    assert standard_error(torch.rand(8), 1.0) == 0

@@ -1,5 +1,7 @@
 """Kinds are clusters of what images look like, each of one class, and there are no more than images can fill."""
 
+from collections import Counter
+
 import pytest
 import torch
 from torch import Tensor
@@ -48,6 +50,14 @@ def test_every_class_has_kinds_of_its_own_however_rare_it_is() -> None:
 def test_classes_share_the_kinds_that_are_allowed() -> None:
     labels = Labels(["bad", "good"], torch.arange(3 * PER_PRODUCT) % 2)
     assert len(found_kinds(products(), labels, 3, LEAST_IMAGES).shares) <= 3
+
+
+def test_the_share_of_a_class_is_counted_and_not_rounded() -> None:
+    """50 * (29 / 50) is less than 29, as floats are."""
+    different_N = torch.arange(50).repeat_interleave(MIN_CLUSTER_SIZE)
+    images = torch.randint(256, (50, 1, 32, 32), generator=random_stream("share")).to(torch.uint8)[different_N]
+    labels = Labels(["bad", "good"], (different_N >= 29).to(torch.int64))
+    assert Counter(found_kinds(images, labels, 50, 1).class_of_kind) == {0: 29, 1: 21}
 
 
 def test_few_or_equal_images_make_few_kinds_and_many_make_no_more_than_are_meant() -> None:

@@ -13,8 +13,9 @@ from fabgan.components.artifacts.packages import Packages
 from fabgan.components.artifacts.verdict import Sensitivity, Sight
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.images import write_png
+from fabgan.components.measures.floors import lots_by_product
 from fabgan.components.measures.real import divided
-from fabgan.components.measures.sensitivity import IMAGES, MIN_IMAGES, sensitivity_of
+from fabgan.components.measures.sensitivity import IMAGES, MIN_IMAGES, places_of_kept_lots, sensitivity_of
 from fabgan.components.measures.spoiling import blurred, faded
 from tests.unit.test_features import EXTRACTOR, extracted
 from tests.unit.test_floors import packages
@@ -101,6 +102,16 @@ def test_limits_that_refuse_unspoiled_images_say_nothing_of_spoiled_ones(tmp_pat
     found = sensitivity(tmp_path, min_share=100)
     assert found.obstacle.startswith("the unspoiled images are refused, by precision")
     assert not found.sights
+
+
+def test_half_of_the_lots_of_every_product_are_left_and_at_least_one() -> None:
+    listed = packages({"a": (4, 1), "b": (3, 1), "c": (1, 1)})
+    kept = [listed[place] for place in places_of_kept_lots(listed, 1)]
+    assert {product: len(lots) for product, lots in lots_by_product(kept).items()} == {"a": 2, "b": 1, "c": 1}
+    assert {package.lot for package in kept} != {package.lot for package in listed}
+    whole = [package for package in listed if package.lot in {one.lot for one in kept}]
+    assert kept == whole
+    assert places_of_kept_lots(listed, 1) != places_of_kept_lots(listed, 2)
 
 
 @pytest.mark.parametrize(("share", "spread"), [(0.0, 200), (0.5, 100), (1.0, 0)])

@@ -104,3 +104,10 @@ def test_its_size_is_that_of_the_form_by_default(capsys: pytest.CaptureFixture[s
 def test_a_job_on_no_node_is_refused(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ASKED, f"--params={ROOT / 'params.yaml'}", *asked]) == 1
     assert "at least one node" in capsys.readouterr().err
+
+
+def test_parameters_of_another_schema_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"schema": 3}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    assert main([*ASKED, f"--params={tmp_path}/params.yaml", "--nodes=1", "--gpus=0"]) == 1
+    assert "run `fabgan migrate" in capsys.readouterr().err

@@ -56,6 +56,18 @@ def test_packages_of_each_product_lie_alike(known: bool, steps: int) -> None:
     assert all(turn.quarters % steps == 0 for turn in turns)
 
 
+@pytest.mark.parametrize("place", [0, 5])
+def test_an_empty_crop_is_doubtful_and_changes_nothing_for_the_others(place: int) -> None:
+    looks, _ = turned_looks(["a"] * 12, 1)
+    expected = turns_of(looks, ["a"] * 12, [True] * 12)
+    looks.insert(place, look_of(np.full((SIDE_PX, SIDE_PX), 90, np.uint8)))
+    turns = turns_of(looks, ["a"] * 13, [True] * 13)
+    empty = turns.pop(place)
+    assert (empty.quarters, empty.margin, empty.is_doubtful) == (0, 0.0, True)
+    assert [turn.quarters for turn in turns] == [turn.quarters for turn in expected]
+    assert not any(turn.is_doubtful for turn in turns)
+
+
 def test_most_packages_stay_as_they_are() -> None:
     random = np.random.default_rng(5)
     looks = [look_of(np.ascontiguousarray(np.rot90(crop("a", random), -(number == 3)))) for number in range(8)]
