@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.errors import UnusableImageError, UserError
-from ..core.images import Pixels, read_image
+from ..core.errors import UserError
+from ..core.images import Pixels, read_listed_image
 from .manifest import Package, PackageManifest, Split, read_manifest
 from .parallel import in_parallel
 
@@ -140,7 +140,4 @@ def _load(path: Path, sha256: str) -> Tensor:
 
 
 def _read(path: Path, sha256: str) -> Pixels:
-    try:
-        return np.atleast_3d(read_image(path, sha256))
-    except (UnusableImageError, OSError) as error:
-        raise UserError(f"{path}: {error}; remove it, if it is there, and run crop_resize again") from error
+    return np.atleast_3d(read_listed_image(path, sha256, "crop_resize"))

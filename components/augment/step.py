@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..artifacts.generator import Generator, generate, load_card, load_generator
 from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, write_manifest
+from ..artifacts.sheets import pixels_of
 from ..core.errors import UserError
 from ..core.files import read_json
 from ..core.images import Pixels
@@ -85,7 +86,7 @@ def _images(generator: Generator, wanted: GeneratedManifest, label: int | None, 
     """Yield the images of a manifest from image `first` on, H x W or H x W x 3."""
     count = wanted.first + wanted.count - first
     for image in generate(generator, count, wanted.seed, label, first):
-        yield image.permute(1, 2, 0).squeeze(2).numpy()
+        yield pixels_of(image)
 
 
 def _fill_folder(output: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> None:

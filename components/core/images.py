@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .deep import DEEPEST, colour_values, grey_values, is_deep_colour, white_of
-from .errors import UnusableImageError
+from .errors import UnusableImageError, UserError
 from .files import atomic_file, sha256_of_file
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "AVIF")
@@ -133,6 +133,17 @@ def read_image(path: Path, sha256: str | None = None, white_level: float = float
         raise UnusableImageError("its content differs from the manifest (sha256 differs)")
     with _opened(path) as image:
         return _as_uint8(_values(image, path), white_level)
+
+
+def read_listed_image(path: Path, sha256: str, step: str, white_level: float = float(DEEPEST)) -> Pixels:
+    """Return the pixels of a file that a manifest lists, as `read_image` does. `step` is the step that wrote it.
+
+    Raises UserError if it is missing or has changed.
+    """
+    try:
+        return read_image(path, sha256, white_level)
+    except (UnusableImageError, OSError) as error:
+        raise UserError(f"{path}: {error}; remove it, if it is there, and run {step} again") from error
 
 
 def thinned(values: NDArray[Any], side_px: int) -> NDArray[Any]:

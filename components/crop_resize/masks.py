@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 
 from ..artifacts.manifest import Defect, Frame
-from ..core.errors import UnusableImageError, UserError
 from ..core.files import sha256_of_file
-from ..core.images import Pixels, read_image, write_png
+from ..core.images import Pixels, read_listed_image, write_png
 from ..core.masks import parts_of
 from ..core.resumable import Record
 from .outline import Outline, crop_corners, filled_up_mask, straighten_mask, window
@@ -24,12 +23,7 @@ def read_mask(frames: Path, frame: Frame) -> Pixels | None:
 
     Raises UserError for a mask that differs from the manifest of the frames.
     """
-    if not frame.mask:
-        return None
-    try:
-        return read_image(frames / frame.mask, frame.mask_sha256)
-    except (UnusableImageError, OSError) as error:
-        raise UserError(f"{frames / frame.mask}: {error}; remove it, if it is there, and run ingest again") from error
+    return read_listed_image(frames / frame.mask, frame.mask_sha256, "ingest") if frame.mask else None
 
 
 def mask_record(

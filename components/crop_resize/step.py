@@ -22,9 +22,8 @@ from ..artifacts.manifest import (
     read_manifest,
     write_manifest,
 )
-from ..core.errors import UnusableImageError, UserError
 from ..core.files import sha256_of_file
-from ..core.images import Pixels, read_image, resize, to_grey, write_png
+from ..core.images import Pixels, read_listed_image, resize, to_grey, write_png
 from ..core.log import logger
 from ..core.parameters import digest
 from ..core.provenance import code_of
@@ -129,11 +128,7 @@ def _package(frame: Frame, record: Record) -> Package:
 def _crop(item: _Item, folder: Path) -> Record:
     """Write the images of one package; return what the manifest says of them, or why there are none."""
     frame, params = item.frame, item.params
-    path = item.frames / frame.file
-    try:
-        image = read_image(path, frame.sha256, frame.white_level)
-    except (UnusableImageError, OSError) as error:
-        raise UserError(f"{path}: {error}; remove it, if it is there, and run ingest again") from error
+    image = read_listed_image(item.frames / frame.file, frame.sha256, "ingest", frame.white_level)
     try:
         outline, cut = _cut_out(image, frame, params)
     except OutlineNotFoundError as error:

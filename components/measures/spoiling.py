@@ -14,6 +14,8 @@ from torch import Tensor
 from fabgan.model.pixels import brightness
 from fabgan.model.streams import random_stream
 
+from ..artifacts.sheets import pixels_of
+
 SEED = 1
 
 
@@ -45,8 +47,7 @@ def compressed(x_NCHW: Tensor, quality: int) -> Tensor:
 
 def _compressed(x_CHW: Tensor, quality: int) -> Tensor:
     file = io.BytesIO()
-    pixels = x_CHW.permute(1, 2, 0).numpy()
-    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(file, "JPEG", quality=quality)
+    Image.fromarray(pixels_of(x_CHW)).save(file, "JPEG", quality=quality)
     with Image.open(file) as image:
         return torch.from_numpy(np.array(image)).view(*x_CHW.shape[1:], -1).permute(2, 0, 1)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from fabgan.components.core.log import LOG
 
-FAILED = ("FAILED", "ERROR", "SYSTEM_ERROR")
+from ..pod.run import FAILED_STATES
+
 POD_TEMPLATES = ("system-container-impl", "retry-system-container-impl")
 """Argo puts the name of a pod's template before the number of its node. Kubeflow names only the node."""
 ATTEMPT = re.compile(r"\(\d+\)$")
@@ -16,7 +17,7 @@ LAUNCHER_LINE = re.compile(r"[IWEF]\d{4} |time=|\[KFP |Error: |exit status \d+$"
 
 def failed_task(tasks: Iterable[Any]) -> Any | None:
     """Return the innermost task that failed first, or None. A task without failed tasks below it is innermost."""
-    failed = [task for task in tasks if task.state in FAILED]
+    failed = [task for task in tasks if task.state in FAILED_STATES]
     pods = {task.pod_name for task in failed if task.pod_name}
     innermost = [task for task in failed if not pods & _pods_below(task)]
     return min(innermost, key=lambda task: str(task.end_time), default=None)

@@ -23,6 +23,7 @@ PROCESS_TAG = "fabgan.process"
 OUTCOME_TAG = "fabgan.outcome"
 FAILURE_TAG = "fabgan.failure"
 CACHED_TAG = "fabgan.cached"
+PARENT_TAG = "mlflow.parentRunId"
 FAILURE_LENGTH = 1000
 LEFT = "it did not tell how it ended: its process or its pod was killed, or MLflow did not answer"
 UNFINISHED = "the pipeline ended before its last step; see the tasks of the run in Kubeflow"
@@ -41,8 +42,8 @@ def record_cached(figures: Mapping[str, Mapping[str, float]]) -> None:
     """
     with mlflow_errors("pipeline") as mlflow, parent_run({}) as parent:
         client, experiment_id = mlflow.MlflowClient(), parent.info.experiment_id
-        tags = {"mlflow.parentRunId": parent.info.run_id, CACHED_TAG: "true"}
-        done = client.search_runs([experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+        tags = {PARENT_TAG: parent.info.run_id, CACHED_TAG: "true"}
+        done = client.search_runs([experiment_id], f"tags.{PARENT_TAG} = '{parent.info.run_id}'")
         for step in figures.keys() - {run.info.run_name for run in done}:
             run = client.create_run(experiment_id, run_name=step, tags=tags)
             for name, value in figures[step].items():
@@ -78,7 +79,7 @@ def end_pipeline(failure: str = "", terminated: bool = False) -> None:
 
 def _what_went_wrong(client: Any, parent: Any) -> tuple[list[str], bool]:
     """Return what is to be said of the steps that did not end well, and whether a step was stopped, and none failed."""
-    of_steps = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.status != 'FINISHED'"
+    of_steps = f"tags.{PARENT_TAG} = '{parent.info.run_id}' and attributes.status != 'FINISHED'"
     words, ends = [], set[str]()
     for run in client.search_runs([parent.info.experiment_id], of_steps):
         left = run.info.status == "RUNNING"
@@ -109,7 +110,7 @@ def end_what_is_left(client: Any, experiment_id: str) -> None:
 
 
 def _parent_of(run: Any) -> str:
-    parent: str = run.data.tags.get("mlflow.parentRunId", "")
+    parent: str = run.data.tags.get(PARENT_TAG, "")
     return parent
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 from ...core.errors import UserError
 from .local import in_project
-from .store import connect
+from .store import connect, paged
 
 SCHEME = "models:/"
 MODEL_URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
@@ -81,10 +82,7 @@ class Registry:
         return next(iter(self._search(f"name = '{name}' and tags.{tag} = '{value}'")), None)
 
     def _search(self, query: str) -> list[Version]:
-        found = page = self._client.search_model_versions(query)
-        while page.token:
-            page = self._client.search_model_versions(query, page_token=page.token)
-            found = [*found, *page]
+        found = paged(partial(self._client.search_model_versions, query))
         return sorted((_version(one) for one in found), key=lambda version: version.number)
 
     def register(self, name: str, folder: Path, tags: Mapping[str, str]) -> Version:

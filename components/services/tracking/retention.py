@@ -8,17 +8,17 @@ removes them with their files, and until then MLflow can restore them.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from ...core.errors import UserError
 from ...core.leftovers import Leftover, age, before
-from .pipelines import EXPERIMENT, PIPELINE_TAG
+from .pipelines import EXPERIMENT, PARENT_TAG, PIPELINE_TAG
 from .promotion import DECISION
 from .registry import Registry, Version
-from .store import mlflow_errors
+from .store import mlflow_errors, paged
 from .turns import turn
 
-PARENT = "mlflow.parentRunId"
 ENDED = ("FINISHED", "FAILED", "KILLED")
 WHAT = "retention"
 
@@ -58,19 +58,11 @@ def _versions_of(runs: list[Any], versions: list[Version]) -> list[Version]:
 def _pipelines(client: Any) -> Iterable[list[Any]]:
     """Return the runs of each pipeline: those of its steps, and its own as the last one."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    every = list(_search(client, experiment.experiment_id)) if experiment else []
+    every = list(paged(partial(client.search_runs, [experiment.experiment_id]))) if experiment else []
     steps: dict[str, list[Any]] = defaultdict(list)
     for run in every:
-        steps[run.data.tags.get(PARENT, "")].append(run)
+        steps[run.data.tags.get(PARENT_TAG, "")].append(run)
     return [[*steps[run.info.run_id], run] for run in every if PIPELINE_TAG in run.data.tags]
-
-
-def _search(client: Any, experiment_id: str) -> Iterable[Any]:
-    page = client.search_runs([experiment_id])
-    yield from page
-    while page.token:
-        page = client.search_runs([experiment_id], page_token=page.token)
-        yield from page
 
 
 def _ended_s(runs: list[Any]) -> float:

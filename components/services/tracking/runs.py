@@ -19,7 +19,7 @@ from ...core.log import logger
 from ...core.parameters import digest
 from ...core.processes import is_gone, this_process
 from .local import written_whole
-from .pipelines import FAILURE_TAG, PROCESS_TAG, ended, flat, parent_run
+from .pipelines import FAILURE_TAG, PARENT_TAG, PROCESS_TAG, ended, flat, parent_run
 from .store import mlflow_errors, warn, warn_on_failure
 
 WORK_TAG = "fabgan.work"
@@ -142,7 +142,7 @@ def _step_run(mlflow: Any, parent: Any, step: str, work: str) -> Any:
     """Start the run of a step, or continue the run that an earlier attempt at the same work left unfinished."""
     training, experiment_id = _training(), parent.info.experiment_id
     name = " ".join([step, *(f"{axis}={value}" for axis, value in training.items())])
-    own = f"tags.mlflow.parentRunId = '{parent.info.run_id}' and attributes.run_name = '{name}'"
+    own = f"tags.{PARENT_TAG} = '{parent.info.run_id}' and attributes.run_name = '{name}'"
     unfinished = f"{own} and attributes.status != 'FINISHED' and tags.`{WORK_TAG}` = '{work}'"
     client, process = mlflow.MlflowClient(), this_process()
     found = [run for run in client.search_runs([experiment_id], unfinished) if _is_left(run)]

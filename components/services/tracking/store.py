@@ -4,7 +4,7 @@ mlflow reads some of these settings while it is imported, so they are set first.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -104,6 +104,15 @@ def mlflow_errors(what: str) -> Iterator[Any]:
         yield mlflow
     except mlflow.MlflowException as error:
         raise UserError(f"{what}: MLflow at {uri} failed: {error}; fix this and run the same command again") from error
+
+
+def paged(search: Callable[..., Any]) -> Iterator[Any]:
+    """Yield what a search of MLflow's client finds, which returns a page at a time."""
+    page = search()
+    yield from page
+    while page.token:
+        page = search(page_token=page.token)
+        yield from page
 
 
 def warn(what: str, error: Exception, consequence: str) -> None:
