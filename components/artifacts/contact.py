@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ..core.files import unfinished
 from ..core.images import Pixels, thinned
-from ..core.resumable import unfinished
 from .pages.render import render
 
 SHEET = "contact_sheet.html"

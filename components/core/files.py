@@ -16,15 +16,16 @@ from .errors import UserError
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to. It is renamed to `path` if the block succeeds, and deleted if the block fails.
 
-    An OSError without a file name, such as that of a full disk, gets the name `path`.
+    A link stays, and the file that it names is replaced. An OSError without a file name, such as that of a full disk,
+    gets the name `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = unfinished(path)
+    partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        partial.replace(path)
+        partial.replace(path.resolve())
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
@@ -36,10 +37,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
     """Yield an empty folder to fill. It replaces `path` if the block succeeds, and is deleted if the block fails.
 
-    Raises UserError as `check_replaceable` does.
+    A link stays, and the folder that it names is replaced. Raises UserError as `check_replaceable` does.
     """
     check_replaceable(path, marker)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = unfinished(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -48,6 +49,12 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def unfinished(path: Path) -> Path:
+    """Return where a file or folder is made until it is finished: beside it, or beside what it is a link to."""
+    place = path.resolve()
+    return place.with_name(f".{place.name}.partial")
 
 
 def check_replaceable(path: Path, marker: str) -> None:
@@ -62,12 +69,13 @@ def check_replaceable(path: Path, marker: str) -> None:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Replace `path` by the folder `new`. The earlier content of `path` is deleted."""
-    old = path.with_name(f".{path.name}.old")
+    """Replace `path`, or what it is a link to, by the folder `new`. The earlier content is deleted."""
+    place = path.resolve()
+    old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    new.rename(path)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
     shutil.rmtree(old, ignore_errors=True)
 
 

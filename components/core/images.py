@@ -210,6 +210,8 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
     decoded = _decoded_jpeg(image, path, side_px) if image.format in JPEG else None
     if decoded is not None:
         return _upright(decoded, _orientation(image))
+    if image.format == "PNG":
+        _check_png(path)
     deep_colour = is_deep_colour(image)
     image.load()
     orientation = _orientation(image)
@@ -221,6 +223,15 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
         mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
         values = np.asarray(image if image.mode == mode else image.convert(mode))
     return _upright(values, orientation)
+
+
+def _check_png(path: Path) -> None:
+    """Compare each chunk of a PNG file with its CRC, which decoding does not do. Raises UnusableImageError."""
+    with Image.open(path, formats=["PNG"]) as image:
+        try:
+            image.verify()
+        except Exception as error:  # Pillow raises nearly anything for files that were damaged
+            raise UnusableImageError(f"damaged: a checksum in it is wrong, or it ends early ({error})") from error
 
 
 def _orientation(image: Image.Image) -> int:

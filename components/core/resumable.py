@@ -4,8 +4,11 @@ The unfinished folder keeps one record per finished item. Only work with the sam
 may also be kept beside the finished folder, so that later work takes over the items that are still the same.
 """
 
+import fcntl
+import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +19,7 @@ from typing import Any, TypeVar
 
 from .cores import usable_cores
 from .errors import UserError, WorkerKilledError
-from .files import check_replaceable, link, read_json, replace_folder, sha256_of_file, write_json
+from .files import check_replaceable, link, read_json, replace_folder, sha256_of_file, unfinished, write_json
 from .progress import Progress
 from .signals import end_with_parent
 from .workers import keep_freed_memory, usable_workers
@@ -26,6 +29,7 @@ Record = dict[str, Any]
 Stamp = list[int]
 """When a file was changed last, in ns, and its size in bytes."""
 RECORDS = ".records"
+LOCK_TRIES, LOCK_WAIT_S = 20, 0.1
 
 
 @dataclass(frozen=True)
@@ -98,26 +102,65 @@ def _stamp(path: Path) -> Stamp:
     return [status.st_mtime_ns, status.st_size]
 
 
-def unfinished(path: Path) -> Path:
-    """Return the folder where `path` is made until it is finished."""
-    return path.with_name(f".{path.name}.partial")
-
-
 @contextmanager
 def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path]:
     """Yield the folder to fill. It replaces `path` if the block succeeds, and is kept for resuming on failure.
 
-    Raises UserError as `check_replaceable` does.
+    Raises UserError as `check_replaceable` does, and if another process fills the folder.
     """
     check_replaceable(path, marker)
     partial = unfinished(path)
-    record = partial / RECORDS / "fingerprint.json"
-    if not record.is_file() or read_json(record) != fingerprint:
-        shutil.rmtree(partial, ignore_errors=True)
-        write_json(record, fingerprint)
-    yield partial
-    shutil.rmtree(partial / RECORDS)
-    replace_folder(partial, path)
+    with _alone(partial, path):
+        record = partial / RECORDS / "fingerprint.json"
+        if not record.is_file() or read_json(record) != fingerprint:
+            _empty(partial)
+            write_json(record, fingerprint)
+        yield partial
+        shutil.rmtree(partial / RECORDS)
+        replace_folder(partial, path)
+
+
+@contextmanager
+def _alone(partial: Path, path: Path) -> Iterator[None]:
+    """Lock an unfinished folder, so that two processes do not destroy what each other makes."""
+    handle = _locked(partial, path)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(partial: Path, path: Path) -> int:
+    """Return the handle of a folder that is locked while the handle is open, if its file system knows locks.
+
+    Workers of a process that was killed end a moment after it. Raises UserError if another process stays.
+    """
+    for _ in range(LOCK_TRIES):
+        partial.mkdir(parents=True, exist_ok=True)
+        handle = os.open(partial, os.O_RDONLY)
+        if _is_locked(handle) and partial.exists() and os.path.samestat(os.fstat(handle), partial.stat()):
+            return handle
+        os.close(handle)
+        time.sleep(LOCK_WAIT_S)
+    raise UserError(f"{path}: another process is filling it; wait until it ends, then run the same command again")
+
+
+def _is_locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
 
 
 def map_resumably(

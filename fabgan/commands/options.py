@@ -16,7 +16,9 @@ def add_command(commands: "Subcommands", name: str, text: str) -> argparse.Argum
 
 
 def local_path(text: str) -> Path:
-    """Return a path on this computer. Of an address, pathlib would make the name of a folder."""
+    """Return a path on this computer. Of an address, pathlib would make the name of a folder, and of nothing, `.`."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, and not an empty text; is a variable of the shell unset?")
     if "://" in text:
         raise argparse.ArgumentTypeError("expected a path on this computer, and not an address")
     return Path(text)

@@ -74,6 +74,12 @@ def test_an_address_where_a_path_belongs_makes_no_folder_of_its_name_and_is_not_
     assert "S3cret" not in said
 
 
+def test_an_empty_path_is_refused_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["ingest", "--output", "data/frames", "--metrics", ""])
+    assert "argument --metrics: expected a path, and not an empty text" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_exit_status_tells_the_signal(
     number: signal.Signals, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -39,6 +39,22 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["folder"]
 
 
+def test_links_stay_and_what_they_name_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "behind").mkdir()
+    (tmp_path / "behind" / "params.yaml").write_text("old")
+    for name in ("params.yaml", "report"):
+        (tmp_path / name).symlink_to(tmp_path / "behind" / name)
+    with atomic_file(tmp_path / "params.yaml") as partial:
+        partial.write_text("new")
+    for content in ("first", "second"):
+        with atomic_folder(tmp_path / "report", "verdict.json") as folder:
+            (folder / "verdict.json").write_text(content)
+    assert all((tmp_path / name).is_symlink() for name in ("params.yaml", "report"))
+    assert (tmp_path / "behind" / "params.yaml").read_text() == "new"
+    assert (tmp_path / "behind" / "report" / "verdict.json").read_text() == "second"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["behind", "params.yaml", "report"]
+
+
 def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "data" / "photographs").mkdir(parents=True)
     (tmp_path / "data" / "photographs" / "one.jpg").write_text("1")

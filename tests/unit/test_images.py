@@ -71,6 +71,21 @@ def test_flipped_bits_are_noticed_by_their_digest(tmp_path: Path) -> None:
         read_image(path, sha256)
 
 
+@pytest.mark.parametrize("grey_values", [np.uint8, np.uint16])
+def test_a_flipped_bit_of_a_png_is_noticed_by_its_checksum(tmp_path: Path, grey_values: type) -> None:
+    random, path = np.random.default_rng(1), tmp_path / "damaged.png"
+    Image.fromarray(random.integers(0, np.iinfo(grey_values).max, (64, 64), grey_values)).save(path)
+    assert read_image(path).shape == (64, 64)
+    whole = path.read_bytes()
+    for at in random.integers(8, len(whole) - 12, 40).tolist():
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(random.integers(8))]) + whole[at + 1 :])
+        with pytest.raises(UnusableImageError):
+            read_image(path)
+    path.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
+    with pytest.raises(UnusableImageError):
+        read_image(path)
+
+
 def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()

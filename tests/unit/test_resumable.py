@@ -55,6 +55,37 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photograph.jpg"]
 
 
+def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    """A small disk may hold a link to a folder of a large one."""
+    (tmp_path / "large" / "frames").mkdir(parents=True)
+    (tmp_path / "small").mkdir()
+    link = tmp_path / "small" / "frames"
+    link.symlink_to(tmp_path / "large" / "frames")
+    for fingerprint in ("first", "second"):
+        with resumable_folder(link, fingerprint, MARKER) as folder:
+            assert folder.parent == tmp_path / "large"
+            (folder / MARKER).write_text(fingerprint)
+        assert link.is_symlink()
+        assert [path.name for path in link.parent.iterdir()] == ["frames"]
+        assert [path.name for path in (tmp_path / "large").iterdir()] == ["frames"]
+        assert (link / MARKER).read_text() == fingerprint
+
+
+def test_a_folder_that_another_process_fills_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable, "LOCK_WAIT_S", 0.0)
+    with resumable_folder(tmp_path / "out", "first", MARKER) as folder:
+        (folder / MARKER).write_text("first")
+        with (
+            pytest.raises(UserError, match="out: another process is filling it"),
+            resumable_folder(tmp_path / "out", "second", MARKER),
+        ):
+            pass
+    assert (tmp_path / "out" / MARKER).read_text() == "first"
+    with resumable_folder(tmp_path / "out", "second", MARKER) as folder:
+        (folder / MARKER).write_text("second")
+    assert (tmp_path / "out" / MARKER).read_text() == "second"
+
+
 def test_what_was_finished_is_not_done_again(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="stumbled"), resumable_folder(tmp_path / "out", "same", MARKER) as folder:
         map_resumably("test", square_but_stumble, ITEMS, folder)
