@@ -14,8 +14,7 @@ import numpy as np
 
 from fabgan.components.core.images import Pixels
 from fabgan.components.crop_resize.duplicates import look_of
-from fabgan.components.crop_resize.outline import Outline, OutlineNotFoundError, crop_corners, find_outline, straighten
-from fabgan.components.crop_resize.outline.geometry import SQUARE_RATIO
+from fabgan.components.crop_resize.outline import OutlineNotFoundError, crop_corners, find_outline, straighten
 from fabgan.components.crop_resize.turns import turns_of
 from fabgan.components.ingest.renderer import RendererParameters, render_frame
 
@@ -88,11 +87,7 @@ def _turned(image: Pixels, product: str, first_pin_px: object, number: int) -> C
     outline = find_outline(image)
     corners = np.array(crop_corners(outline, 0.0))
     at = int(np.hypot(*(corners - np.asarray(first_pin_px)).T).argmin())
-    square = _is_square(outline)
+    square = outline.is_square
     quarters = int(np.random.default_rng([SEED, number]).integers(4 if square else 2)) * (1 if square else 2)
     crop = np.ascontiguousarray(np.rot90(straighten(image, outline, 0.04), -quarters))
     return Crop(look_of(crop), product, square, (at + quarters) % 4)
-
-
-def _is_square(outline: Outline) -> bool:
-    return max(outline.width_px, outline.height_px) <= SQUARE_RATIO * min(outline.width_px, outline.height_px)

@@ -9,7 +9,7 @@ import numpy as np
 from ..artifacts.manifest import Defect, Package
 from ..core.files import sha256_of_file
 from ..core.images import read_image, write_png
-from .outline.geometry import SQUARE_RATIO, Outline
+from .outline import Outline
 from .turns import Turn, turns_of
 
 FOLDER = "turned"
@@ -32,8 +32,7 @@ def files_of(packages: Sequence[Package]) -> set[str]:
 
 def _is_square(package: Package) -> bool:
     a, b, c, d = package.outline_px
-    outline = Outline((a, b, c, d))
-    return max(outline.width_px, outline.height_px) <= SQUARE_RATIO * min(outline.width_px, outline.height_px)
+    return Outline((a, b, c, d)).is_square
 
 
 def _turned(package: Package, turn: Turn, folder: Path) -> Package:

@@ -176,7 +176,7 @@ def _compared(real: tuple[float, ...], augmented: tuple[float, ...], synthetic: 
     return Usefulness(real, augmented, synthetic, gain.mean, gain.low, gain.high)
 
 
-class InspectionModel(nn.Module):
+class ImageClassifier(nn.Module):
     """A small convolutional classifier. Defects are small, so it uses the maximum of each map besides its mean."""
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -222,10 +222,10 @@ class _Run:
             schedule.step()
         return _mean_average_precision(model, self.tested)
 
-    def _untrained(self) -> InspectionModel:
+    def _untrained(self) -> ImageClassifier:
         with torch.random.fork_rng():
             torch.manual_seed(self._stream("weights").initial_seed())
-            return InspectionModel(self.training.x_NCHW.shape[1], self.classes)
+            return ImageClassifier(self.training.x_NCHW.shape[1], self.classes)
 
     def _batch(self, step: int, augment: bool, added: _Examples | None) -> tuple[Tensor, Tensor]:
         """Return images, float in [-1, 1] before augmentation, and their classes. All classes are equally likely."""
@@ -274,7 +274,7 @@ def _moved(x_BCHW: Tensor, stream: torch.Generator) -> Tensor:
 
 
 @torch.inference_mode()
-def _mean_average_precision(model: InspectionModel, examples: _Examples) -> float:
+def _mean_average_precision(model: ImageClassifier, examples: _Examples) -> float:
     logits_NK = torch.cat([model(to_float(x_BCHW)) for x_BCHW in torch.split(examples.x_NCHW, BATCH)])
     truth_NK = functional.one_hot(examples.numbers_N, logits_NK.shape[1])
     scores_NK = logits_NK.double().log_softmax(dim=1)

@@ -1,5 +1,6 @@
 """The `train` section of params.yaml: the training run, and the settings of each variant of the model."""
 
+import math
 from dataclasses import asdict
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
@@ -152,6 +153,11 @@ class TrainParameters:
         """The settings of the chosen variant."""
         settings: VariantSettings = getattr(self, self.variant)
         return settings
+
+    @property
+    def total_steps(self) -> int:
+        """Number of training steps; the last one may show more than `total_images`."""
+        return math.ceil(self.total_images / self.batch_size)
 
     def relevant(self) -> dict[str, Any]:
         """Return the parameters that decide the result, JSON-like: all except the settings of other variants."""

@@ -164,7 +164,7 @@ def _new_training(params: TrainParameters, channels: int, kinds: Kinds, processe
         image_size_px=params.image_size_px,
         channels=channels,
         seed=params.seed,
-        total_steps=math.ceil(params.total_images / params.batch_size),
+        total_steps=params.total_steps,
         kind_shares=kinds.shares,
         class_of_kind=kinds.class_of_kind,
         processes=processes,
@@ -186,7 +186,7 @@ def _train(
     processes: Processes,
     log: LogMetrics,
 ) -> list[LossPoint]:
-    total_steps = math.ceil(params.total_images / params.batch_size)
+    total_steps = params.total_steps
     point_steps = max(total_steps // LOSS_POINTS, 1)
     checkpoint_steps = max(params.checkpoint_images // (params.batch_size * point_steps), 1) * point_steps
     done_steps, points = _resumed(training, checkpoints, processes)

@@ -60,6 +60,11 @@ class Outline:
         return math.hypot(*self._sides()[1])
 
     @property
+    def is_square(self) -> bool:
+        """Whether no two sides can be called the longer ones."""
+        return max(self.width_px, self.height_px) <= SQUARE_RATIO * min(self.width_px, self.height_px)
+
+    @property
     def keystone_deg(self) -> float:
         """The larger one of the two angles between opposite sides: 0 for a parallelogram."""
         return keystone_deg(np.array(self.corners_px))
