@@ -100,7 +100,7 @@ def _run(packages: Packages, annotated: int, half: int, steps: int, seed: int) -
     spread = np.linspace(0, len(tested_good) - 1, TESTED_GOOD_SQUARES).round().astype(int)
     tested = packages.chosen(sorted([*tested_bad, *(tested_good[at] for at in spread)]))
     judge = Judge(tested)
-    return judge.scores(pool, ways_of(pool, judge.eye, steps, seed), seed)
+    return judge.scores(pool, ways_of(pool, judge.dense, steps, seed), seed)
 
 
 def _sides(packages: Packages, lots: Sequence[str]) -> tuple[list[int], list[int]]:

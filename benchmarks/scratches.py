@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         training, held_out = (open_packages(packages.folder, SIZE_PX, split) for split in ("train", "held_out"))
         judge = Judge(held_out)
         runs = [
-            judge.scores(training, ways_of(training, judge.eye, options.steps, seed), seed)
+            judge.scores(training, ways_of(training, judge.dense, options.steps, seed), seed)
             for seed in range(options.seeds)
         ]
         found = printed_gains(runs, len(training.listed), ("places", "auc"))

@@ -37,7 +37,7 @@ from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pasting import pasted
 from fabgan.components.defects.pool import pool_of
 from fabgan.components.defects.training import trained
-from fabgan.components.measures.inspection import Eye, Image, InspectionModel
+from fabgan.components.measures.inspection import DenseFeatures, Image, InspectionModel
 
 SIZE_PX = 256
 FRAMES = 960
@@ -107,23 +107,23 @@ def _run(judge: Judge, held_out: Packages, training: Packages, size: int, steps:
     pool = pool_of(packages)
     equal = dict.fromkeys(pool.present, 1.0)
     blended = made_images(pool, dict.fromkeys(equal, pasted), equal, np.random.default_rng([seed, 2]))
-    alone = {REAL: _of_real(packages, held_out, judge.eye, seed), **judge.scores(packages, {BLEND: blended}, seed)}
-    return alone | judge.scores(packages, ways_of(packages, judge.eye, steps, seed), seed)
+    alone = {REAL: _of_real(packages, held_out, judge.dense, seed), **judge.scores(packages, {BLEND: blended}, seed)}
+    return alone | judge.scores(packages, ways_of(packages, judge.dense, steps, seed), seed)
 
 
-def _of_real(packages: Packages, held_out: Packages, eye: Eye, seed: int) -> Scores:
+def _of_real(packages: Packages, held_out: Packages, dense: DenseFeatures, seed: int) -> Scores:
     """Return the scores of training without any augmentation."""
-    places = eye.places(images_of(annotated(packages)), np.random.default_rng([seed, 0]))
+    places = dense.places(images_of(annotated(packages)), np.random.default_rng([seed, 0]))
     model = InspectionModel(places.features_PF.shape[1], seed)
     model.train([places])
-    score_of, touched_NYX, kinds_N = seen_by({REAL: model}, eye, annotated(held_out))
+    score_of, touched_NYX, kinds_N = seen_by({REAL: model}, dense, annotated(held_out))
     return measured(score_of[REAL], touched_NYX, kinds_N)
 
 
-def ways_of(packages: Packages, eye: Eye, steps: int, seed: int) -> dict[str, Iterator[Image]]:
+def ways_of(packages: Packages, dense: DenseFeatures, steps: int, seed: int) -> dict[str, Iterator[Image]]:
     """Return images with defects of a pool, made in each way, more of the kinds that are found worse."""
     pool = pool_of(packages)
-    needs = needs_of(packages, eye, seed)
+    needs = needs_of(packages, dense, seed)
     paints = paints_of(trained(pool, steps, seed), list(pool.cutouts))
     return {
         name: made_images(pool, dict.fromkeys(pool.present, paint), needs, np.random.default_rng([seed, 2]))

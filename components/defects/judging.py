@@ -17,7 +17,7 @@ from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..artifacts.parallel import in_parallel
 from ..measures.gains import Gain, gain_of
-from ..measures.inspection import Eye, Image, InspectionModel, Places, classical, joined
+from ..measures.inspection import DenseFeatures, Image, InspectionModel, Places, classical, joined
 from .card import Added
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
@@ -42,13 +42,13 @@ class Judge:
 
     def __init__(self, held_out: Packages) -> None:
         """Take held-out packages. Only annotated ones judge: what a package without a mask shows is not known."""
-        self.eye, self._held_out = Eye(), annotated(held_out)
+        self.dense, self._held_out = DenseFeatures(), annotated(held_out)
 
     def scores(self, pool: Packages, ways: Mapping[str, Iterable[Image]], seed: int) -> dict[str, Scores]:
         """Return what a model reaches that was trained on annotated packages, and one for each way of adding images."""
         random = np.random.default_rng([seed, 0])
-        real = real_places(self.eye, pool, random)
-        added = {way: [self.eye.places(made, random)] for way, made in ways.items()}
+        real = real_places(self.dense, pool, random)
+        added = {way: [self.dense.places(made, random)] for way, made in ways.items()}
         return self._tested(real, added, seed)
 
     def scores_by_amount(self, pool: Packages, made: Iterable[Image], seed: int) -> dict[str, Scores]:
@@ -57,10 +57,10 @@ class Judge:
         `made` are as many images as the largest amount. Smaller ones are the first of them.
         """
         random, images = np.random.default_rng([seed, 0]), iter(made)
-        real, added = real_places(self.eye, pool, random), dict[str, list[Places]]()
+        real, added = real_places(self.dense, pool, random), dict[str, list[Places]]()
         parts = list[Places]()
         for fewer, amount in pairwise((0, *AMOUNTS)):
-            parts.append(self.eye.places(islice(images, amount - fewer), random))
+            parts.append(self.dense.places(islice(images, amount - fewer), random))
             added[str(amount)] = [joined(parts)]
         return self._tested(real, added, seed)
 
@@ -70,24 +70,24 @@ class Judge:
         models = {way: InspectionModel(real[0].features_PF.shape[1], seed) for way in groups}
         for _ in in_parallel(lambda way: models[way].train(groups[way]), groups):
             pass
-        score_of, touched_NYX, kinds_N = seen_by(models, self.eye, self._held_out)
+        score_of, touched_NYX, kinds_N = seen_by(models, self.dense, self._held_out)
         return {way: measured(score_NYX, touched_NYX, kinds_N) for way, score_NYX in score_of.items()}
 
 
-def real_places(eye: Eye, packages: Packages, random: np.random.Generator) -> list[Places]:
+def real_places(dense: DenseFeatures, packages: Packages, random: np.random.Generator) -> list[Places]:
     """Return the places of annotated packages, and of classical changes of these."""
     images = list(images_of(annotated(packages)))
-    return [eye.places(images, random), eye.places(classical(images, VARIANTS, random), random)]
+    return [dense.places(images, random), dense.places(classical(images, VARIANTS, random), random)]
 
 
 def seen_by(
-    models: Mapping[str, InspectionModel], eye: Eye, packages: Packages
+    models: Mapping[str, InspectionModel], dense: DenseFeatures, packages: Packages
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_], NDArray[np.str_]]:
     """Return what models say of annotated packages: the scores of each, N x Y x X, the places of defects, and kinds."""
     kinds_N = np.array([kind_of(package) for package in packages.listed])
     found: dict[str, list[NDArray[np.float32]]] = {way: [] for way in models}
     touches = list[NDArray[np.bool_]]()
-    for features_FYX, touched_YX in eye.seen(images_of(packages)):
+    for features_FYX, touched_YX in dense.seen(images_of(packages)):
         touches.append(touched_YX.numpy())
         for way, model in models.items():
             found[way].append(model.scores(features_FYX).numpy())

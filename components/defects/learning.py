@@ -18,7 +18,7 @@ from ..core.parameters import digest
 from ..core.progress import Progress
 from ..core.provenance import code_of_module
 from ..core.resumable import RECORDS, resumable_folder
-from ..measures.inspection import Eye, Image
+from ..measures.inspection import DenseFeatures, Image
 from .card import (
     CARD,
     FITTED,
@@ -68,7 +68,7 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         sheet = sheet_of(pool, {name: paints[name] for name in (PASTED, FITTED)})
         write_png(folder / SHEET, sheet)
         judge = Judge(held_out)
-        needs = _needs(training, judge.eye, params.seed, folder / RECORDS / NEEDS)
+        needs = _needs(training, judge.dense, params.seed, folder / RECORDS / NEEDS)
         trial = _Trial(judge, training, pool, needs, params, folder / RECORDS)
         runs = trial.of_ways({way: dict.fromkeys(pool.present, paint) for way, paint in paints.items()})
         judged = [_judged(kind, pool, held_out, needs, runs) for kind in pool.cutouts]
@@ -102,10 +102,10 @@ def _network(pool: Pool, params: TrainDefectsParameters, weights: Path) -> Defec
     return network
 
 
-def _needs(training: Packages, eye: Eye, seed: int, record: Path) -> dict[str, float]:
+def _needs(training: Packages, dense: DenseFeatures, seed: int, record: Path) -> dict[str, float]:
     """Return how badly each kind is found, which is kept in a file."""
     if not record.is_file():
-        write_json(record, needs_of(training, eye, seed))
+        write_json(record, needs_of(training, dense, seed))
     known: dict[str, float] = read_json(record)
     return known
 

@@ -9,14 +9,14 @@ import numpy as np
 from ..artifacts.packages import Packages
 from ..artifacts.parallel import in_parallel
 from ..core.progress import Progress
-from ..measures.inspection import Eye, InspectionModel
+from ..measures.inspection import DenseFeatures, InspectionModel
 from .judging import annotated, kind_of, precision_of_places, real_places, seen_by
 
 FOLDS = 4
 UNKNOWN = 1.0
 
 
-def needs_of(training: Packages, eye: Eye, seed: int) -> dict[str, float]:
+def needs_of(training: Packages, dense: DenseFeatures, seed: int) -> dict[str, float]:
     """Return how far the average precision of the places of each kind is below 1, as the mean over the folds.
 
     A kind that no fold can test has the mean of the others. If none can be tested, all have the same.
@@ -25,8 +25,8 @@ def needs_of(training: Packages, eye: Eye, seed: int) -> dict[str, float]:
     folds = _folds(packages, seed)
     found: dict[str, list[float]] = {}
     if len(folds) > 1 and len({kind_of(package) for package in packages.listed} - {""}) > 1:
-        for model, fold in zip(_trained(folds, eye, seed), folds, strict=True):
-            score_of, touched_NYX, kinds_N = seen_by({"": model}, eye, fold)
+        for model, fold in zip(_trained(folds, dense, seed), folds, strict=True):
+            score_of, touched_NYX, kinds_N = seen_by({"": model}, dense, fold)
             for kind in sorted(set(kinds_N) - {""}):
                 shown_N = (kinds_N == kind) | (kinds_N == "")
                 precision = precision_of_places(touched_NYX[shown_N], score_of[""][shown_N])
@@ -35,9 +35,9 @@ def needs_of(training: Packages, eye: Eye, seed: int) -> dict[str, float]:
     return dict.fromkeys(training.kinds, float(np.mean(list(known.values()))) if known else UNKNOWN) | known
 
 
-def _trained(folds: list[Packages], eye: Eye, seed: int) -> list[InspectionModel]:
+def _trained(folds: list[Packages], dense: DenseFeatures, seed: int) -> list[InspectionModel]:
     """Return a model for each fold, trained on the other ones."""
-    real = [real_places(eye, fold, np.random.default_rng([seed, at])) for at, fold in enumerate(folds)]
+    real = [real_places(dense, fold, np.random.default_rng([seed, at])) for at, fold in enumerate(folds)]
     models = [InspectionModel(real[0][0].features_PF.shape[1], seed) for _ in folds]
     progress = Progress("train_defects", len(folds), "parts of the training packages")
 

@@ -36,7 +36,7 @@ OFF_CENTRE = 0.25
 """How far a pixel of the defect may lie from the centre of its window, relative to the window's side."""
 
 
-class Sights:
+class DefectWindows:
     """Training examples: defects beside backgrounds like their own, and beside any, cut into squares."""
 
     def __init__(self, pool: Pool, random: np.random.Generator) -> None:
@@ -52,8 +52,10 @@ class Sights:
         progress = Progress("train_defects", sum(len(cutouts) > 0 for cutouts in pool.cutouts.values()), "kinds placed")
         for kind, cutouts in enumerate(pool.cutouts.values()):
             chosen = [cutouts[at] for at in random.permutation(len(cutouts))[:MAX_CUTOUTS]]
-            near = [square for cutout in chosen for square in _sights(cutout, pool.like(cutout, sample), True, random)]
-            far = [square for cutout in chosen for square in _sights(cutout, anywhere, False, random)]
+            near = [
+                square for cutout in chosen for square in _windows_of(cutout, pool.like(cutout, sample), True, random)
+            ]
+            far = [square for cutout in chosen for square in _windows_of(cutout, anywhere, False, random)]
             if near and far:
                 self._near[kind], self._far[kind] = _columns(near), _columns(far)
             progress.advance(len(cutouts) > 0)
@@ -86,7 +88,7 @@ def _drawn(examples: dict[int, list[Tensor]], kinds: list[int], random: np.rando
     return [torch.stack(column).float() for column in columns]
 
 
-def _sights(
+def _windows_of(
     cutout: Cutout, backgrounds: Sequence[Pixels], matched: bool, random: np.random.Generator
 ) -> Iterator[list[Tensor]]:
     """Yield squares of a defect beside some backgrounds, where it fits best. If matched, it takes their colours."""

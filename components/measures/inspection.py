@@ -51,7 +51,7 @@ def joined(parts: Sequence[Places]) -> Places:
     return Places(torch.cat([part.features_PF for part in parts]), torch.cat([part.defect_P for part in parts]))
 
 
-class Eye:
+class DenseFeatures:
     """Turns images into features at every eighth pixel, from three depths of EfficientNet-Lite1."""
 
     def __init__(self) -> None:

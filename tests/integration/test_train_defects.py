@@ -27,7 +27,7 @@ from fabgan.components.defects.judging import CLASSICAL, Judge, images_of
 from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pool import read_pool
 from fabgan.components.defects.sheet import WINDOW_PX
-from fabgan.components.measures.inspection import Eye
+from fabgan.components.measures.inspection import DenseFeatures
 from tests.annotated import SIZE_PX, annotated_packages, fabgan, recommending
 from tests.database import database_in
 
@@ -112,7 +112,7 @@ def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tm
 
 
 def test_more_images_are_made_of_kinds_that_are_found_worse(packages: Path, model: Path, tmp_path: Path) -> None:
-    known, card = needs_of(open_packages(packages, SIZE_PX, "train"), Eye(), 0), load_card(model)
+    known, card = needs_of(open_packages(packages, SIZE_PX, "train"), DenseFeatures(), 0), load_card(model)
     assert {kind.kind: kind.need for kind in card.judged} == pytest.approx(known)
     assert len(set(known.values())) > 1
     methods, needs = {"scratch": "pasted", "missing_ball": "pasted"}, {"scratch": 0.6, "missing_ball": 0.4}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fabgan.components.measures import extractors, inspection
-from fabgan.components.measures.inspection import Eye, Image, classical
+from fabgan.components.measures.inspection import DenseFeatures, Image, classical
 
 SIDE = 64
 
@@ -19,12 +19,12 @@ def images(count: int) -> list[Image]:
 
 def test_places_are_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "KEPT_PLACES", 10)
-    eye, found, before = Eye(), [], torch.get_num_threads()
+    dense, found, before = DenseFeatures(), [], torch.get_num_threads()
     try:
         for cores in (1, 2, 4):
             torch.set_num_threads(cores)
             random = np.random.default_rng(7)
-            found.append(eye.places(classical(images(3), 4, random), random))
+            found.append(dense.places(classical(images(3), 4, random), random))
     finally:
         torch.set_num_threads(before)
     assert found[0].features_PF.shape[0] == int(found[0].defect_P.sum()) + 12 * 10
@@ -37,4 +37,4 @@ def test_all_is_computed_on_the_device_of_the_network(monkeypatch: pytest.Monkey
     """The device `meta` computes shapes alone, so that only the way back from it fails."""
     monkeypatch.setattr(extractors, "_device", lambda: torch.device("meta"))
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
-        Eye().features(images(1)[0][0])
+        DenseFeatures().features(images(1)[0][0])

@@ -19,7 +19,7 @@ from fabgan.components.defects.judging import MADE_IMAGES, made_images, measured
 from fabgan.components.defects.needs import needs_of
 from fabgan.components.defects.pool import Pool
 from fabgan.components.defects.shares import by_need
-from fabgan.components.measures.inspection import Eye
+from fabgan.components.measures.inspection import DenseFeatures
 
 SIDE_PX = 64
 PLAIN, HIDDEN = "plain", "hidden"
@@ -67,7 +67,7 @@ def packages(kinds: Sequence[str], lots: int) -> Packages:
 
 def test_a_kind_that_is_plain_needs_less_than_one_that_is_hidden() -> None:
     """A model knows the hidden ones that it was trained with, so this fails if it is tested with those."""
-    needs = needs_of(packages([PLAIN, HIDDEN, "", ""] * 8, lots=8), Eye(), seed=1)
+    needs = needs_of(packages([PLAIN, HIDDEN, "", ""] * 8, lots=8), DenseFeatures(), seed=1)
     assert needs[PLAIN] < 0.2
     assert needs[HIDDEN] > 0.6
 
@@ -78,7 +78,7 @@ def test_a_kind_that_is_plain_needs_less_than_one_that_is_hidden() -> None:
     ids=["one lot", "one kind", "none without a defect", "no defect"],
 )
 def test_kinds_that_cannot_be_compared_need_the_same(kinds: list[str], lots: int) -> None:
-    assert needs_of(packages(kinds, lots), Eye(), seed=1) == {PLAIN: 1.0, HIDDEN: 1.0}
+    assert needs_of(packages(kinds, lots), DenseFeatures(), seed=1) == {PLAIN: 1.0, HIDDEN: 1.0}
 
 
 def test_images_are_shared_out_by_need() -> None:
