@@ -56,3 +56,25 @@ def test_wall_of_a_tray_is_no_rim_of_the_package() -> None:
     ground = np.full_like(lab, (40.3, 0, 0))
     body, _ = whole_body(View(lab, ground, lab - ground), np.array(package))
     assert iou(package, body) > 0.98
+
+
+@pytest.mark.parametrize("gap_px", [2, 10])
+@pytest.mark.parametrize(
+    ("ground", "rim", "inner"),
+    [
+        ((45, 115, 85), (40, 92, 52), (50, 50, 55)),
+        ((45, 115, 85), (45, 100, 60), (50, 50, 55)),
+        ((150, 105, 70), (110, 78, 48), (140, 140, 140)),
+    ],
+    ids=["green on green", "nearly the same green", "brown on wood"],
+)
+def test_rim_of_the_grounds_colour_is_kept_where_a_package_nearly_fills_the_frame(
+    ground: Colour, rim: Colour, inner: Colour, gap_px: int
+) -> None:
+    """The rim lies along borders of the frame, so the background that is read there is half of it rim."""
+    frame = np.full((480, 640, 3), ground, np.float32) + np.linspace(-20, 20, 480, dtype=np.float32)[:, None, None]
+    top, bottom = 50 - gap_px, 480 - gap_px
+    frame[top:bottom, 120:520] = rim
+    frame[top + 35 : bottom - 35, 155:485] = inner
+    found = find_outline(photographed(frame.astype(np.uint8), noise=2)).corners_px
+    assert iou([(119.5, top - 0.5), (519.5, top - 0.5), (519.5, bottom - 0.5), (119.5, bottom - 0.5)], found) > 0.98

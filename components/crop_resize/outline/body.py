@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .background import View
 from .edges import Edge, edges_along, strip_of
 from .geometry import Points
-from .shade import Colour, is_shade, tint_edges
+from .shade import MAX_TINT, Colour, is_shade, tint_edges, tint_of
 from .strips import Map, inward, meet
 
 OUT_SHARE, IN_SHARE = 0.35, 0.05
@@ -28,6 +28,13 @@ BEHIND_CELLS = np.array([2.0, 3.0, 4.0])
 MAX_DIFFERENCE = 10.0
 """Of the colour behind a side from that of the rim, in Lab units. Light differs from side to side."""
 STAYS_CELLS = 2.0
+MIN_OTHER = 2
+"""Number of sides where a rim must differ from the background, or in tint from what is beside it. Near a border of the
+frame that a package nearly reaches, the background is not known well. There the rim is known by its other sides."""
+MIN_RIM_SIZE = 3.0
+"""As `MIN_SIZE`, on the other sides of such a rim."""
+MAX_RIM_SPREAD = 0.02
+"""Maximum difference between the widths of such a rim, as a share of the shorter side."""
 TRAY = (0.6, 1.3)
 """Range of the lightness of a tray in which a pocket begins, relative to the background's. That lies between the
 walls' and the floors' if much of both is seen."""
@@ -40,33 +47,49 @@ class _Choice:
     depth_cells: float
     colour: Colour
     """Behind the edge."""
-    by_tint: bool
+    by_tint: bool = False
     """Whether the tint alone tells what is behind the edge from the background before it."""
+    is_sure: bool = True
+    """Whether it was found as a side, or lies between the background and something else."""
+    is_other: bool = True
+    """Whether it is sure, or what is behind it has another tint than what is before it, as a pocket has not."""
 
 
 def whole_body(view: View, corners: Points) -> tuple[Points, bool]:
     """Return rough corners of the whole body that four found sides belong to, or `corners` if they are its sides.
 
-    Also return whether one of the sides lies in such a shadow that only the tint shows it.
+    Also return whether edges alone show one of the sides, and not how far it differs from the background: in a shadow
+    that keeps the tint, and at a border of the frame.
     """
     ends = np.roll(corners, -1, axis=0)
     shorter = float(np.hypot(*(ends - corners).T).min())
     sides = [_choices(view, corners[i], ends[i], shorter) for i in range(4)]
-    if not all(sides):
+    sure = [[choice for choice in choices if choice.is_sure] for choices in sides]
+    if not all(sure):
         return corners, False
-    chosen = _outermost(sides)
+    chosen, rim = _outermost(sure), _rim(sides, MAX_RIM_SPREAD * shorter)
+    by_edges = any(choice.by_tint for choice in chosen)
+    if rim and _depth(rim) < _depth(chosen):
+        chosen, by_edges = rim, True
     depths = [0.0 if abs(choice.depth_cells) <= STAYS_CELLS else choice.depth_cells for choice in chosen]
     if not any(depths):
         return corners, False
     moved = [corners[i] + depths[i] * inward(corners[i], ends[i]) for i in range(4)]
-    return meet(np.array(moved), ends - corners), any(choice.by_tint for choice in chosen)
+    return meet(np.array(moved), ends - corners), by_edges
 
 
 def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Choice]:
     """Return the edges that could be the body's side, from outside to inside."""
     depths = np.arange(-round(OUT_SHARE * shorter), round(IN_SHARE * shorter) + 1, dtype=np.float64)
     edges = [edge for edge in edges_along(view.lab, start, end, depths) if edge.support >= MIN_SUPPORT]
-    choices = [_choice(view, start, end, edge.depth_cells) for edge in edges if _may_be_side(view, start, end, edge)]
+    choices = [
+        _choice(
+            view, start, end, edge.depth_cells, is_sure=is_sure, is_other=is_sure or _is_other(view, start, end, edge)
+        )
+        for edge in edges
+        for is_sure in [_may_be_side(view, start, end, edge)]
+        if is_sure or edge.size >= MIN_RIM_SIZE
+    ]
     for edge in tint_edges(view, start, end, depths):
         seen = any(abs(edge.depth_cells - choice.depth_cells) <= STAYS_CELLS for choice in choices)
         if edge.support >= MIN_SUPPORT and not seen:
@@ -87,8 +110,14 @@ def _may_be_side(view: View, start: Points, end: Points, edge: Edge) -> bool:
     return not is_ground and not in_pocket
 
 
-def _choice(view: View, start: Points, end: Points, depth_cells: float, by_tint: bool = False) -> _Choice:
-    return _Choice(depth_cells, _colour(view.lab, start, end, depth_cells + BEHIND_CELLS), by_tint)
+def _is_other(view: View, start: Points, end: Points, edge: Edge) -> bool:
+    """Return whether an edge lies between two tints, whatever the background is thought to be."""
+    before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
+    return float(tint_of(behind, before)) > MAX_TINT
+
+
+def _choice(view: View, start: Points, end: Points, depth_cells: float, **known: bool) -> _Choice:
+    return _Choice(depth_cells, _colour(view.lab, start, end, depth_cells + BEHIND_CELLS), **known)
 
 
 def _colour(image: Map, start: Points, end: Points, depths: NDArray[np.float64]) -> Colour:
@@ -99,13 +128,27 @@ def _outermost(sides: list[list[_Choice]]) -> list[_Choice]:
     """Return a choice for each side, all of one colour, that together lie farthest out; else those nearest to 0."""
     best, best_depth = [min(choices, key=lambda choice: abs(choice.depth_cells)) for choices in sides], np.inf
     if _agree(best):
-        best_depth = sum(choice.depth_cells for choice in best)
+        best_depth = _depth(best)
     for colour in [choice.colour for choice in itertools.chain(*sides)]:
         row = [[choice for choice in choices if _differ(choice.colour, colour) < MAX_DIFFERENCE] for choices in sides]
         if all(row) and sum(choices[0].depth_cells for choices in row) < best_depth:
             best = [choices[0] for choices in row]
-            best_depth = sum(choice.depth_cells for choice in best)
+            best_depth = _depth(best)
     return best
+
+
+def _rim(sides: list[list[_Choice]], spread: float) -> list[_Choice] | None:
+    """Return a choice for each side, all of one colour and about as far out, if some are of another body. Else None."""
+    for choice in sorted(itertools.chain(*sides), key=lambda choice: choice.depth_cells):
+        row = [[one for one in choices if _differ(one.colour, choice.colour) < MAX_DIFFERENCE] for choices in sides]
+        near = [[one for one in ones if abs(one.depth_cells - choice.depth_cells) <= spread] for ones in row]
+        if all(near) and sum(ones[0].is_other for ones in near) >= MIN_OTHER:
+            return [ones[0] for ones in near]
+    return None
+
+
+def _depth(row: list[_Choice]) -> float:
+    return sum(choice.depth_cells for choice in row)
 
 
 def _agree(row: list[_Choice]) -> bool:

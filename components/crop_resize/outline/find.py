@@ -99,11 +99,11 @@ def _whole(view: View, corners: Points) -> Points:
     """
     seen = [corners]
     for _ in range(BODY_ROUNDS):
-        body, in_shadow = whole_body(view, seen[-1])
+        body, by_edges = whole_body(view, seen[-1])
         if body is seen[-1]:
             return body
-        # The lightness would lead from a side in shadow to the edge of the shadow.
-        seen.append(body if in_shadow else refine_sides(view.residual, body, FINE_ROUNDS))
+        # The lightness would lead from a side in shadow to the edge of the shadow, or from a rim to the frame's border.
+        seen.append(body if by_edges else refine_sides(view.residual, body, FINE_ROUNDS))
         _refuse_outside(seen[-1], view.residual.shape)
     return max(seen, key=lambda found: float(cv2.contourArea(found.astype(np.float32))))
 
@@ -123,8 +123,8 @@ def _seen_tilted(view: View, corners: Points) -> Points:
     tilted = follow_sides(view.residual, start, TILT_SHARE)
     if not _is_tilted(tilted):
         return parallel
-    body, in_shadow = whole_body(view, tilted)
-    tilted = body if in_shadow else follow_sides(view.residual, body)
+    body, by_edges = whole_body(view, tilted)
+    tilted = body if by_edges else follow_sides(view.residual, body)
     if not has_sharp_sides(view, tilted):
         return parallel
     _refuse_outside(tilted, view.residual.shape)

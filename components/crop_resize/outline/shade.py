@@ -26,7 +26,7 @@ Colour = NDArray[np.float32]
 
 def is_shade(colour: Colour, ground: Colour, shades: tuple[float, float] = SHADES) -> bool:
     """Return whether a Lab colour could be that of the background in another light, in a range of `shades`."""
-    return bool(shades[0] < shade_of(colour, ground) < shades[1] and _tint(colour, ground) < MAX_TINT)
+    return bool(shades[0] < shade_of(colour, ground) < shades[1] and tint_of(colour, ground) < MAX_TINT)
 
 
 def shade_of(colour: Colour, ground: Colour) -> float:
@@ -50,9 +50,10 @@ def _stays(view: View, start: Points, end: Points, depths: NDArray[np.float64]) 
 def _tint_strip(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> Map:
     """Return by how much the tint along a side differs from the background's in that light; P / 4 x D x 1."""
     lab, ground = (strip_of(image, start, end, depths) for image in (view.lab, view.ground))
-    return np.minimum(_tint(lab, ground), SATURATED_TINT)[..., None]
+    return np.minimum(tint_of(lab, ground), SATURATED_TINT)[..., None]
 
 
-def _tint(lab: Map, ground: Map) -> Map:
+def tint_of(lab: Map, ground: Map) -> Map:
+    """Return how far the tint of Lab colours (... x 3) is from that of a ground in their light."""
     shade = (lab[..., :1] + 16) / (ground[..., :1] + 16)
     return np.asarray(np.linalg.norm(lab[..., 1:] - shade * ground[..., 1:], axis=-1), np.float32)
