@@ -88,6 +88,7 @@ def _shapes(
     for file in files:
         for photograph, found in _read(listing, file, f"{file} ({key})", asked, pairing, names):
             shapes.setdefault(photograph, []).extend(found)
+    pairing.check()
     counts = Counter(shape.kind for found in shapes.values() for shape in found)
     LOG.info(
         "%s: %d of %d photographs: %s",

@@ -99,7 +99,8 @@ def read(content: dict[str, Any], where: str, pairing: Pairing) -> Iterator[tupl
         size_px = images[annotation.image_id].width, images[annotation.image_id].height
         shapes[annotation.image_id].append(_shape(annotation, names[annotation.category_id], size_px, place))
     for at, image in enumerate(found.images):
-        yield pairing.named(image.file_name, f"{where}: images.{at}"), shapes[image.id]
+        place = f"{where}: images.{at}"
+        yield pairing.only(pairing.named(image.file_name, place), where, image.file_name, place), shapes[image.id]
 
 
 def _check_numbers(numbers: Sequence[int | str], where: str) -> None:

@@ -81,12 +81,14 @@ def read(
 ) -> Iterator[tuple[str, list[Shape]]]:
     """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
     photograph = pairing.beside(file.path, where, ENDINGS)
-    if names.files:
-        yield photograph, [MaskFile("", where, file, names.all(where))]
-        return
     folder = _folder_within(file.path, asked)
-    kind, values = (folder, ()) if folder else (ONLY_KIND, ONLY_VALUES)
-    yield photograph, [MaskFile(kind, where, file, [kind], values)]
+    if names.files:
+        mask = MaskFile("", where, file, names.all(where))
+    elif folder:
+        mask = MaskFile(folder, where, file, [folder])
+    else:
+        mask = MaskFile(ONLY_KIND, where, file, [ONLY_KIND], ONLY_VALUES)
+    yield pairing.only(photograph, f"mask {mask.kind}", file.path, where), [mask]
 
 
 def _folder_within(path: str, asked: str) -> str:

@@ -26,7 +26,7 @@ def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tu
     photograph = pairing.named(named, f"{where}: filename") if named else pairing.beside(file, where)
     size_px = _size_px(root, where)
     places = [(f"{where}: object {at}", found) for at, found in enumerate(root.iter("object"), start=1)]
-    yield photograph, [_shape(found, size_px, place) for place, found in places]
+    yield pairing.only(photograph, "VOC", file, where), [_shape(found, size_px, place) for place, found in places]
 
 
 def _size_px(root: ElementTree.Element, where: str) -> tuple[int, int] | None:

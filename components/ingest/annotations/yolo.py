@@ -21,7 +21,7 @@ def read(
         raise UserError(f"{where}: in no known format of annotations, and no text") from error
     places = ((f"{where}: line {number}", line) for number, line in enumerate(lines, start=1))
     shapes: list[Shape] = [_shape(line, place, names) for place, line in places if line.strip()]
-    yield pairing.beside(file, where), shapes
+    yield pairing.only(pairing.beside(file, where), "YOLO", file, where), shapes
 
 
 def _shape(line: str, where: str, names: ClassNames) -> Shape:
