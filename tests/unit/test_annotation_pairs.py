@@ -84,6 +84,11 @@ LAYOUTS: dict[str, tuple[list[str], Mapping[str, str | bytes]]] = {
         ["lot0/1.png", "lot1/2.png"],
         {"ann/dent/1.png": b"", "ann/scratch/1.png": b"", "ann/dent/2.png": b""},
     ),
+    "VOC of several lots": (["lot0/1.png", "lot1/1.png"], {f"ann/lot{lot}/1.xml": voc("1.png") for lot in (0, 1)}),
+    "VOC of another lot's folder": (
+        ["lot0/1.png", "lot1/1.png"],
+        {"ann/lot0/1.xml": voc("lot1/1.png"), "ann/lot0/2.xml": voc("lot0/1.png")},
+    ),
     "photographs without folders": (["1.png", "lot1/2.png"], yolo("ann/1.txt", "ann/lot1/2.txt")),
 }
 
@@ -92,3 +97,8 @@ LAYOUTS: dict[str, tuple[list[str], Mapping[str, str | bytes]]] = {
 def test_usual_layouts_are_read(tmp_path: Path, layout: str) -> None:
     photographs, files = LAYOUTS[layout]
     assert sorted(read(tmp_path, photographs, files).shapes) == photographs
+
+
+def test_voc_beside_its_photograph_is_for_it_in_every_lot(tmp_path: Path) -> None:
+    files = {f"lot{lot}/1.xml": voc("1.png") for lot in (0, 1)}
+    assert sorted(read(tmp_path, ["lot0/1.png", "lot1/1.png"], files, "*.xml").shapes) == ["lot0/1.png", "lot1/1.png"]

@@ -1,6 +1,7 @@
 """Annotations in the XML of Pascal VOC: a file of boxes per photograph."""
 
 import math
+import posixpath
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -22,7 +23,9 @@ def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tu
         raise UserError(f"{where}: not valid XML: {error}") from error
     if root.tag != "annotation":
         raise UserError(f"{where}: XML of an unknown form, <{root.tag}>; expected that of Pascal VOC, <annotation>")
-    named = root.findtext("filename", "").strip()
+    named = root.findtext("filename", "").strip().replace("\\", "/")
+    if named and "/" not in named:
+        named = posixpath.join(posixpath.dirname(file), named)
     photograph = pairing.named(named, f"{where}: filename") if named else pairing.beside(file, where)
     size_px = _size_px(root, where)
     places = [(f"{where}: object {at}", found) for at, found in enumerate(root.iter("object"), start=1)]
