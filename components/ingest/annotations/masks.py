@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ...core.errors import UserError
@@ -61,7 +63,7 @@ class MaskFile:
             try:
                 self.file.fetch(copy)
                 with Image.open(copy, formats=("PNG", "TIFF", "BMP")) as image:
-                    several, values = getattr(image, "is_animated", False), np.asarray(image)
+                    several, values = getattr(image, "is_animated", False), self._values(image)
             except UserError:
                 raise
             except Exception as error:  # Pillow raises nearly anything for files that were damaged
@@ -74,6 +76,21 @@ class MaskFile:
         if values.ndim != 2 or values.dtype not in (np.bool_, np.uint8):
             raise UserError(f"{self.where}: expected a mask of one channel with 8 bits")
         return values.astype(np.uint8)
+
+    def _values(self, image: Image.Image) -> NDArray[Any]:
+        """Return the values of a mask. Those of a palette are its greys, or else the numbers of its colours."""
+        if image.mode != "P":
+            return np.asarray(image)
+        palette = np.reshape(image.getpalette("RGB") or [], (-1, 3))
+        starts_black = not palette[:1].any()
+        if (palette == palette[:, :1]).all() and (self.kind or not starts_black):
+            return np.asarray(image.convert("L"))
+        if not starts_black:
+            raise UserError(
+                f"{self.where}: the first colour of its palette is not black, so it does not say where no defect is; "
+                "save it in black and white"
+            )
+        return np.asarray(image)
 
 
 def read(

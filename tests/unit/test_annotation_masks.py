@@ -1,0 +1,63 @@
+"""Masks mean the same however a tool saves them."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.ingest.annotations import Annotations, draw_mask
+from tests.unit.test_annotations import HEIGHT_PX, SCRATCH, WIDTH_PX, annotated
+
+CLASSES = "scratch\nthread\n"
+SCRATCHED = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
+SCRATCHED[SCRATCH] = 1
+
+
+def saved(image: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, **{"format": "PNG"} | options)
+    return buffer.getvalue()
+
+
+def with_palette(indices: NDArray[np.uint8], *colours: int) -> bytes:
+    """Return an image of numbered colours, which are given as red, green, blue, red, ..."""
+    image = Image.fromarray(indices)
+    image.putpalette(colours)
+    return saved(image)
+
+
+def drawn(tmp_path: Path, mask: bytes, classes: str = "", name: str = "a.png") -> NDArray[np.uint8]:
+    files = {f"labels/{name}": mask} | ({"classes.txt": classes.encode()} if classes else {})
+    found, _ = annotated(tmp_path, files)
+    return draw(found)
+
+
+def draw(found: Annotations) -> NDArray[np.uint8]:
+    return draw_mask(found.shapes["lot-0/a.png"], found.kinds, WIDTH_PX, HEIGHT_PX)
+
+
+BLACK, WHITE, RED, GREEN = (0, 0, 0), (255, 255, 255), (128, 0, 0), (0, 128, 0)
+PALETTES = {
+    "white first, as quantising may order them": (1 - SCRATCHED, (*WHITE, *BLACK), ""),
+    "black first": (SCRATCHED, (*BLACK, *WHITE), ""),
+    "repeated greys": (5 * SCRATCHED, (*BLACK, *5 * WHITE), ""),
+    "a number that is a class, and not a grey": (SCRATCHED, (*BLACK, *WHITE), CLASSES),
+    "colours of classes, as VOC has them": (SCRATCHED, (*BLACK, *RED, *GREEN), CLASSES),
+    "colours of one kind": (SCRATCHED, (*BLACK, *RED), ""),
+}
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_a_palette_marks_what_is_not_black(tmp_path: Path, palette: str) -> None:
+    indices, colours, classes = PALETTES[palette]
+    np.testing.assert_array_equal(drawn(tmp_path, with_palette(indices, *colours), classes), SCRATCHED)
+
+
+def test_a_palette_of_colours_that_does_not_begin_with_black_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"labels/a.png .*: the first colour of its palette is not black"):
+        drawn(tmp_path, with_palette(1 - SCRATCHED, *RED, *BLACK))
