@@ -61,3 +61,27 @@ def test_a_palette_marks_what_is_not_black(tmp_path: Path, palette: str) -> None
 def test_a_palette_of_colours_that_does_not_begin_with_black_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"labels/a.png .*: the first colour of its palette is not black"):
         drawn(tmp_path, with_palette(1 - SCRATCHED, *RED, *BLACK))
+
+
+WHITE_PX, BLACK_PX = np.full_like(SCRATCHED, 255), np.zeros_like(SCRATCHED)
+ALPHAS = {
+    "opaque": ([255 * SCRATCHED], WHITE_PX),
+    "opaque, with three channels": ([255 * SCRATCHED] * 3, WHITE_PX),
+    "transparent where black": ([255 * SCRATCHED] * 3, 255 * SCRATCHED),
+    "white throughout": ([WHITE_PX], 255 * SCRATCHED),
+    "red throughout": ([WHITE_PX, BLACK_PX, BLACK_PX], 99 * SCRATCHED),
+    "black throughout": ([BLACK_PX] * 3, 255 * SCRATCHED),
+}
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_transparency_is_the_mask_if_there_is_one_colour(tmp_path: Path, alpha: str) -> None:
+    colours, opacity = ALPHAS[alpha]
+    mask = saved(Image.fromarray(np.dstack([*colours, opacity])))
+    np.testing.assert_array_equal(drawn(tmp_path, mask), SCRATCHED)
+
+
+def test_transparency_that_marks_other_pixels_than_the_colours_is_refused(tmp_path: Path) -> None:
+    mask = saved(Image.fromarray(np.dstack([255 * SCRATCHED, 255 * SCRATCHED[::-1]])))
+    with pytest.raises(UserError, match=r"labels/a.png .*: its colours and its transparency mark different pixels"):
+        drawn(tmp_path, mask)

@@ -27,6 +27,7 @@ ENDINGS = ("_mask", "_gt", "-mask", ".mask")
 """What the name of a mask may have beside that of its photograph. MVTec has the first."""
 ONLY_KIND = "defect"
 ONLY_VALUES = (1, 255)
+OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class MaskFile:
 
     def _values(self, image: Image.Image) -> NDArray[Any]:
         """Return the values of a mask. Those of a palette are its greys, or else the numbers of its colours."""
+        if image.mode in ("LA", "RGBA"):
+            return self._without_alpha(np.asarray(image))
         if image.mode != "P":
             return np.asarray(image)
         palette = np.reshape(image.getpalette("RGB") or [], (-1, 3))
@@ -91,6 +94,17 @@ class MaskFile:
                 "save it in black and white"
             )
         return np.asarray(image)
+
+    def _without_alpha(self, values: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the colours, or where the mask is not transparent if only that tells anything apart."""
+        colours, alpha = values[:, :, :-1], values[:, :, -1]
+        if (alpha == OPAQUE).all() or (colours.any(axis=2) == (alpha > 0)).all():
+            return colours
+        if (colours == colours[:1, :1]).all():
+            return alpha > 0
+        raise UserError(
+            f"{self.where}: its colours and its transparency mark different pixels; save it without transparency"
+        )
 
 
 def read(
