@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.images import ORIENTATION_TAG
 from fabgan.components.ingest.annotations import Annotations, draw_mask
 from tests.unit.test_annotations import HEIGHT_PX, SCRATCH, WIDTH_PX, annotated
 
@@ -85,3 +86,13 @@ def test_transparency_that_marks_other_pixels_than_the_colours_is_refused(tmp_pa
     mask = saved(Image.fromarray(np.dstack([255 * SCRATCHED, 255 * SCRATCHED[::-1]])))
     with pytest.raises(UserError, match=r"labels/a.png .*: its colours and its transparency mark different pixels"):
         drawn(tmp_path, mask)
+
+
+@pytest.mark.parametrize(
+    "options", [{"format": "PNG"}, {"format": "TIFF"}, {"format": "TIFF", "compression": "tiff_lzw"}]
+)
+def test_a_mask_is_turned_as_its_exif_orientation_says(tmp_path: Path, options: dict[str, str]) -> None:
+    turned = Image.fromarray(np.rot90(SCRATCHED))  # 6 turns it back, clockwise
+    turned.getexif()[ORIENTATION_TAG] = 6
+    mask = saved(turned, exif=turned.getexif(), **options)
+    np.testing.assert_array_equal(drawn(tmp_path, mask, name=f"a.{options['format'].lower()}"), SCRATCHED)

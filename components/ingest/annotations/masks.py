@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ...core.errors import UserError
-from ...core.images import Pixels
+from ...core.images import Pixels, upright
 from ..sources.listing import SourceFile
 from .classes import ClassNames
 from .pairing import Pairing
 from .shapes import Patch, Shape, check_size, trimmed
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
-"""Formats that keep values exactly."""
+FORMATS = ("PNG", "TIFF", "BMP")
+"""Those that keep values exactly."""
 ENDINGS = ("_mask", "_gt", "-mask", ".mask")
 """What the name of a mask may have beside that of its photograph. MVTec has the first."""
 ONLY_KIND = "defect"
@@ -63,10 +64,15 @@ class MaskFile:
             copy = Path(folder) / "mask"
             try:
                 self.file.fetch(copy)
-                with Image.open(copy, formats=("PNG", "TIFF", "BMP")) as image:
-                    several, values = getattr(image, "is_animated", False), self._values(image)
+                # From an open file, as photographs are, so that TIFF tags turn it.
+                with copy.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
+                    several, values = getattr(image, "is_animated", False), upright(self._values(image), image)
             except UserError:
                 raise
+            except UnidentifiedImageError as error:
+                raise UserError(
+                    f"{self.where}: cannot be read as a mask: not an image in {', '.join(FORMATS)}"
+                ) from error
             except Exception as error:  # Pillow raises nearly anything for files that were damaged
                 reason = str(error).replace(str(copy), self.file.path)
                 raise UserError(f"{self.where}: cannot be read as a mask: {reason}") from error
