@@ -102,3 +102,25 @@ def test_usual_layouts_are_read(tmp_path: Path, layout: str) -> None:
 def test_voc_beside_its_photograph_is_for_it_in_every_lot(tmp_path: Path) -> None:
     files = {f"lot{lot}/1.xml": voc("1.png") for lot in (0, 1)}
     assert sorted(read(tmp_path, ["lot0/1.png", "lot1/1.png"], files, "*.xml").shapes) == ["lot0/1.png", "lot1/1.png"]
+
+
+KINDS = [
+    (["lot0/0.png", "lot1/1.png"], ["ann/lot0/0.png", "ann/lot1/1.png"], ["defect"]),
+    (["images/lot0/0.png"], ["ann/lot0/0.png"], ["defect"]),
+    (["lot0/0.png", "lot1/0.png"], ["ann/scratch/lot0/0_mask.png", "ann/dent/lot1/0_mask.png"], ["dent", "scratch"]),
+    (["lot0/0.png"], ["ann/lot0/scratch/0.png"], ["scratch"]),
+    (["test/lot0/0.png"], ["ann/test/lot0/0.png"], ["defect"]),
+    # sorted by kinds
+    (["test/cut/0.png", "test/hole/0.png"], ["ann/cut/0_mask.png", "ann/hole/0_mask.png"], ["cut", "hole"]),
+    (["nut/test/cut/0.png"], ["ann/nut/cut/0_mask.png"], ["cut"]),
+    (["good/0.png", "cut/1.png"], ["ann/cut/1.png"], ["cut"]),
+    (["good/lot0/0.png", "cut/lot0/1.png"], ["ann/cut/lot0/1.png"], ["cut"]),
+    (["lot0/good/0.png", "lot0/cut/1.png"], ["ann/lot0/cut/1.png"], ["cut"]),
+]
+
+
+@pytest.mark.parametrize(("photographs", "masks", "kinds"), KINDS)
+def test_folders_of_lots_are_no_kinds(
+    tmp_path: Path, photographs: list[str], masks: list[str], kinds: list[str]
+) -> None:
+    assert read(tmp_path, photographs, dict.fromkeys(masks, b"")).kinds == kinds

@@ -1,7 +1,8 @@
 """Masks of defects: an image per photograph, 0 where there is no defect.
 
-The folders within the folder that `ingest.annotations` names are kinds, as in the layout of MVTec. If a file of the
-source names classes, the values of masks are kinds instead: 1 is the first class. Other masks have one kind, `defect`.
+The folders within the folder that `ingest.annotations` names are kinds, as in the layout of MVTec, apart from those of
+the photograph. If a file of the source names classes, the values of masks are kinds instead: 1 is the first class.
+Other masks have one kind, `defect`.
 """
 
 import tempfile
@@ -18,7 +19,7 @@ from ...core.errors import UserError
 from ...core.images import Pixels, upright
 from ..sources.listing import SourceFile
 from .classes import ClassNames
-from .pairing import Pairing
+from .pairing import Pairing, common_folders
 from .shapes import Patch, Shape, check_size, trimmed
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
@@ -118,7 +119,7 @@ def read(
 ) -> Iterator[tuple[str, list[Shape]]]:
     """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
     photograph = pairing.beside(file.path, where, ENDINGS)
-    folder = _folder_within(file.path, asked)
+    folder = _kind_folder(file.path, photograph, asked, pairing)
     if names.files:
         mask = MaskFile("", where, file, names.all(where))
     elif folder:
@@ -128,7 +129,14 @@ def read(
     yield pairing.only(photograph, f"mask {mask.kind}", file.path, where), [mask]
 
 
-def _folder_within(path: str, asked: str) -> str:
-    """Return the name of the folder of a mask, if it lies within the folder that was asked for."""
+def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing) -> str:
+    """Return the folder of a mask that is its kind, or an empty text. It lies within the folder that was asked for.
+
+    Folders that the photograph lies in, too, say where it lies, unless photographs are sorted by kinds.
+    """
     parent, outside = PurePosixPath(path).parent, PurePosixPath(asked)
-    return parent.name if outside in parent.parents else ""
+    if outside not in parent.parents:
+        return ""
+    within, common = parent.relative_to(outside).parts, common_folders(path, photograph)
+    others = within[: max(len(within) - common, 0)]
+    return pairing.kind_folder(photograph, common) or (others[-1] if others else "")

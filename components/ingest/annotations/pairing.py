@@ -3,10 +3,14 @@
 import posixpath
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 from ...core.errors import UserError
 from ..spelling import spelled
+
+GOOD = "good"
+"""The folder of photographs without defects, in the layout of MVTec."""
 
 
 class Pairing:
@@ -19,6 +23,7 @@ class Pairing:
             self._by_name[spelled(PurePosixPath(path).name)].append(path)
             self._by_stem[spelled(PurePosixPath(path).stem)].append(path)
         self._folders = {folder for path in photographs for folder in _folders(path)}
+        self._paths = {str(folder) for path in photographs for folder in PurePosixPath(path).parents}
         self._files: dict[tuple[str, str], str] = {}
         self._agreed: set[tuple[str, ...]] = set()
         self._apart: list[tuple[str, str, str]] = []
@@ -48,6 +53,18 @@ class Pairing:
             )
         return photograph
 
+    def kind_folder(self, photograph: str, common: int) -> str:
+        """Return the folder that says which kind of defect a photograph shows, or an empty text if there is none.
+
+        It lies beside the folder `good`, or within `test`, as in the layout of MVTec. It is one of the `common`
+        innermost folders, and `test` is not.
+        """
+        for at, folder in enumerate(list(PurePosixPath(photograph).parents)[:common], start=1):
+            beside_good = str(folder.parent / GOOD) in self._paths
+            if beside_good or (at == common and folder.parent.name == "test"):
+                return folder.name
+        return ""
+
     def check(self) -> None:
         """Raise UserError if a folder of annotations is of no photograph, though folders beside it are of some.
 
@@ -66,7 +83,7 @@ class Pairing:
         if not candidates:
             raise UserError(f"{where}: no photograph of the source is called {PurePosixPath(path).name}")
         folders = _folders(path)
-        common = [_agreeing(folders, _folders(candidate)) for candidate in candidates]
+        common = [common_folders(path, candidate) for candidate in candidates]
         best = [one for one, count in zip(candidates, common, strict=True) if count == max(common)]
         if len(best) > 1:
             raise UserError(
@@ -94,7 +111,7 @@ def _missing(path: str, folder: str, photograph: str, where: str) -> UserError:
     )
 
 
-def _agreeing(first: Sequence[str], second: Sequence[str]) -> int:
-    """Return how many items two lists have in common from their beginning."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
+def common_folders(first: str, second: str) -> int:
+    """Return how many folders two paths have in common, counted from the name upwards."""
+    pairs = zip(_folders(first), _folders(second), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
