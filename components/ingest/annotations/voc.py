@@ -47,7 +47,15 @@ def _shape(found: ElementTree.Element, size_px: tuple[int, int] | None, where: s
     left, top, right, bottom = (_number(bounds, name, where) for name in ("xmin", "ymin", "xmax", "ymax"))
     if right < left or bottom < top:
         raise UserError(f"{where}: bndbox: its right or lower side comes before the other")
-    return Outlines(kind, where, (box(left - 1, top - 1, right, bottom),), size_px)
+    return Outlines(kind, where, (box(left - 1, top - 1, right, bottom, _rotation(found, where)),), size_px)
+
+
+def _rotation(found: ElementTree.Element, where: str) -> float:
+    """Return by how many degrees a box is turned. CVAT writes them among the attributes of the object."""
+    for attribute in found.iterfind("attributes/attribute"):
+        if attribute.findtext("name", "").strip() == "rotation":
+            return _number(attribute, "value", f"{where}: rotation")
+    return 0.0
 
 
 def _number(parent: ElementTree.Element, name: str, where: str) -> float:

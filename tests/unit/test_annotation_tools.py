@@ -1,0 +1,65 @@
+"""What CVAT, labelme and programs of YOLO write beyond the plain forms."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.ingest.annotations import draw_mask
+from tests.unit.test_annotations import HEIGHT_PX, WIDTH_PX, annotated, coco, voc
+
+
+def drawn(tmp_path: Path, files: dict[str, bytes]) -> NDArray[np.uint8]:
+    found, _ = annotated(tmp_path, files)
+    return draw_mask(found.shapes["lot-0/a.png"], found.kinds, WIDTH_PX, HEIGHT_PX)
+
+
+def covered(rows: slice, columns: slice) -> NDArray[np.uint8]:
+    mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
+    mask[rows, columns] = 1
+    return mask
+
+
+def turned_coco(rotation: Any) -> bytes:
+    box = {"category_id": 3, "bbox": [10, 10, 8, 2], "segmentation": []}
+    return coco(box | {"attributes": {"occluded": False, "rotation": rotation}})
+
+
+def turned_voc(rotation: Any) -> bytes:
+    attribute = f"<attribute><name>rotation</name><value>{rotation}</value></attribute>"
+    return voc(("scratch", 11, 11, 18, 12)).replace(
+        b"</object>", f"<attributes>{attribute}</attributes></object>".encode()
+    )
+
+
+TURNED = {"all.json": turned_coco, "a.xml": turned_voc}
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_boxes_of_cvat_are_turned_about_their_centres(tmp_path: Path, name: str) -> None:
+    for degrees, rows, columns in ((0.0, slice(10, 12), slice(10, 18)), (90.0, slice(7, 15), slice(13, 15))):
+        mask = drawn(tmp_path, {f"labels/{name}": TURNED[name](degrees)})
+        np.testing.assert_array_equal(mask, covered(rows, columns))
+    mask = drawn(tmp_path, {f"labels/{name}": TURNED[name](45.0)})
+    assert mask[8, 11]  # clockwise: the left end goes up
+    assert not mask[8, 16]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("all.json", "annotations.0.attributes.rotation"), ("a.xml", "object 1: rotation: value: expected a number")],
+)
+def test_a_rotation_that_is_no_number_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        drawn(tmp_path, {f"labels/{name}": TURNED[name]("left")})
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("attributes", [None, [], ["rotation"], "rotation"])
+def test_attributes_of_other_tools_do_not_matter(tmp_path: Path, attributes: object) -> None:
+    box = {"category_id": 3, "bbox": [10, 10, 8, 2], "attributes": attributes}
+    mask = drawn(tmp_path, {"labels/all.json": coco(box)})
+    np.testing.assert_array_equal(mask, covered(slice(10, 12), slice(10, 18)))
