@@ -63,3 +63,23 @@ def test_attributes_of_other_tools_do_not_matter(tmp_path: Path, attributes: obj
     box = {"category_id": 3, "bbox": [10, 10, 8, 2], "attributes": attributes}
     mask = drawn(tmp_path, {"labels/all.json": coco(box)})
     np.testing.assert_array_equal(mask, covered(slice(10, 12), slice(10, 18)))
+
+
+@pytest.mark.parametrize("points", ["0.1 0.2 2 0.3 0.4 1", "0.1 0.2 0 0.3 0.4 0.9"])
+def test_of_a_box_with_key_points_only_the_box_counts(tmp_path: Path, points: str) -> None:
+    files = {"labels/a.txt": f"0 .5 .5 .2 .2 {points}\n".encode()}
+    mask = drawn(tmp_path, files | {"data.yaml": b"names: [scratch]\nkpt_shape: [2, 3]\n"})
+    np.testing.assert_array_equal(mask, covered(slice(12, 18), slice(16, 24)))
+
+
+@pytest.mark.parametrize(("numbers", "names"), [(7, "kpt_shape: [2, 2]"), (11, "kpt_shape: [2, 3]"), (7, "nc: 1")])
+def test_an_odd_number_of_shares_is_refused_with_other_key_points(tmp_path: Path, numbers: int, names: str) -> None:
+    files = {"labels/a.txt": f"0{' .5' * numbers}\n".encode(), "data.yaml": f"names: [scratch]\n{names}\n".encode()}
+    with pytest.raises(UserError, match=f"line 1: {numbers} shares"):
+        drawn(tmp_path, files)
+
+
+def test_key_points_of_another_form_are_refused(tmp_path: Path) -> None:
+    files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "data.yaml": b"names: [scratch]\nkpt_shape: [many]\n"}
+    with pytest.raises(UserError, match=r"data.yaml: not a file of class names: invalid literal .* 'many'"):
+        drawn(tmp_path, files)

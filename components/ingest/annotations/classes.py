@@ -1,5 +1,6 @@
 """The names of numbered classes, from a file that lies somewhere in the source."""
 
+import math
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,6 +20,7 @@ class ClassNames:
         self._listing = listing
         self.files = [file.path for file in listing.files if PurePosixPath(file.path).name in CLASS_FILES]
         self._names: list[str] | None = None
+        self._keypoints = 0
 
     def name(self, number: int, where: str) -> str:
         """Return the name of a class. Raises UserError, which begins with `where`, if no file names it."""
@@ -33,6 +35,11 @@ class ClassNames:
             self._names = self._read(where)
         return self._names
 
+    def keypoints(self, where: str) -> int:
+        """Return how many numbers of key points follow each box of YOLO. Raises UserError as `name` does."""
+        self.all(where)
+        return self._keypoints
+
     def _read(self, where: str) -> list[str]:
         if len(self.files) != 1:
             found = ", ".join(self.files) or "there is none"
@@ -43,9 +50,11 @@ class ClassNames:
         file = self.files[0]
         try:
             text = self._listing.read(file).decode("utf-8-sig")
-            names = yaml.safe_load(text)["names"] if file.endswith(".yaml") else text.splitlines()
-        except (UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+            content = yaml.safe_load(text) if file.endswith(".yaml") else {"names": text.splitlines()}
+            names, shape = content["names"], [int(number) for number in content.get("kpt_shape", [])]
+        except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:  # the first of another encoding, too
             raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
+        self._keypoints = math.prod(shape) if shape else 0
         return _numbered(names, file)
 
 

@@ -29,9 +29,11 @@ def _shape(line: str, where: str, names: ClassNames) -> Shape:
         number, shares = int(line.split()[0]), [float(cell) for cell in line.split()[1:]]
     except ValueError as error:
         raise UserError(f"{where}: expected the number of a class and shares, as YOLO writes them: {error}") from error
+    kind = names.name(number, where)
+    if len(shares) == 4 + names.keypoints(where):
+        shares = shares[:4]
     if not all(-ROUNDED <= share <= 1 + ROUNDED for share in shares):
         raise UserError(f"{where}: expected shares of the width and height, 0 to 1")
-    kind = names.name(number, where)
     if len(shares) == 4:
         x, y, width, height = shares
         if min(width, height) <= 0:
