@@ -83,3 +83,12 @@ def test_key_points_of_another_form_are_refused(tmp_path: Path) -> None:
     files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "data.yaml": b"names: [scratch]\nkpt_shape: [many]\n"}
     with pytest.raises(UserError, match=r"data.yaml: not a file of class names: invalid literal .* 'many'"):
         drawn(tmp_path, files)
+
+
+@pytest.mark.parametrize(
+    "names", ["[ok, no, 1.10]", "{0: ok, 1: no, 2: 1.10}", "{'0': ok, '1': no, '2': 1.10}", "\n- ok\n- no\n- 1.10"]
+)
+def test_class_names_in_yaml_are_texts(tmp_path: Path, names: str) -> None:
+    lines = "".join(f"{number} .5 .5 .2 .2\n" for number in range(3))
+    found, _ = annotated(tmp_path, {"labels/a.txt": lines.encode(), "data.yaml": f"nc: 3\nnames: {names}\n".encode()})
+    assert found.kinds == ["1.10", "no", "ok"]

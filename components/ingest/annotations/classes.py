@@ -50,7 +50,7 @@ class ClassNames:
         file = self.files[0]
         try:
             text = self._listing.read(file).decode("utf-8-sig")
-            content = yaml.safe_load(text) if file.endswith(".yaml") else {"names": text.splitlines()}
+            content = _yaml(text) if file.endswith(".yaml") else {"names": text.splitlines()}
             names, shape = content["names"], [int(number) for number in content.get("kpt_shape", [])]
         except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:  # the first of another encoding, too
             raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
@@ -58,10 +58,15 @@ class ClassNames:
         return _numbered(names, file)
 
 
+def _yaml(text: str) -> Any:
+    """Return what YAML holds, with every scalar as its text: a class may be called no, 1.10 or null."""
+    return yaml.load(text, yaml.BaseLoader)  # noqa: S506 (it makes nothing but texts, lists and mappings)
+
+
 def _numbered(names: Any, file: str) -> list[str]:
     """Return names in the order of their numbers. Empty lines at the end do not count."""
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
-        names = [names[number] for number in range(len(names))]
+    if isinstance(names, dict) and sorted(names) == sorted(map(str, range(len(names)))):
+        names = [names[str(number)] for number in range(len(names))]
     if not isinstance(names, list):
         raise UserError(f"{file}: expected the names of classes, one a line or as a list `names` in YAML")
     found = [str(name).strip() for name in names]
