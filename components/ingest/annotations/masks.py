@@ -28,6 +28,8 @@ FORMATS = ("PNG", "TIFF", "BMP")
 ENDINGS = ("_mask", "_gt", "-mask", ".mask")
 """What the name of a mask may have beside that of its photograph. MVTec has the first."""
 ONLY_KIND = "defect"
+BACKGROUND = ("_background_", "__background__", "background")
+"""What tools call the class with the value 0, if they name it."""
 ONLY_VALUES = (1, 255)
 OPAQUE = 255
 
@@ -121,12 +123,17 @@ def read(
     photograph = pairing.beside(file.path, where, ENDINGS)
     folder = _kind_folder(file.path, photograph, asked, pairing)
     if names.files:
-        mask = MaskFile("", where, file, names.all(where))
+        mask = MaskFile("", where, file, _of_values(names.all(where)))
     elif folder:
         mask = MaskFile(folder, where, file, [folder])
     else:
         mask = MaskFile(ONLY_KIND, where, file, [ONLY_KIND], ONLY_VALUES)
     yield pairing.only(photograph, f"mask {mask.kind}", file.path, where), [mask]
+
+
+def _of_values(names: list[str]) -> list[str]:
+    """Return the kinds of the values 1, 2, ... by the names of classes, of which the first may be the background."""
+    return names[1:] if names[0].lower() in BACKGROUND else names
 
 
 def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing) -> str:
