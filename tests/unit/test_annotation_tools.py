@@ -1,15 +1,18 @@
 """What CVAT, labelme and programs of YOLO write beyond the plain forms."""
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.ingest.annotations import draw_mask
-from tests.unit.test_annotations import HEIGHT_PX, WIDTH_PX, annotated, coco, voc
+from tests.unit.test_annotations import HEIGHT_PX, WIDTH_PX, annotated, coco, labelme, voc
 
 
 def drawn(tmp_path: Path, files: dict[str, bytes]) -> NDArray[np.uint8]:
@@ -63,6 +66,48 @@ def test_attributes_of_other_tools_do_not_matter(tmp_path: Path, attributes: obj
     box = {"category_id": 3, "bbox": [10, 10, 8, 2], "attributes": attributes}
     mask = drawn(tmp_path, {"labels/all.json": coco(box)})
     np.testing.assert_array_equal(mask, covered(slice(10, 12), slice(10, 18)))
+
+
+def bitmap(pixels: NDArray[Any], left: float, top: float, **changes: Any) -> dict[str, bytes]:
+    """Return a file of labelme with a mask, as its models write it."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    height, width = pixels.shape
+    corners = [[left, top], [left + width - 1, top + height - 1]]
+    shape = {"label": "scratch", "shape_type": "mask", "points": corners}
+    return {"labels/a.json": labelme(shape | {"mask": base64.b64encode(buffer.getvalue()).decode()} | changes)}
+
+
+@pytest.mark.parametrize("value", [True, np.uint8(1), np.uint8(255)])
+def test_a_mask_of_labelme_begins_at_its_first_point(tmp_path: Path, value: Any) -> None:
+    mask = np.full((6, 9), value)
+    mask[0, :] = mask[:, 0] = 0
+    np.testing.assert_array_equal(drawn(tmp_path, bitmap(mask, 20.0, 10.0)), covered(slice(11, 16), slice(21, 29)))
+    assert not drawn(tmp_path, bitmap(np.zeros_like(mask), 20.0, 10.0)).any()
+
+
+@pytest.mark.parametrize(
+    ("left", "changes", "message"),
+    [
+        (35, {}, "shapes.0: its mask reaches beyond the photograph of 40 x 30 px"),
+        (-1, {}, "shapes.0: its mask reaches beyond the photograph of 40 x 30 px"),
+        (20, {"mask": "aGVsbG8="}, "shapes.0: mask: not a PNG in base64"),
+        (20, {"mask": "#"}, "shapes.0: mask: not a PNG in base64"),
+        (20, {"mask": None}, "shapes.0: a mask of 2 points"),
+    ],
+)
+def test_a_mask_of_labelme_that_does_not_fit_is_refused(
+    tmp_path: Path, left: float, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        drawn(tmp_path, bitmap(np.ones((6, 9), np.bool_), left, 10, **changes))
+
+
+@pytest.mark.parametrize("form", ["rectangle", "rotation"])
+def test_a_rectangle_may_have_its_four_corners(tmp_path: Path, form: str) -> None:
+    shape = {"label": "scratch", "shape_type": form, "points": [[10, 5], [14, 5], [14, 9], [10, 9]]}
+    mask = drawn(tmp_path, {"labels/a.json": labelme(shape)})
+    np.testing.assert_array_equal(mask, covered(slice(5, 9), slice(10, 14)))
 
 
 @pytest.mark.parametrize("points", ["0.1 0.2 2 0.3 0.4 1", "0.1 0.2 0 0.3 0.4 0.9"])
