@@ -137,3 +137,10 @@ def test_class_names_in_yaml_are_texts(tmp_path: Path, names: str) -> None:
     lines = "".join(f"{number} .5 .5 .2 .2\n" for number in range(3))
     found, _ = annotated(tmp_path, {"labels/a.txt": lines.encode(), "data.yaml": f"nc: 3\nnames: {names}\n".encode()})
     assert found.kinds == ["1.10", "no", "ok"]
+
+
+def test_what_yolo_keeps_beside_its_labels_is_no_annotation(tmp_path: Path) -> None:
+    files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "classes.txt": b"scratch\n"}
+    cache = dict.fromkeys(("labels/train.cache", "train.cache"), b"\x80\x04\x95")
+    found, taken = annotated(tmp_path, files | cache)
+    assert (list(found.shapes), taken) == (["lot-0/a.png"], ["lot-0/a.png", "lot-1/b.png"])
