@@ -144,3 +144,18 @@ def test_what_yolo_keeps_beside_its_labels_is_no_annotation(tmp_path: Path) -> N
     cache = dict.fromkeys(("labels/train.cache", "train.cache"), b"\x80\x04\x95")
     found, taken = annotated(tmp_path, files | cache)
     assert (list(found.shapes), taken) == (["lot-0/a.png"], ["lot-0/a.png", "lot-1/b.png"])
+
+
+def test_a_mapping_of_class_names_may_begin_with_1(tmp_path: Path) -> None:
+    names = {"data.yaml": b"names: {1: scratch, 2: dent}\n"}
+    found, _ = annotated(tmp_path, names | {"labels/a.txt": b"1 .5 .5 .2 .2\n"})
+    assert found.kinds == ["scratch"]
+    with pytest.raises(UserError, match=r"line 1: class 0 is not in data.yaml, which names 2, from 1"):
+        annotated(tmp_path, {"labels/a.txt": b"0 .5 .5 .2 .2\n"})
+
+
+@pytest.mark.parametrize("names", ["{0: a, 2: b}", "{a: 0, b: 1}", "a"])
+def test_class_names_without_all_numbers_are_refused(tmp_path: Path, names: str) -> None:
+    files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "data.yaml": f"names: {names}\n".encode()}
+    with pytest.raises(UserError, match=r"data.yaml: expected the names of classes, .* from 0 or 1"):
+        annotated(tmp_path, files)
