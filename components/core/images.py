@@ -214,7 +214,6 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
         _check_png(path)
     deep_colour = is_deep_colour(image)
     image.load()
-    orientation = _orientation(image)
     if deep_colour:
         values = colour_values(path)
     elif image.mode.startswith(("I", "F")):
@@ -222,7 +221,12 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
     else:
         mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
         values = np.asarray(image if image.mode == mode else image.convert(mode))
-    return _upright(values, orientation)
+    return upright(values, image)
+
+
+def upright(values: NDArray[Any], image: Image.Image) -> NDArray[Any]:
+    """Return the values of an image that was loaded, after its EXIF orientation is undone."""
+    return _upright(values, _orientation(image))
 
 
 def _check_png(path: Path) -> None:

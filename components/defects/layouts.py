@@ -16,13 +16,20 @@ from .parameters import Layout
 
 COCO_FILE = "annotations.json"
 CLASSES_FILE = "classes.txt"
+GOOD = "good"
+"""The folder of images without defects, in the layout of MVTec."""
 
 
 def check_layout(layout: Layout, kinds: list[str]) -> None:
-    """Raise UserError for a kind whose name cannot be that of a folder, if the layout has a folder for each kind."""
-    for kind in kinds:
-        if layout == "mvtec" and (PurePosixPath(kind).name != kind or kind.startswith(".") or "\\" in kind):
+    """Raise UserError for a kind whose name cannot be that of its folder, if the layout has a folder for each kind."""
+    for kind in kinds if layout == "mvtec" else []:
+        if PurePosixPath(kind).name != kind or kind.startswith(".") or "\\" in kind:
             raise UserError(f"defects: the kind {kind!r} cannot be the name of a folder; use another layout than mvtec")
+        if kind.lower() == GOOD:
+            raise UserError(
+                f"defects: the kind {kind!r} has the name of the folder of images without defects; call it otherwise, "
+                "or use another layout than mvtec"
+            )
 
 
 def files_of(layout: Layout, kind: str, value: int, index: int) -> tuple[str, str]:

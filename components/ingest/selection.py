@@ -19,7 +19,7 @@ OTHER_SUFFIXES = frozenset({
     ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log",
     ".html", ".htm", ".pdf", ".xmp", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".ppt", ".pptx", ".zip", ".7z",
     ".gz", ".tar", ".tgz", ".rar", ".db", ".sqlite", ".py", ".ipynb", ".sh", ".bat", ".exe", ".dll", ".lnk", ".url",
-    ".dvc", ".asc", ".sig", ".gpg", ".npy", ".npz", ".mp4", ".mov", ".avi", ".mkv", ".wav", ".mp3",
+    ".dvc", ".cache", ".asc", ".sig", ".gpg", ".npy", ".npz", ".mp4", ".mov", ".avi", ".mkv", ".wav", ".mp3",
 })  # fmt: skip
 
 

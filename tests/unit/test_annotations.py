@@ -250,7 +250,7 @@ MISFITS = [
     ({"labels/a.png": png(expected())}, "it has the values 1, 2; a mask of one kind has 0 and 1 or 255"),
     ({"labels/x/a.png": png(expected())}, "it has the values 1, 2; a mask of one kind has 0 and one other"),
     ({"labels/a.png": png(expected()), "classes.txt": b"only\n"}, "the value 2 has no name"),
-    ({"labels/a.png": b"\x89PNG"}, "cannot be read as a mask: cannot identify image file 'labels/a.png'"),
+    ({"labels/a.png": b"\x89PNG"}, "labels/a.png (ingest.annotations): cannot be read as a mask: not an image in PNG"),
     ({"labels/a.tif": pages(expected(), expected())}, "it holds several images; expected one"),
     ({"labels/a.png": png(np.dstack([expected(), expected() * 2, expected()]))}, "a mask of one channel"),
 ]

@@ -20,6 +20,8 @@ from .shapes import MAX_KINDS, Shape, boxes_px, draw_mask, is_package
 __all__ = ["Annotations", "Boxes", "Shape", "boxes_px", "draw_mask", "read_annotations", "read_boxes"]
 
 LOG = logger("ingest")
+CACHE = ".cache"
+"""The suffix of what YOLO keeps beside its labels, to read them faster."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def _shapes(
     for file in files:
         for photograph, found in _read(listing, file, f"{file} ({key})", asked, pairing, names):
             shapes.setdefault(photograph, []).extend(found)
+    pairing.check()
     counts = Counter(shape.kind for found in shapes.values() for shape in found)
     LOG.info(
         "%s: %d of %d photographs: %s",
@@ -101,6 +104,8 @@ def _read(
     listing: Listing, file: str, where: str, asked: str, pairing: Pairing, names: ClassNames
 ) -> Iterator[tuple[str, list[Shape]]]:
     """Yield the photographs that a file says something of, and their shapes. Errors begin with `where`."""
+    if file in names.files or file.endswith(CACHE):
+        return iter(())
     if PurePosixPath(file).suffix.lower() in masks.SUFFIXES:
         return masks.read(listing.file(file), where, asked, pairing, names)
     content = listing.read(file)
@@ -111,8 +116,6 @@ def _read(
         return voc.read(content, file, where, pairing)
     if start in (b"{", b"["):
         return _read_json(content, file, where, pairing)
-    if file in names.files:
-        return iter(())
     return yolo.read(content, file, where, pairing, names)
 
 

@@ -1,5 +1,6 @@
 """The names of numbered classes, from a file that lies somewhere in the source."""
 
+import math
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,25 +14,32 @@ CLASS_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 
 
 class ClassNames:
-    """The names of classes by their numbers, from 0."""
+    """The names of classes by their numbers, from 0, or from 1 if a mapping begins with it."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
         self.files = [file.path for file in listing.files if PurePosixPath(file.path).name in CLASS_FILES]
         self._names: list[str] | None = None
+        self._first = self._keypoints = 0
 
     def name(self, number: int, where: str) -> str:
         """Return the name of a class. Raises UserError, which begins with `where`, if no file names it."""
         names = self.all(where)
-        if not 0 <= number < len(names):
-            raise UserError(f"{where}: class {number} is not in {self.files[0]}, which names {len(names)}")
-        return names[number]
+        if not 0 <= number - self._first < len(names):
+            said = f"{len(names)}, from {self._first}"
+            raise UserError(f"{where}: class {number} is not in {self.files[0]}, which names {said}")
+        return names[number - self._first]
 
     def all(self, where: str) -> list[str]:
         """Return all names, in the order of their numbers. Raises UserError as `name` does."""
         if self._names is None:
             self._names = self._read(where)
         return self._names
+
+    def keypoints(self, where: str) -> int:
+        """Return how many numbers of key points follow each box of YOLO. Raises UserError as `name` does."""
+        self.all(where)
+        return self._keypoints
 
     def _read(self, where: str) -> list[str]:
         if len(self.files) != 1:
@@ -43,21 +51,34 @@ class ClassNames:
         file = self.files[0]
         try:
             text = self._listing.read(file).decode("utf-8-sig")
-            names = yaml.safe_load(text)["names"] if file.endswith(".yaml") else text.splitlines()
-        except (UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+            content = _yaml(text) if file.endswith(".yaml") else {"names": text.splitlines()}
+            names, shape = content["names"], [int(number) for number in content.get("kpt_shape", [])]
+        except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:  # the first of another encoding, too
             raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
-        return _numbered(names, file)
+        self._keypoints = math.prod(shape) if shape else 0
+        self._first, numbered = _numbered(names, file)
+        return numbered
 
 
-def _numbered(names: Any, file: str) -> list[str]:
-    """Return names in the order of their numbers. Empty lines at the end do not count."""
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
-        names = [names[number] for number in range(len(names))]
+def _yaml(text: str) -> Any:
+    """Return what YAML holds, with every scalar as its text: a class may be called no, 1.10 or null."""
+    return yaml.load(text, yaml.BaseLoader)  # noqa: S506 (it makes nothing but texts, lists and mappings)
+
+
+def _numbered(names: Any, file: str) -> tuple[int, list[str]]:
+    """Return the first number, and names in the order of their numbers. Empty lines at the end do not count."""
+    first = int(isinstance(names, dict) and "0" not in names)
+    if isinstance(names, dict):
+        numbers = [str(first + at) for at in range(len(names))]
+        names = [names[number] for number in numbers] if set(numbers) == set(names) else None
     if not isinstance(names, list):
-        raise UserError(f"{file}: expected the names of classes, one a line or as a list `names` in YAML")
+        raise UserError(
+            f"{file}: expected the names of classes, one a line or as `names` in YAML: a list, or a mapping "
+            "of all numbers from 0 or 1"
+        )
     found = [str(name).strip() for name in names]
     while found and not found[-1]:
         found.pop()
     if not found or not all(found) or len(set(found)) < len(found):
         raise UserError(f"{file}: names of classes are missing, empty or repeated")
-    return found
+    return first, found

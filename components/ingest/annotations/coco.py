@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
+from pydantic import BeforeValidator, FiniteFloat, NonNegativeInt, StringConstraints
 from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
@@ -40,12 +40,24 @@ class _RunLengths:
     """Height and width."""
 
 
+def _mapping(found: object) -> dict[str, Any]:
+    """Return attributes. Tools write them in other forms, too, which say nothing of a rotation."""
+    return found if isinstance(found, dict) else {}
+
+
+@checked(frozen=True)
+class _Attributes:
+    rotation: FiniteFloat = 0.0
+    """Of the box, in degrees, as CVAT writes it."""
+
+
 @checked(frozen=True)
 class _Annotation:
     image_id: int | str
     category_id: int
     bbox: list[FiniteFloat] = field(default_factory=list)
     segmentation: list[list[FiniteFloat]] | _RunLengths | None = None
+    attributes: Annotated[_Attributes, BeforeValidator(_mapping)] = field(default_factory=_Attributes)
 
 
 @checked(frozen=True)
@@ -99,7 +111,8 @@ def read(content: dict[str, Any], where: str, pairing: Pairing) -> Iterator[tupl
         size_px = images[annotation.image_id].width, images[annotation.image_id].height
         shapes[annotation.image_id].append(_shape(annotation, names[annotation.category_id], size_px, place))
     for at, image in enumerate(found.images):
-        yield pairing.named(image.file_name, f"{where}: images.{at}"), shapes[image.id]
+        place = f"{where}: images.{at}"
+        yield pairing.only(pairing.named(image.file_name, place), where, image.file_name, place), shapes[image.id]
 
 
 def _check_numbers(numbers: Sequence[int | str], where: str) -> None:
@@ -119,7 +132,8 @@ def _shape(annotation: _Annotation, kind: str, size_px: tuple[int, int], where: 
     if len(annotation.bbox) != 4 or min(annotation.bbox[2:]) <= 0:
         raise UserError(f"{where}: neither a segmentation nor a bbox of four numbers: left, top, width and height")
     left, top, width, height = annotation.bbox
-    return Outlines(kind, where, (box(left, top, left + width, top + height),), size_px)
+    ring = box(left, top, left + width, top + height, annotation.attributes.rotation)
+    return Outlines(kind, where, (ring,), size_px)
 
 
 def _ring(numbers: list[float], where: str) -> Ring:

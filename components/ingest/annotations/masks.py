@@ -1,30 +1,37 @@
 """Masks of defects: an image per photograph, 0 where there is no defect.
 
-The folders within the folder that `ingest.annotations` names are kinds, as in the layout of MVTec. If a file of the
-source names classes, the values of masks are kinds instead: 1 is the first class. Other masks have one kind, `defect`.
+The folders within the folder that `ingest.annotations` names are kinds, as in the layout of MVTec, apart from those of
+the photograph. If a file of the source names classes, the values of masks are kinds instead: 1 is the first class.
+Other masks have one kind, `defect`.
 """
 
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from ...core.errors import UserError
-from ...core.images import Pixels
+from ...core.images import Pixels, upright
 from ..sources.listing import SourceFile
 from .classes import ClassNames
-from .pairing import Pairing
+from .pairing import Pairing, common_folders
 from .shapes import Patch, Shape, check_size, trimmed
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
-"""Formats that keep values exactly."""
+FORMATS = ("PNG", "TIFF", "BMP")
+"""Those that keep values exactly."""
 ENDINGS = ("_mask", "_gt", "-mask", ".mask")
 """What the name of a mask may have beside that of its photograph. MVTec has the first."""
 ONLY_KIND = "defect"
+BACKGROUND = ("_background_", "__background__", "background")
+"""What tools call the class with the value 0, if they name it."""
 ONLY_VALUES = (1, 255)
+OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,15 @@ class MaskFile:
             copy = Path(folder) / "mask"
             try:
                 self.file.fetch(copy)
-                with Image.open(copy, formats=("PNG", "TIFF", "BMP")) as image:
-                    several, values = getattr(image, "is_animated", False), np.asarray(image)
+                # From an open file, as photographs are, so that TIFF tags turn it.
+                with copy.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
+                    several, values = getattr(image, "is_animated", False), upright(self._values(image), image)
             except UserError:
                 raise
+            except UnidentifiedImageError as error:
+                raise UserError(
+                    f"{self.where}: cannot be read as a mask: not an image in {', '.join(FORMATS)}"
+                ) from error
             except Exception as error:  # Pillow raises nearly anything for files that were damaged
                 reason = str(error).replace(str(copy), self.file.path)
                 raise UserError(f"{self.where}: cannot be read as a mask: {reason}") from error
@@ -75,21 +87,63 @@ class MaskFile:
             raise UserError(f"{self.where}: expected a mask of one channel with 8 bits")
         return values.astype(np.uint8)
 
+    def _values(self, image: Image.Image) -> NDArray[Any]:
+        """Return the values of a mask. Those of a palette are its greys, or else the numbers of its colours."""
+        if image.mode in ("LA", "RGBA"):
+            return self._without_alpha(np.asarray(image))
+        if image.mode != "P":
+            return np.asarray(image)
+        palette = np.reshape(image.getpalette("RGB") or [], (-1, 3))
+        starts_black = not palette[:1].any()
+        if (palette == palette[:, :1]).all() and (self.kind or not starts_black):
+            return np.asarray(image.convert("L"))
+        if not starts_black:
+            raise UserError(
+                f"{self.where}: the first colour of its palette is not black, so it does not say where no defect is; "
+                "save it in black and white"
+            )
+        return np.asarray(image)
+
+    def _without_alpha(self, values: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the colours, or where the mask is not transparent if only that tells anything apart."""
+        colours, alpha = values[:, :, :-1], values[:, :, -1]
+        if (alpha == OPAQUE).all() or (colours.any(axis=2) == (alpha > 0)).all():
+            return colours
+        if (colours == colours[:1, :1]).all():
+            return alpha > 0
+        raise UserError(
+            f"{self.where}: its colours and its transparency mark different pixels; save it without transparency"
+        )
+
 
 def read(
     file: SourceFile, where: str, asked: str, pairing: Pairing, names: ClassNames
 ) -> Iterator[tuple[str, list[Shape]]]:
     """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
     photograph = pairing.beside(file.path, where, ENDINGS)
+    folder = _kind_folder(file.path, photograph, asked, pairing)
     if names.files:
-        yield photograph, [MaskFile("", where, file, names.all(where))]
-        return
-    folder = _folder_within(file.path, asked)
-    kind, values = (folder, ()) if folder else (ONLY_KIND, ONLY_VALUES)
-    yield photograph, [MaskFile(kind, where, file, [kind], values)]
+        mask = MaskFile("", where, file, _of_values(names.all(where)))
+    elif folder:
+        mask = MaskFile(folder, where, file, [folder])
+    else:
+        mask = MaskFile(ONLY_KIND, where, file, [ONLY_KIND], ONLY_VALUES)
+    yield pairing.only(photograph, f"mask {mask.kind}", file.path, where), [mask]
 
 
-def _folder_within(path: str, asked: str) -> str:
-    """Return the name of the folder of a mask, if it lies within the folder that was asked for."""
+def _of_values(names: list[str]) -> list[str]:
+    """Return the kinds of the values 1, 2, ... by the names of classes, of which the first may be the background."""
+    return names[1:] if names[0].lower() in BACKGROUND else names
+
+
+def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing) -> str:
+    """Return the folder of a mask that is its kind, or an empty text. It lies within the folder that was asked for.
+
+    Folders that the photograph lies in, too, say where it lies, unless photographs are sorted by kinds.
+    """
     parent, outside = PurePosixPath(path).parent, PurePosixPath(asked)
-    return parent.name if outside in parent.parents else ""
+    if outside not in parent.parents:
+        return ""
+    within, common = parent.relative_to(outside).parts, common_folders(path, photograph)
+    others = within[: max(len(within) - common, 0)]
+    return pairing.kind_folder(photograph, common) or (others[-1] if others else "")

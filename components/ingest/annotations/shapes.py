@@ -4,6 +4,7 @@ Corners are (x, y) as tools of annotation write them: (0, 0) is the upper left c
 of its first pixel is (0.5, 0.5).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -93,9 +94,14 @@ class Outlines:
         return Patch(self.kind, left, top, covered if covered.any() else _line(ring_px, covered.shape))
 
 
-def box(left: float, top: float, right: float, bottom: float) -> Ring:
-    """Return the corners of a box."""
-    return ((left, top), (right, top), (right, bottom), (left, bottom))
+def box(left: float, top: float, right: float, bottom: float, degrees: float = 0.0) -> Ring:
+    """Return the corners of a box that is turned clockwise about its centre, as CVAT does."""
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    if not degrees:
+        return corners
+    x, y, turn = (left + right) / 2, (top + bottom) / 2, math.radians(degrees)
+    cos, sin = math.cos(turn), math.sin(turn)
+    return tuple((x + (a - x) * cos - (b - y) * sin, y + (a - x) * sin + (b - y) * cos) for a, b in corners)
 
 
 def check_size(size_px: tuple[int, int] | None, width_px: int, height_px: int, where: str) -> None:

@@ -1,6 +1,7 @@
 """Annotations in the XML of Pascal VOC: a file of boxes per photograph."""
 
 import math
+import posixpath
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -22,11 +23,13 @@ def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tu
         raise UserError(f"{where}: not valid XML: {error}") from error
     if root.tag != "annotation":
         raise UserError(f"{where}: XML of an unknown form, <{root.tag}>; expected that of Pascal VOC, <annotation>")
-    named = root.findtext("filename", "").strip()
+    named = root.findtext("filename", "").strip().replace("\\", "/")
+    if named and "/" not in named:
+        named = posixpath.join(posixpath.dirname(file), named)
     photograph = pairing.named(named, f"{where}: filename") if named else pairing.beside(file, where)
     size_px = _size_px(root, where)
     places = [(f"{where}: object {at}", found) for at, found in enumerate(root.iter("object"), start=1)]
-    yield photograph, [_shape(found, size_px, place) for place, found in places]
+    yield pairing.only(photograph, "VOC", file, where), [_shape(found, size_px, place) for place, found in places]
 
 
 def _size_px(root: ElementTree.Element, where: str) -> tuple[int, int] | None:
@@ -44,7 +47,15 @@ def _shape(found: ElementTree.Element, size_px: tuple[int, int] | None, where: s
     left, top, right, bottom = (_number(bounds, name, where) for name in ("xmin", "ymin", "xmax", "ymax"))
     if right < left or bottom < top:
         raise UserError(f"{where}: bndbox: its right or lower side comes before the other")
-    return Outlines(kind, where, (box(left - 1, top - 1, right, bottom),), size_px)
+    return Outlines(kind, where, (box(left - 1, top - 1, right, bottom, _rotation(found, where)),), size_px)
+
+
+def _rotation(found: ElementTree.Element, where: str) -> float:
+    """Return by how many degrees a box is turned. CVAT writes them among the attributes of the object."""
+    for attribute in found.iterfind("attributes/attribute"):
+        if attribute.findtext("name", "").strip() == "rotation":
+            return _number(attribute, "value", f"{where}: rotation")
+    return 0.0
 
 
 def _number(parent: ElementTree.Element, name: str, where: str) -> float:

@@ -21,7 +21,7 @@ def read(
         raise UserError(f"{where}: in no known format of annotations, and no text") from error
     places = ((f"{where}: line {number}", line) for number, line in enumerate(lines, start=1))
     shapes: list[Shape] = [_shape(line, place, names) for place, line in places if line.strip()]
-    yield pairing.beside(file, where), shapes
+    yield pairing.only(pairing.beside(file, where), "YOLO", file, where), shapes
 
 
 def _shape(line: str, where: str, names: ClassNames) -> Shape:
@@ -29,9 +29,11 @@ def _shape(line: str, where: str, names: ClassNames) -> Shape:
         number, shares = int(line.split()[0]), [float(cell) for cell in line.split()[1:]]
     except ValueError as error:
         raise UserError(f"{where}: expected the number of a class and shares, as YOLO writes them: {error}") from error
+    kind = names.name(number, where)
+    if len(shares) == 4 + names.keypoints(where):
+        shares = shares[:4]
     if not all(-ROUNDED <= share <= 1 + ROUNDED for share in shares):
         raise UserError(f"{where}: expected shares of the width and height, 0 to 1")
-    kind = names.name(number, where)
     if len(shares) == 4:
         x, y, width, height = shares
         if min(width, height) <= 0:

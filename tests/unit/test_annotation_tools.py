@@ -1,0 +1,161 @@
+"""What CVAT, labelme and programs of YOLO write beyond the plain forms."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fabgan.components.core.errors import UserError
+from fabgan.components.ingest.annotations import draw_mask
+from tests.unit.test_annotations import HEIGHT_PX, WIDTH_PX, annotated, coco, labelme, voc
+
+
+def drawn(tmp_path: Path, files: dict[str, bytes]) -> NDArray[np.uint8]:
+    found, _ = annotated(tmp_path, files)
+    return draw_mask(found.shapes["lot-0/a.png"], found.kinds, WIDTH_PX, HEIGHT_PX)
+
+
+def covered(rows: slice, columns: slice) -> NDArray[np.uint8]:
+    mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
+    mask[rows, columns] = 1
+    return mask
+
+
+def turned_coco(rotation: Any) -> bytes:
+    box = {"category_id": 3, "bbox": [10, 10, 8, 2], "segmentation": []}
+    return coco(box | {"attributes": {"occluded": False, "rotation": rotation}})
+
+
+def turned_voc(rotation: Any) -> bytes:
+    attribute = f"<attribute><name>rotation</name><value>{rotation}</value></attribute>"
+    return voc(("scratch", 11, 11, 18, 12)).replace(
+        b"</object>", f"<attributes>{attribute}</attributes></object>".encode()
+    )
+
+
+TURNED = {"all.json": turned_coco, "a.xml": turned_voc}
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_boxes_of_cvat_are_turned_about_their_centres(tmp_path: Path, name: str) -> None:
+    for degrees, rows, columns in ((0.0, slice(10, 12), slice(10, 18)), (90.0, slice(7, 15), slice(13, 15))):
+        mask = drawn(tmp_path, {f"labels/{name}": TURNED[name](degrees)})
+        np.testing.assert_array_equal(mask, covered(rows, columns))
+    mask = drawn(tmp_path, {f"labels/{name}": TURNED[name](45.0)})
+    assert mask[8, 11]  # clockwise: the left end goes up
+    assert not mask[8, 16]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("all.json", "annotations.0.attributes.rotation"), ("a.xml", "object 1: rotation: value: expected a number")],
+)
+def test_a_rotation_that_is_no_number_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        drawn(tmp_path, {f"labels/{name}": TURNED[name]("left")})
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("attributes", [None, [], ["rotation"], "rotation"])
+def test_attributes_of_other_tools_do_not_matter(tmp_path: Path, attributes: object) -> None:
+    box = {"category_id": 3, "bbox": [10, 10, 8, 2], "attributes": attributes}
+    mask = drawn(tmp_path, {"labels/all.json": coco(box)})
+    np.testing.assert_array_equal(mask, covered(slice(10, 12), slice(10, 18)))
+
+
+def bitmap(pixels: NDArray[Any], left: float, top: float, **changes: Any) -> dict[str, bytes]:
+    """Return a file of labelme with a mask, as its models write it."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    height, width = pixels.shape
+    corners = [[left, top], [left + width - 1, top + height - 1]]
+    shape = {"label": "scratch", "shape_type": "mask", "points": corners}
+    return {"labels/a.json": labelme(shape | {"mask": base64.b64encode(buffer.getvalue()).decode()} | changes)}
+
+
+@pytest.mark.parametrize("value", [True, np.uint8(1), np.uint8(255)])
+def test_a_mask_of_labelme_begins_at_its_first_point(tmp_path: Path, value: Any) -> None:
+    mask = np.full((6, 9), value)
+    mask[0, :] = mask[:, 0] = 0
+    np.testing.assert_array_equal(drawn(tmp_path, bitmap(mask, 20.0, 10.0)), covered(slice(11, 16), slice(21, 29)))
+    assert not drawn(tmp_path, bitmap(np.zeros_like(mask), 20.0, 10.0)).any()
+
+
+@pytest.mark.parametrize(
+    ("left", "changes", "message"),
+    [
+        (35, {}, "shapes.0: its mask reaches beyond the photograph of 40 x 30 px"),
+        (-1, {}, "shapes.0: its mask reaches beyond the photograph of 40 x 30 px"),
+        (20, {"mask": "aGVsbG8="}, "shapes.0: mask: not a PNG in base64"),
+        (20, {"mask": "#"}, "shapes.0: mask: not a PNG in base64"),
+        (20, {"mask": None}, "shapes.0: a mask of 2 points"),
+    ],
+)
+def test_a_mask_of_labelme_that_does_not_fit_is_refused(
+    tmp_path: Path, left: float, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        drawn(tmp_path, bitmap(np.ones((6, 9), np.bool_), left, 10, **changes))
+
+
+@pytest.mark.parametrize("form", ["rectangle", "rotation"])
+def test_a_rectangle_may_have_its_four_corners(tmp_path: Path, form: str) -> None:
+    shape = {"label": "scratch", "shape_type": form, "points": [[10, 5], [14, 5], [14, 9], [10, 9]]}
+    mask = drawn(tmp_path, {"labels/a.json": labelme(shape)})
+    np.testing.assert_array_equal(mask, covered(slice(5, 9), slice(10, 14)))
+
+
+@pytest.mark.parametrize("points", ["0.1 0.2 2 0.3 0.4 1", "0.1 0.2 0 0.3 0.4 0.9"])
+def test_of_a_box_with_key_points_only_the_box_counts(tmp_path: Path, points: str) -> None:
+    files = {"labels/a.txt": f"0 .5 .5 .2 .2 {points}\n".encode()}
+    mask = drawn(tmp_path, files | {"data.yaml": b"names: [scratch]\nkpt_shape: [2, 3]\n"})
+    np.testing.assert_array_equal(mask, covered(slice(12, 18), slice(16, 24)))
+
+
+@pytest.mark.parametrize(("numbers", "names"), [(7, "kpt_shape: [2, 2]"), (11, "kpt_shape: [2, 3]"), (7, "nc: 1")])
+def test_an_odd_number_of_shares_is_refused_with_other_key_points(tmp_path: Path, numbers: int, names: str) -> None:
+    files = {"labels/a.txt": f"0{' .5' * numbers}\n".encode(), "data.yaml": f"names: [scratch]\n{names}\n".encode()}
+    with pytest.raises(UserError, match=f"line 1: {numbers} shares"):
+        drawn(tmp_path, files)
+
+
+def test_key_points_of_another_form_are_refused(tmp_path: Path) -> None:
+    files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "data.yaml": b"names: [scratch]\nkpt_shape: [many]\n"}
+    with pytest.raises(UserError, match=r"data.yaml: not a file of class names: invalid literal .* 'many'"):
+        drawn(tmp_path, files)
+
+
+@pytest.mark.parametrize(
+    "names", ["[ok, no, 1.10]", "{0: ok, 1: no, 2: 1.10}", "{'0': ok, '1': no, '2': 1.10}", "\n- ok\n- no\n- 1.10"]
+)
+def test_class_names_in_yaml_are_texts(tmp_path: Path, names: str) -> None:
+    lines = "".join(f"{number} .5 .5 .2 .2\n" for number in range(3))
+    found, _ = annotated(tmp_path, {"labels/a.txt": lines.encode(), "data.yaml": f"nc: 3\nnames: {names}\n".encode()})
+    assert found.kinds == ["1.10", "no", "ok"]
+
+
+def test_what_yolo_keeps_beside_its_labels_is_no_annotation(tmp_path: Path) -> None:
+    files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "classes.txt": b"scratch\n"}
+    cache = dict.fromkeys(("labels/train.cache", "train.cache"), b"\x80\x04\x95")
+    found, taken = annotated(tmp_path, files | cache)
+    assert (list(found.shapes), taken) == (["lot-0/a.png"], ["lot-0/a.png", "lot-1/b.png"])
+
+
+def test_a_mapping_of_class_names_may_begin_with_1(tmp_path: Path) -> None:
+    names = {"data.yaml": b"names: {1: scratch, 2: dent}\n"}
+    found, _ = annotated(tmp_path, names | {"labels/a.txt": b"1 .5 .5 .2 .2\n"})
+    assert found.kinds == ["scratch"]
+    with pytest.raises(UserError, match=r"line 1: class 0 is not in data.yaml, which names 2, from 1"):
+        annotated(tmp_path, {"labels/a.txt": b"0 .5 .5 .2 .2\n"})
+
+
+@pytest.mark.parametrize("names", ["{0: a, 2: b}", "{a: 0, b: 1}", "a"])
+def test_class_names_without_all_numbers_are_refused(tmp_path: Path, names: str) -> None:
+    files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "data.yaml": f"names: {names}\n".encode()}
+    with pytest.raises(UserError, match=r"data.yaml: expected the names of classes, .* from 0 or 1"):
+        annotated(tmp_path, files)
