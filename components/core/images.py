@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from .deep import DEEPEST, colour_values, grey_values, is_deep_colour, white_of
 from .errors import UnusableImageError, UserError
 from .files import atomic_file, sha256_of_file
+from .orientation import upright, upright_size
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "AVIF")
 JPEG = ("JPEG", "MPO")
@@ -44,7 +45,7 @@ STARTS = {
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses less by default
 WHITE_8_BIT = 255.0
-ORIENTATION_TAG, SUBFILE_TAG, INNER_IMAGES_TAG = 274, 254, 330
+SUBFILE_TAG, INNER_IMAGES_TAG = 254, 330
 """Of TIFF and EXIF."""
 MAX_PREVIEWS = 100
 ROWS = 512
@@ -111,7 +112,7 @@ def inspect_image(path: Path, side_px: int) -> tuple[ImageFacts, Pixels]:
         _check_single(image)
         mode, white = image.mode, white_of(image)
         values = _values(image, path, side_px)
-        width_px, height_px = _upright_size(image) if image.format in JPEG else values.shape[1::-1]
+        width_px, height_px = upright_size(image) if image.format in JPEG else values.shape[1::-1]
     if values.dtype == np.uint8:
         return ImageFacts(width_px, height_px, mode, None, WHITE_8_BIT), thinned(values, side_px)
     lowest, highest = float(values.min()), float(values.max())
@@ -209,7 +210,7 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
     """Return the decoded values, upright: H x W, or H x W x 3 in the order RGB; of a JPEG as `_decoded_jpeg` does."""
     decoded = _decoded_jpeg(image, path, side_px) if image.format in JPEG else None
     if decoded is not None:
-        return _upright(decoded, _orientation(image))
+        return upright(decoded, image)
     if image.format == "PNG":
         _check_png(path)
     deep_colour = is_deep_colour(image)
@@ -224,11 +225,6 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
     return upright(values, image)
 
 
-def upright(values: NDArray[Any], image: Image.Image) -> NDArray[Any]:
-    """Return the values of an image that was loaded, after its EXIF orientation is undone."""
-    return _upright(values, _orientation(image))
-
-
 def _check_png(path: Path) -> None:
     """Compare each chunk of a PNG file with its CRC, which decoding does not do. Raises UnusableImageError."""
     with Image.open(path, formats=["PNG"]) as image:
@@ -236,31 +232,6 @@ def _check_png(path: Path) -> None:
             image.verify()
         except Exception as error:  # Pillow raises nearly anything for files that were damaged
             raise UnusableImageError(f"damaged: a checksum in it is wrong, or it ends early ({error})") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8, or 1 if EXIF cannot be read: the pixels are fine all the same."""
-    try:
-        found = int(image.getexif().get(ORIENTATION_TAG, 1))
-    except Exception:  # EXIF blocks come in all states, and Pillow raises nearly anything
-        return 1
-    return found if 1 <= found <= 8 else 1
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return width and height after the EXIF orientation was applied."""
-    return image.size if _orientation(image) < 5 else image.size[::-1]
-
-
-def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation: 5 to 8 are turned by a quarter, and 2, 4, 5 and 7 are mirrored."""
-    if orientation >= 5:
-        values = values.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return np.ascontiguousarray(values)
 
 
 def _as_uint8(values: NDArray[Any], white_level: float) -> Pixels:

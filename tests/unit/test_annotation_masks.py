@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.images import ORIENTATION_TAG
+from fabgan.components.core.orientation import TAG
 from fabgan.components.ingest.annotations import Annotations, draw_mask
 from tests.unit.test_annotations import HEIGHT_PX, SCRATCH, WIDTH_PX, annotated
 
@@ -93,7 +93,7 @@ def test_transparency_that_marks_other_pixels_than_the_colours_is_refused(tmp_pa
 )
 def test_a_mask_is_turned_as_its_exif_orientation_says(tmp_path: Path, options: dict[str, str]) -> None:
     turned = Image.fromarray(np.rot90(SCRATCHED))  # 6 turns it back, clockwise
-    turned.getexif()[ORIENTATION_TAG] = 6
+    turned.getexif()[TAG] = 6
     mask = saved(turned, exif=turned.getexif(), **options)
     np.testing.assert_array_equal(drawn(tmp_path, mask, name=f"a.{options['format'].lower()}"), SCRATCHED)
 

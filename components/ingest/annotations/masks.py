@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ...core.errors import UserError
-from ...core.images import Pixels, upright
+from ...core.images import Pixels
+from ...core.orientation import upright
 from ..sources.listing import SourceFile
 from .classes import ClassNames
 from .pairing import Pairing, common_folders
