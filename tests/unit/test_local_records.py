@@ -1,6 +1,10 @@
 """Where a project without a server has its records, after it was moved or copied, and in DVC's copies of it."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +16,24 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.services.tracking.local import DEFAULT_URI, database_of, in_project, project_uri
 from fabgan.components.services.tracking.registry import Registry
 from fabgan.components.services.tracking.runs import step_run
+from tests.conftest import ROOT
 from tests.database import database_in
+
+KILLED = """
+import os, signal, threading
+from pathlib import Path
+from fabgan.components.services.tracking.store import connect
+
+def kill():
+    files = Path("mlflow.db"), Path("mlflow.db.partial")
+    while not any(file.exists() and file.stat().st_size > 300_000 for file in files):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=kill, daemon=True).start()
+connect()
+"""
+"""A first command that is killed while mlflow makes the tables, which take a megabyte."""
 
 
 def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,3 +153,22 @@ def test_a_relative_address_names_the_file_of_the_project_in_a_copy_of_dvc_too(
     record("page.html")
     assert pages_in(tmp_path) == {"page.html"}
     assert [path.name for path in copy.iterdir()] == [".dvc"]
+
+
+def test_a_first_command_that_is_killed_leaves_no_half_made_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    killed = [sys.executable, "-c", KILLED]
+    assert subprocess.run(killed, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "mlflow.db").exists()
+    partial = tmp_path / "mlflow.db.partial"
+    assert partial.stat().st_size > 0
+    partial.with_name(f"{partial.name}-journal").write_bytes(b"half")
+    record("page.html")
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns"}
+
+
+@pytest.mark.parametrize("address", ["sqlite:///:memory:", "sqlite:///file:mlflow.db?uri=true"])
+def test_what_sqlite_itself_reads_names_no_file(address: str) -> None:
+    assert database_of(address) is None

@@ -13,7 +13,7 @@ from filelock import FileLock
 from ...core.errors import UserError
 from ...core.log import logger
 from ...core.network import check_address, through_proxy
-from .local import DEFAULT_URI, database_of, follow, project_uri
+from .local import DEFAULT_URI, database_of, follow, make_database, project_uri
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -46,6 +46,7 @@ def connect() -> str:
     try:
         with _initialisation_lock(uri):
             if database := database_of(uri):
+                make_database(uri)
                 follow(database)
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
