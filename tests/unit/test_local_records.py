@@ -16,6 +16,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.services.tracking.local import DEFAULT_URI, database_of, in_project, project_uri
 from fabgan.components.services.tracking.registry import Registry
 from fabgan.components.services.tracking.runs import step_run
+from fabgan.components.services.tracking.store import connect
 from tests.conftest import ROOT
 from tests.database import database_in
 
@@ -167,6 +168,13 @@ def test_a_first_command_that_is_killed_leaves_no_half_made_database(
     partial.with_name(f"{partial.name}-journal").write_bytes(b"half")
     record("page.html")
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns"}
+
+
+def test_an_address_that_is_set_to_nothing_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    database_in(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert connect() == DEFAULT_URI
 
 
 @pytest.mark.parametrize("address", ["sqlite:///:memory:", "sqlite:///file:mlflow.db?uri=true"])

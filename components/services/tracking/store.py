@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ...core.network import check_address, through_proxy
+from ...core.network import check_address, from_environment, through_proxy
 from .local import DEFAULT_URI, database_of, follow, make_database, project_uri
 
 QUIET = {
@@ -34,11 +34,12 @@ DATABASE_LOCK_TIMEOUT_S = 120
 def connect() -> str:
     """Connect mlflow to MLFLOW_TRACKING_URI, or to a SQLite file in the project; return the URI.
 
-    Raises UserError for an address with a password, and if the server does not answer or the database cannot be opened.
+    Raises UserError for an address with a password, or with blanks around it, and if the server does not answer or the
+    database cannot be opened.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    uri = os.environ["MLFLOW_TRACKING_URI"] = project_uri(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
+    uri = os.environ["MLFLOW_TRACKING_URI"] = project_uri(from_environment("MLFLOW_TRACKING_URI") or DEFAULT_URI)
     _check_server(uri)
     import mlflow
 
