@@ -229,6 +229,7 @@ def _client_of(_process: int) -> Any:
     """
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     for name in SIGNED_WITH:
         from_environment(name)
@@ -239,7 +240,13 @@ def _client_of(_process: int) -> Any:
         retries={"mode": "legacy", "max_attempts": RETRIES},
         request_checksum_calculation="when_required",  # older stores know only MD5
     )
-    return boto3.Session().client("s3", endpoint_url=_endpoint(), config=config)
+    endpoint = _endpoint()
+    try:
+        return boto3.Session().client("s3", endpoint_url=endpoint, config=config)
+    except BotoCoreError:  # of a region, which is a ValueError too
+        raise
+    except ValueError as error:
+        raise UserError(f"AWS_ENDPOINT_URL_S3: {endpoint!r} is not an address ({error}); correct it") from error
 
 
 def _endpoint() -> str:

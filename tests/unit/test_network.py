@@ -139,3 +139,12 @@ def test_blanks_around_a_variable_are_refused_by_its_name_without_its_value(
 def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "")
     assert from_environment("AWS_DEFAULT_REGION") == ""
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://exa mple", "http://a_b:9000"])
+def test_an_endpoint_that_boto3_refuses_is_refused_by_the_name_of_its_variable(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+    with pytest.raises(UserError, match=r"^AWS_ENDPOINT_URL_S3: '.*' is not an address \(.+\); correct it$"):
+        list_objects("bucket", "")
