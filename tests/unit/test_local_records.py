@@ -3,9 +3,10 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import mlflow
@@ -175,6 +176,30 @@ def test_an_address_that_is_set_to_nothing_is_not_set(tmp_path: Path, monkeypatc
     database_in(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     assert connect() == DEFAULT_URI
+
+
+def test_a_database_that_cannot_be_written_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    work_in(tmp_path, monkeypatch)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as records:
+        records.execute("CREATE TRIGGER refused BEFORE INSERT ON runs BEGIN SELECT no_such_function(); END")
+        records.commit()
+    failed = pytest.raises(UserError, match=r"^ingest: MLflow at .* failed: .*no_such_function.*; fix this[^\n]*$")
+    with failed, step_run("ingest", {"ingest": {}}, {}):
+        pass
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_folder_that_takes_no_database_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+    def refused(file: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(UserError, match=r"mlflow.db cannot be used: .*Permission denied: .*mlflow.db.partial'; see"):
+        connect()
 
 
 @pytest.mark.parametrize("address", ["sqlite:///:memory:", "sqlite:///file:mlflow.db?uri=true"])

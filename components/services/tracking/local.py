@@ -67,6 +67,7 @@ def make_database(uri: str) -> None:
         return
     for leftover in (partial, partial.with_name(f"{partial.name}-journal")):
         leftover.unlink(missing_ok=True)
+    partial.touch()  # where mlflow cannot make a file, it tries for minutes
     upgrade.callback(address)
     partial.replace(database.resolve())
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from ...core.errors import UserError
 from .local import in_project
-from .store import connect, paged
+from .store import connect, first_line, paged
 
 SCHEME = "models:/"
 MODEL_URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
@@ -158,7 +158,8 @@ class Registry:
         try:
             self._mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
         except Exception as error:
-            raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {error}") from error
+            why = first_line(error)
+            raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {why}") from error
         if not any(folder.iterdir()):
             place = self._client.get_model_version_download_uri(version.name, str(version.number))
             raise UserError(

@@ -3,6 +3,7 @@
 mlflow reads some of these settings while it is imported, so they are set first.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -43,6 +44,7 @@ def connect() -> str:
     _check_server(uri)
     import mlflow
 
+    logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_traceback)
     mlflow.set_tracking_uri(uri)
     try:
         with _initialisation_lock(uri):
@@ -56,6 +58,11 @@ def connect() -> str:
             f"{_what_to_fix(uri, error)}"
         ) from error
     return uri
+
+
+def _has_no_traceback(record: logging.LogRecord) -> bool:
+    """Say whether a message is to be seen: those with a traceback come as exceptions too, which say it in a line."""
+    return record.exc_info is None
 
 
 def _proxy(uri: str) -> str:
@@ -92,8 +99,12 @@ def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or the name of its type if the message is empty."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Return the first line of an error's message, or the name of its type if the message is empty.
+
+    Of an error of a database, it is that of the database, without the statement that mlflow had made.
+    """
+    said = str(getattr(error.__cause__, "orig", None) or error).strip()
+    return (said or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
@@ -105,7 +116,9 @@ def mlflow_errors(what: str) -> Iterator[Any]:
     try:
         yield mlflow
     except mlflow.MlflowException as error:
-        raise UserError(f"{what}: MLflow at {uri} failed: {error}; fix this and run the same command again") from error
+        raise UserError(
+            f"{what}: MLflow at {uri} failed: {first_line(error)}; fix this and run the same command again"
+        ) from error
 
 
 def paged(search: Callable[..., Any]) -> Iterator[Any]:
