@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy import make_url
 
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.parameters import parse
+from fabgan.components.publish.parameters import PublishParameters
 from fabgan.components.services.tracking.local import DEFAULT_URI, database_of, in_project, project_uri
 from fabgan.components.services.tracking.registry import Registry
 from fabgan.components.services.tracking.runs import step_run
@@ -169,6 +171,32 @@ def test_a_first_command_that_is_killed_leaves_no_half_made_database(
     partial.with_name(f"{partial.name}-journal").write_bytes(b"half")
     record("page.html")
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns"}
+
+
+@pytest.mark.parametrize("name", ["it's", 'a"b', "a?b", "a@b", "a:b", "a\nb", "a\tb", "..", " "])
+def test_a_name_that_could_not_be_pulled_is_neither_published_nor_asked_for(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_in(tmp_path, monkeypatch)
+    with pytest.raises(UserError, match=r"^tests: publish: model_name: expected a name, .* without / : @ \?"):
+        parse(PublishParameters, {"model_name": name}, "tests", "publish")
+    for address in (f"models:/{name}/1", f"models:/{name}@champion"):
+        with pytest.raises(UserError, match=r"expected models:/NAME@ALIAS or models:/NAME/NUMBER; NAME is a name, "):
+            Registry().resolve(address)
+
+
+@pytest.mark.parametrize("name", ["bga-generator", "BGA 12x12 (µ), v1.2", ".hidden", "a%20b#c"])
+def test_other_names_are_published_and_pulled(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work_in(tmp_path, monkeypatch)
+    (tmp_path / "generator").mkdir()
+    (tmp_path / "generator" / "card").write_text("x")
+    (tmp_path / "pulled").mkdir()
+    assert parse(PublishParameters, {"model_name": name}, "tests").model_name == name
+    registry = Registry()
+    with mlflow.start_run():
+        version = registry.register(name, tmp_path / "generator", {})
+    registry.pull(registry.resolve(version.uri), tmp_path / "pulled")
+    assert (tmp_path / "pulled" / "card").is_file()
 
 
 def test_an_address_that_is_set_to_nothing_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
