@@ -1,5 +1,8 @@
 import errno
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from fabgan.commands import preset, step
 from fabgan.components.core.files import atomic_file
 from fabgan.components.core.signals import Terminated
 from fabgan.components.steps import STEPS
-from tests.conftest import write_params
+from tests.conftest import ROOT, write_params
 
 
 @pytest.mark.parametrize(
@@ -105,3 +108,15 @@ def test_a_summary_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "train.json").write_text("{}")
     assert cli.main(["summary", "--metrics", str(tmp_path)]) == 1
     assert "holds no metrics of a step; run the pipeline first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("closed", "status"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), (">&- --count", 2)])
+def test_closed_streams_change_nothing(closed: str, status: int, tmp_path: Path) -> None:
+    write_params(tmp_path)
+    command = f"{sys.executable} -m fabgan migrate --params params.yaml {closed}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
