@@ -76,13 +76,22 @@ def load_content(path: Path) -> dict[str, Any]:
     content = load_yaml(path)
     if (schema := content.get("schema", 1)) != SCHEMA:
         raise UserError(
-            f"{path}: schema: {schema}, but this version reads schema {SCHEMA}: run `fabgan migrate --params {path}`, "
-            "which renames or removes the keys that have changed and lists them"
+            f"{path}: schema: {_as_number(schema)}, but this version reads schema {SCHEMA}: run `fabgan migrate "
+            f"--params {path}`, which renames or removes the keys that have changed and lists them"
         )
     if unknown := content.keys() - {*STEPS, *OTHER_KEYS}:
         known = ", ".join([*STEPS, *OTHER_KEYS])
-        raise UserError(f"{path}: {', '.join(sorted(unknown))}: unknown section (known: {known})")
+        names = ", ".join(sorted(map(_as_written, unknown)))
+        raise UserError(f"{path}: {names}: unknown section (known: {known})")
     return content
+
+
+def _as_written(name: object) -> str:
+    return f"{name} (on, off, yes or no without quotes)" if isinstance(name, bool) else str(name)
+
+
+def _as_number(schema: object) -> str:
+    return f"{schema}" if type(schema) in (int, float) else f"{schema!r}, which is no number"
 
 
 def parse_sections(content: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """The `fabgan` command. Heavy libraries are imported only when a subcommand runs, so `--help` answers at once."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
@@ -37,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A UserError or OSError is logged in one line that says what to fix; the status is then 1.
     """
+    _open_closed_streams()
     options = _parser().parse_args(arguments)
     start_logging(options.log_format)
     stop_on_signals()
@@ -61,6 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LOG.warning("interrupted; %s", again)
         return INTERRUPTED
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Let standard output and standard error that are closed (`>&-`) take what is written; Python has None for them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (until the program ends)
 
 
 def _fail(message: str) -> int:

@@ -58,6 +58,14 @@ def digests_of(path: Path, images_per_file: int) -> list[str]:
         return [sha256_of_bytes(file.read()) for member in tar if (file := tar.extractfile(member))]
 
 
+def holds(path: Path, digests: list[str], images_per_file: int) -> bool:
+    """Return whether a file is there and holds images with these SHA-256."""
+    try:
+        return path.is_file() and digests_of(path, images_per_file) == digests
+    except tarfile.TarError:
+        return False
+
+
 def listed(block: range, digests: list[str], images_per_file: int) -> list[GeneratedImage]:
     """Return the entries of a file's images in the manifest."""
     name = file_name(block, images_per_file)

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..artifacts.generator import Generator, generate, load_card, load_generator
-from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, write_manifest
+from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, read_manifest, write_manifest
 from ..artifacts.sheets import pixels_of
 from ..core.errors import UserError
 from ..core.files import read_json
@@ -24,7 +24,7 @@ from ..core.provenance import code_of
 from ..core.resumable import resumable_folder
 from ..services.storage import SCHEME
 from ..services.tracking.registry import Registry, Version
-from .packing import blocks, digests_of, file_name, listed, write_file
+from .packing import blocks, digests_of, file_name, holds, listed, write_file
 from .parameters import AugmentParameters
 from .shards import put_shard
 
@@ -35,8 +35,8 @@ USABLE = ("candidate", "exportable")
 def run(params: AugmentParameters, output: str) -> dict[str, float]:
     """Fill `output`, a folder or `s3://bucket/prefix`, with PNG images and a manifest of model, seed and digests.
 
-    Running it again resumes, or does nothing if all images exist. A version that was refused is used with a warning.
-    Raises UserError for a missing model, and for an output that holds something else.
+    Running it again resumes, or makes files of a folder again that are missing or damaged. A version that was refused
+    is used with a warning. Raises UserError for a missing model, and for an output that holds something else.
     """
     registry = Registry()
     version = registry.resolve(params.model)
@@ -94,16 +94,31 @@ def _fill_folder(output: Path, wanted: GeneratedManifest, images: Iterator[Pixel
     if not _is_done(output, request):
         with resumable_folder(output, digest([request, code_of("augment")]), FILE_NAME) as partial:
             write_manifest(partial, replace(wanted, images=_write_images(partial, wanted, images)))
+    elif lost := _lost(output, wanted):
+        told = "%s: %d files are missing or damaged, such as %s; they are made again"
+        logger("augment").warning(told, output, len(lost), lost[0])
+        for name in lost:
+            (output / name).unlink(missing_ok=True)
+        write_manifest(output, replace(wanted, images=_write_images(output, wanted, images)))
 
 
 def _is_done(output: Path, request: dict[str, object]) -> bool:
-    """Return whether `output` holds the requested images. Raises UserError if it holds anything else."""
+    """Return whether `output` has the manifest of the requested images. Raises UserError if it holds anything else."""
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return False
     manifest = read_json(output / FILE_NAME) if (output / FILE_NAME).is_file() else {}
     if isinstance(manifest, dict) and all(manifest.get(key) == value for key, value in request.items()):
         return True
     raise UserError(f"{output}: holds something else already; nothing was changed, choose another folder")
+
+
+def _lost(output: Path, wanted: GeneratedManifest) -> list[str]:
+    """Return the names of the files that are missing, or do not hold what the manifest lists."""
+    listed: dict[str, list[str]] = {}
+    for image in read_manifest(output, GeneratedManifest).images:
+        listed.setdefault(image.file, []).append(image.sha256)
+    names = [file_name(block, wanted.images_per_file) for block in blocks(wanted)]
+    return [name for name in names if not holds(output / name, listed.get(name, []), wanted.images_per_file)]
 
 
 def _write_images(folder: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> list[GeneratedImage]:

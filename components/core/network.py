@@ -1,5 +1,6 @@
 """Addresses: the proxies that stand in between, and the secrets that no message may say."""
 
+import os
 import re
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,6 +19,18 @@ WEB = ("http", "https")
 SECRET_USER = (*WEB, "s3")
 """Schemes in which a user alone may be a token or a key. That of ssh is no secret."""
 SHOWN = "a user, password or query in an address would appear in MLflow, manifests and messages"
+
+
+def from_environment(name: str) -> str:
+    """Return the value of a variable, empty if it is not set.
+
+    Raises UserError, without the value, which may be a secret, if blanks or line breaks are around it.
+    """
+    value = os.environ.get(name, "")
+    if value != value.strip():
+        what = "ends with a line break" if value.endswith("\n") else "begins or ends with a blank"
+        raise UserError(f"{name}: {what}; remove it (make a Secret of Kubernetes with `echo -n` or --from-literal)")
+    return value
 
 
 def holds_secret(address: str) -> bool:

@@ -71,6 +71,11 @@ Share = Annotated[float, _number(lambda x: 0 <= x <= 1, "a share between 0 and 1
 Address = Annotated[str, AfterValidator(_address)]
 """A path or an address. It is recorded and shown, and so must not hold a secret."""
 
+_REFUSED = r"""/:@?'"\x00-\x1f\x7f-\x9f"""
+MODEL_NAME = rf"[ .]*[^ .{_REFUSED}][^{_REFUSED}]*"
+"""Pattern of the name of a registered model. Others are refused by MLflow, or could not stand in its addresses."""
+MODEL_NAME_RULE = "a name, not only of dots, without / : @ ? quotation marks and control characters"
+
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds. Raises UserError for any other content."""

@@ -17,7 +17,7 @@ from fabgan.model.measures.distances import frechet_distance
 from fabgan.model.streams import random_stream
 
 from ..artifacts.generator import SEEN, Generator, generate, origins
-from ..artifacts.manifest import manifest_digest
+from ..artifacts.manifest import PackageManifest, manifest_digest, read_manifest
 from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_packages, photographs
 from ..artifacts.verdict import Check, Verdict, outcome_of
 from ..core.errors import UserError
@@ -51,8 +51,10 @@ def evaluation_of(
 ) -> Evaluation:
     """Measure a generator with its card against the images of the `packages` folder; `step` names the progress.
 
-    Raises UserError for too few held-out images, and for images that cannot be measured.
+    Raises UserError for too few held-out images, for images that cannot be measured, and for a generator of colour
+    beside grey packages or the other way round.
     """
+    _check_channels(generator, packages)
     images = generate(generator, params.generated_images, params.seed)
     size_px = generator.config.image_size_px
     further = [_seen_check(card, packages, size_px)]
@@ -62,6 +64,16 @@ def evaluation_of(
     return judged(
         images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further, known
     )
+
+
+def _check_channels(generator: Generator, packages: Path) -> None:
+    made, there = generator.config.channels, read_manifest(packages, PackageManifest).channels
+    if made != there:
+        colours = ["grey" if channels == 1 else "colour" for channels in (there, made)]
+        raise UserError(
+            f"{packages}: images in {colours[0]}, but the generator makes them in {colours[1]}; train it with these "
+            "packages, or set crop_resize.grey as it was"
+        )
 
 
 def judged(

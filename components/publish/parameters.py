@@ -1,6 +1,8 @@
 """The `publish` section of params.yaml."""
 
-from ..core.parameters import parameters
+import re
+
+from ..core.parameters import MODEL_NAME, MODEL_NAME_RULE, parameters
 
 
 @parameters
@@ -11,6 +13,6 @@ class PublishParameters:
     """Name of the registered model."""
 
     def __post_init__(self) -> None:
-        """Refuse a name that MLflow refuses."""
-        if not self.model_name.strip() or set(self.model_name) & set("/:"):
-            raise ValueError("model_name: expected a name without / and :")
+        """Refuse a name that MLflow refuses, or by which no version can be pulled."""
+        if not re.fullmatch(MODEL_NAME, self.model_name):
+            raise ValueError(f"model_name: expected {MODEL_NAME_RULE}")

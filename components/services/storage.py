@@ -18,9 +18,11 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
-from ..core.network import check_address, holds_secret, through_proxy, usual_proxy
+from ..core.network import check_address, from_environment, holds_secret, through_proxy, usual_proxy
 
 SCHEME = "s3://"
+SIGNED_WITH = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"
+"""Variables that boto3 reads itself. Blanks around them are refused, because it says nothing about them."""
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 30
 RETRIES = 4
@@ -227,7 +229,10 @@ def _client_of(_process: int) -> Any:
     """
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
+    for name in SIGNED_WITH:
+        from_environment(name)
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")  # no EC2 metadata credentials in a fab
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
@@ -235,12 +240,18 @@ def _client_of(_process: int) -> Any:
         retries={"mode": "legacy", "max_attempts": RETRIES},
         request_checksum_calculation="when_required",  # older stores know only MD5
     )
-    return boto3.Session().client("s3", endpoint_url=_endpoint(), config=config)
+    endpoint = _endpoint()
+    try:
+        return boto3.Session().client("s3", endpoint_url=endpoint, config=config)
+    except BotoCoreError:  # of a region, which is a ValueError too
+        raise
+    except ValueError as error:
+        raise UserError(f"AWS_ENDPOINT_URL_S3: {endpoint!r} is not an address ({error}); correct it") from error
 
 
 def _endpoint() -> str:
     """Return the store's address, which has no default here, because boto3's default is on the internet."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3", "")
+    endpoint = from_environment("AWS_ENDPOINT_URL_S3")
     check_address(endpoint, "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if not re.match(r"https?://.", endpoint):
         raise UserError(f"AWS_ENDPOINT_URL_S3: expected the object store's address (https://...), got {endpoint!r}")

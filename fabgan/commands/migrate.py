@@ -63,13 +63,15 @@ def migrate(path: Path) -> list[str]:
     from .params_file import ParamsFile
 
     content, file = load_yaml(path), ParamsFile.read(path)
-    schema = content.get("schema", 1)
+    written = content.get("schema", 1)
+    schema = int(written) if isinstance(written, str) and written.isdecimal() else written
     if not isinstance(schema, int) or schema > SCHEMA:
         raise UserError(f"{path}: schema: expected {SCHEMA} or less, got {schema!r}; a newer fabgan may read it")
-    if schema == SCHEMA:
+    if written == SCHEMA:
         return []
     prefixes = ["", *(f"presets.{name}." for name in file.keys("presets"))]
-    changes = [change for prefix in prefixes for change in _migrated(file, content, prefix)]
+    changes = [f"schema: the text {written!r} is a number now"] if schema != written else []
+    changes += [change for prefix in prefixes for change in _migrated(file, content, prefix)]
     _put_schema(file, content)
     file.write(content)
     return changes

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json
@@ -40,14 +40,19 @@ def _run(options: argparse.Namespace) -> None:
 def summarise(folder: Path) -> str:
     """Return the metrics files of `folder` as a table, followed by commands to try next.
 
-    Raises UserError if the folder holds no metrics file of a step.
+    Raises UserError if the folder holds no metrics file of a step, and for a file that holds something else.
     """
-    found: dict[str, Any] = {
-        step: read_json(folder / f"{step}.json") for step in STEPS if (folder / f"{step}.json").is_file()
-    }
-    if not found:
-        raise UserError(f"{folder}: holds no metrics of a step; run the pipeline first (`dvc repro`)")
+    found = {step: _metrics(folder / f"{step}.json") for step in STEPS if (folder / f"{step}.json").is_file()}
     rows = [(step, name, f"{value:,.6g}") for step, metrics in found.items() for name, value in metrics.items()]
+    if not rows:
+        raise UserError(f"{folder}: holds no metrics of a step; run the pipeline first (`dvc repro`)")
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{step:<{widths[0]}}  {name:<{widths[1]}}  {value:>{widths[2]}}" for step, name, value in rows]
     return "\n".join(["", *lines, NEXT])
+
+
+def _metrics(file: Path) -> dict[str, float]:
+    metrics = read_json(file)
+    if not isinstance(metrics, dict) or not all(isinstance(value, int | float) for value in metrics.values()):
+        raise UserError(f"{file}: expected numbers by name, as a step writes its metrics; run the step again")
+    return metrics

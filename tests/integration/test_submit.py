@@ -194,7 +194,7 @@ def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Pat
         ("defects", {"runs": "1"}, "runs: expected an int of 2 or more, got 1"),
         ("defects", {"image_size_px": "48"}, "image_size_px: expected a power of two"),
         ("defects", {"layout": "voc"}, "layout: expected one of masks, coco, yolo, mvtec, got voc"),
-        ("defects", {"model_name": "a/b"}, "model_name: expected a name without / and :"),
+        ("defects", {"model_name": "a/b"}, "model_name: expected a name, not only of dots, without / :"),
         ("augmentation", {"destination": "s3://a/b", "shards": "0"}, "shards: expected a positive int, got 0"),
     ],
 )

@@ -182,7 +182,7 @@ def test_what_mlflow_would_refuse_is_refused_before_training(
 ) -> None:
     refused = fabgan("train_defects", packages, f"--model={tmp_path / 'model'}", "--register=a/b")
     assert refused.returncode == 1
-    assert "model_name: expected a name without / and :" in refused.stderr
+    assert "model_name: expected a name, not only of dots, without / :" in refused.stderr
     missing = fabgan("defects", packages, "--model=models:/none/1", "--per-kind=1", f"--out={tmp_path / 'out'}")
     assert missing.returncode == 1
     assert "models:/none/1: no such model in the registry" in missing.stderr

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fabgan.components.artifacts.pages.charts import BAR_WIDTH, CURVE_POINTS, bar_of, curves_of, heat_map
+from fabgan.components.core.errors import UserError
 from fabgan.pipeline.pod.sweeping import MEASURES, write_table
 from tests.unit.test_page import CHECK, words, write_losses
 
@@ -77,3 +78,13 @@ def test_a_measure_that_could_not_be_computed_loses_no_other_row(tmp_path: Path)
     write_table(tmp_path / "page", [without | {"variant": "paper"}, row | {"variant": "seamless"}])
     said = words((tmp_path / "page").read_text())
     assert said.index("64 seamless 1 0.5 ") < said.index("64 paper 1 not computed 0.5 ")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "images,D\n8,none\n", "images,D\n8,1,2\n", "images,D\n8,1\n16\n", "images,D\n8,\udcff\n"]
+)
+def test_losses_that_train_did_not_write_are_refused_by_the_name_of_their_file(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "losses.csv"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(UserError, match=rf"^{path}: not the losses that train writes \(.+\); run train again$"):
+        curves_of(path)

@@ -1,5 +1,8 @@
 import errno
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from fabgan.commands import preset, step
 from fabgan.components.core.files import atomic_file
 from fabgan.components.core.signals import Terminated
 from fabgan.components.steps import STEPS
-from tests.conftest import write_params
+from tests.conftest import ROOT, write_params
 
 
 @pytest.mark.parametrize(
@@ -89,3 +92,37 @@ def test_the_exit_status_tells_the_signal(
 
     monkeypatch.setattr(preset, "apply_preset", stopped)
     assert cli.main(["preset", "demo", "--params", str(tmp_path / "params.yaml")]) == status
+
+
+def test_a_summary_shows_the_metrics_of_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.json").write_text('{"loss_G": 1.25, "images": 12000}')
+    (tmp_path / "ingest.json").write_text("{}")
+    assert cli.main(["summary", "--metrics", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == ["train  loss_G    1.25", "train  images  12,000"]
+
+
+@pytest.mark.parametrize("content", ['{"a": "x"}', "[1]", '{"a": null}', "7"])
+def test_metrics_of_another_form_are_refused_by_the_name_of_their_file(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.json").write_text(content)
+    assert cli.main(["summary", "--metrics", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"fabgan: error: {tmp_path}/train.json: expected numbers by name, as")
+
+
+def test_a_summary_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.json").write_text("{}")
+    assert cli.main(["summary", "--metrics", str(tmp_path)]) == 1
+    assert "holds no metrics of a step; run the pipeline first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("closed", "status"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), (">&- --count", 2)])
+def test_closed_streams_change_nothing(closed: str, status: int, tmp_path: Path) -> None:
+    write_params(tmp_path)
+    command = f"{sys.executable} -m fabgan migrate --params params.yaml {closed}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr

@@ -1,7 +1,12 @@
 """Where a project without a server has its records, after it was moved or copied, and in DVC's copies of it."""
 
+import os
 import shutil
-from contextlib import suppress
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import mlflow
@@ -9,10 +14,30 @@ import pytest
 from sqlalchemy import make_url
 
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.parameters import parse
+from fabgan.components.publish.parameters import PublishParameters
 from fabgan.components.services.tracking.local import DEFAULT_URI, database_of, in_project, project_uri
 from fabgan.components.services.tracking.registry import Registry
 from fabgan.components.services.tracking.runs import step_run
+from fabgan.components.services.tracking.store import connect
+from tests.conftest import ROOT
 from tests.database import database_in
+
+KILLED = """
+import os, signal, threading
+from pathlib import Path
+from fabgan.components.services.tracking.store import connect
+
+def kill():
+    files = Path("mlflow.db"), Path("mlflow.db.partial")
+    while not any(file.exists() and file.stat().st_size > 300_000 for file in files):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=kill, daemon=True).start()
+connect()
+"""
+"""A first command that is killed while mlflow makes the tables, which take a megabyte."""
 
 
 def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,3 +157,79 @@ def test_a_relative_address_names_the_file_of_the_project_in_a_copy_of_dvc_too(
     record("page.html")
     assert pages_in(tmp_path) == {"page.html"}
     assert [path.name for path in copy.iterdir()] == [".dvc"]
+
+
+def test_a_first_command_that_is_killed_leaves_no_half_made_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    killed = [sys.executable, "-c", KILLED]
+    assert subprocess.run(killed, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "mlflow.db").exists()
+    partial = tmp_path / "mlflow.db.partial"
+    assert partial.stat().st_size > 0
+    partial.with_name(f"{partial.name}-journal").write_bytes(b"half")
+    record("page.html")
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns"}
+
+
+@pytest.mark.parametrize("name", ["it's", 'a"b', "a?b", "a@b", "a:b", "a\nb", "a\tb", "..", " "])
+def test_a_name_that_could_not_be_pulled_is_neither_published_nor_asked_for(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_in(tmp_path, monkeypatch)
+    with pytest.raises(UserError, match=r"^tests: publish: model_name: expected a name, .* without / : @ \?"):
+        parse(PublishParameters, {"model_name": name}, "tests", "publish")
+    for address in (f"models:/{name}/1", f"models:/{name}@champion"):
+        with pytest.raises(UserError, match=r"expected models:/NAME@ALIAS or models:/NAME/NUMBER; NAME is a name, "):
+            Registry().resolve(address)
+
+
+@pytest.mark.parametrize("name", ["bga-generator", "BGA 12x12 (µ), v1.2", ".hidden", "a%20b#c"])
+def test_other_names_are_published_and_pulled(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work_in(tmp_path, monkeypatch)
+    (tmp_path / "generator").mkdir()
+    (tmp_path / "generator" / "card").write_text("x")
+    (tmp_path / "pulled").mkdir()
+    assert parse(PublishParameters, {"model_name": name}, "tests").model_name == name
+    registry = Registry()
+    with mlflow.start_run():
+        version = registry.register(name, tmp_path / "generator", {})
+    registry.pull(registry.resolve(version.uri), tmp_path / "pulled")
+    assert (tmp_path / "pulled" / "card").is_file()
+
+
+def test_an_address_that_is_set_to_nothing_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    database_in(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert connect() == DEFAULT_URI
+
+
+def test_a_database_that_cannot_be_written_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    work_in(tmp_path, monkeypatch)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as records:
+        records.execute("CREATE TRIGGER refused BEFORE INSERT ON runs BEGIN SELECT no_such_function(); END")
+        records.commit()
+    failed = pytest.raises(UserError, match=r"^ingest: MLflow at .* failed: .*no_such_function.*; fix this[^\n]*$")
+    with failed, step_run("ingest", {"ingest": {}}, {}):
+        pass
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_folder_that_takes_no_database_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+    def refused(file: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(UserError, match=r"mlflow.db cannot be used: .*Permission denied: .*mlflow.db.partial'; see"):
+        connect()
+
+
+@pytest.mark.parametrize("address", ["sqlite:///:memory:", "sqlite:///file:mlflow.db?uri=true"])
+def test_what_sqlite_itself_reads_names_no_file(address: str) -> None:
+    assert database_of(address) is None

@@ -116,6 +116,29 @@ def test_migrating_again_changes_nothing(old: Path) -> None:
     assert old.read_text() == first
 
 
+def test_a_schema_that_is_text_is_told_and_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("schema: '4'  # ours\ntrain: {image_size_px: 128, total_images: 10}\n")
+    with pytest.raises(UserError, match=r"schema: '4', which is no number, but this version .*: run `fabgan migrate"):
+        load_parameters(path)
+    assert migrate(path) == ["schema: the text '4' is a number now"]
+    assert path.read_text().startswith("schema: 4  # ours\n")
+    path.write_text("schema: '3'\nkubeflow: {steps: {train: {cpu: 1}}}\n")
+    assert len(migrate(path)) == 2
+    assert yaml.safe_load(path.read_text())["schema"] == 4
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [("on: push", r"True \(on, off, yes or no without quotes\)"), ("1: x", "1"), ("1: x\nzoo: y", "1, zoo")],
+)
+def test_a_section_whose_name_is_no_text_is_named(section: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"schema: 4\n{section}\n")
+    with pytest.raises(UserError, match=rf"params.yaml: {said}: unknown section \(known: ingest, "):
+        load_parameters(path)
+
+
 def test_a_newer_schema_is_refused_and_left_alone(old: Path) -> None:
     old.write_text("schema: 99\n" + OLD)
     for attempt in (migrate, load_parameters):

@@ -1,7 +1,9 @@
 import pytest
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.network import check_address, holds_secret, through_proxy, without_user
+from fabgan.components.core.network import check_address, from_environment, holds_secret, through_proxy, without_user
+from fabgan.components.services.storage import list_objects
+from fabgan.components.services.tracking.store import connect
 
 
 @pytest.mark.parametrize(
@@ -103,3 +105,46 @@ def test_a_proxy_is_named_without_its_user_and_password(proxy: str, said: str) -
     words = f" (asked through the proxy {said}, because no_proxy does not name mlflow.fab)"
     assert through_proxy("http://mlflow.fab:5000", proxy) == words
     assert through_proxy("http://mlflow.fab:5000", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("S3cret\n", "ends with a line break; remove it"),
+        ("S3cret\r\n", "ends with a line break; remove it"),
+        (" S3cret", "begins or ends with a blank; remove it"),
+        ("\t", "begins or ends with a blank; remove it"),
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MLFLOW_TRACKING_URI",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+    ],
+)
+def test_blanks_around_a_variable_are_refused_by_its_name_without_its_value(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=f"^{name}: {said}.*echo -n") as raised:
+        connect() if name.startswith("MLFLOW") else list_objects("bucket", "")
+    assert "S3cret" not in str(raised.value)
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    assert from_environment("AWS_DEFAULT_REGION") == ""
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://exa mple", "http://a_b:9000"])
+def test_an_endpoint_that_boto3_refuses_is_refused_by_the_name_of_its_variable(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+    with pytest.raises(UserError, match=r"^AWS_ENDPOINT_URL_S3: '.*' is not an address \(.+\); correct it$"):
+        list_objects("bucket", "")

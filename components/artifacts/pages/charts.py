@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...core.errors import UserError
 from ..verdict import Check
 from .pictures import Picture, picture
 
@@ -77,12 +78,18 @@ class Curve:
 
 
 def curves_of(losses: Path) -> list[Curve]:
-    """Return a curve for each column of a losses.csv. Neighbouring points of long trainings are averaged."""
-    with losses.open(newline="", encoding="utf-8") as file:
-        names, *rows = csv.reader(file)
+    """Return a curve for each column of a losses.csv. Neighbouring points of long trainings are averaged.
+
+    Raises UserError for a file that train did not write.
+    """
+    try:
+        with losses.open(newline="", encoding="utf-8") as file:
+            names, *rows = csv.reader(file)
+        values_TN = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{losses}: not the losses that train writes ({error}); run train again") from error
     if not rows:
         return []
-    values_TN = np.array(rows, dtype=np.float64)
     images = values_TN[-1, 0]
     parts = np.array_split(values_TN, min(len(values_TN), CURVE_POINTS))
     images_T, *losses_NT = np.stack([part.mean(axis=0) for part in parts]).T

@@ -46,11 +46,30 @@ def project_uri(uri: str) -> str:
 
 
 def database_of(uri: str) -> Path | None:
-    """Return the SQLite file of an address, or None for another sort of address."""
-    if not uri.startswith(SQLITE):
+    """Return the SQLite file of an address, or None for another sort of address, also one that SQLite itself reads."""
+    if not uri.startswith(SQLITE) or uri.removeprefix(SQLITE).startswith((":memory:", "file:")):
         return None
     path = unquote(uri.removeprefix(SQLITE).partition("?")[0])
     return Path(os.path.normpath(Path(path).absolute()))
+
+
+def make_database(uri: str) -> None:
+    """Make the tables of a new database under another name: mlflow cannot go on with those that a kill left half-made.
+
+    What an earlier attempt left under that name is removed, with its journal, which would be applied to the new file.
+    """
+    from mlflow.db import upgrade
+
+    path, mark, options = uri.partition("?")
+    address = f"{path}.partial{mark}{options}"
+    database, partial = database_of(uri), database_of(address)
+    if database is None or partial is None or (database.exists() and database.stat().st_size):
+        return
+    for leftover in (partial, partial.with_name(f"{partial.name}-journal")):
+        leftover.unlink(missing_ok=True)
+    partial.touch()  # where mlflow cannot make a file, it tries for minutes
+    upgrade.callback(address)
+    partial.replace(database.resolve())
 
 
 def written_whole() -> AbstractContextManager[None]:

@@ -12,11 +12,12 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from ...core.errors import UserError
+from ...core.parameters import MODEL_NAME, MODEL_NAME_RULE
 from .local import in_project
-from .store import connect, paged
+from .store import connect, first_line, paged
 
 SCHEME = "models:/"
-MODEL_URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+MODEL_URI = re.compile(rf"{SCHEME}(?P<name>{MODEL_NAME})(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Registry:
         """
         match = MODEL_URI.fullmatch(uri)
         if match is None:
-            raise UserError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/NUMBER")
+            raise UserError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/NUMBER; NAME is {MODEL_NAME_RULE}")
         name, alias, number = match["name"], match["alias"], match["version"]
         versions = self._client.search_model_versions(f"name = '{name}'")
         if not versions:
@@ -158,7 +159,8 @@ class Registry:
         try:
             self._mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
         except Exception as error:
-            raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {error}") from error
+            why = first_line(error)
+            raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {why}") from error
         if not any(folder.iterdir()):
             place = self._client.get_model_version_download_uri(version.name, str(version.number))
             raise UserError(

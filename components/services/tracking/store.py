@@ -3,6 +3,7 @@
 mlflow reads some of these settings while it is imported, so they are set first.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,8 +13,8 @@ from filelock import FileLock
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ...core.network import check_address, through_proxy
-from .local import DEFAULT_URI, database_of, follow, project_uri
+from ...core.network import check_address, from_environment, through_proxy
+from .local import DEFAULT_URI, database_of, follow, make_database, project_uri
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -34,18 +35,21 @@ DATABASE_LOCK_TIMEOUT_S = 120
 def connect() -> str:
     """Connect mlflow to MLFLOW_TRACKING_URI, or to a SQLite file in the project; return the URI.
 
-    Raises UserError for an address with a password, and if the server does not answer or the database cannot be opened.
+    Raises UserError for an address with a password, or with blanks around it, and if the server does not answer or the
+    database cannot be opened.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    uri = os.environ["MLFLOW_TRACKING_URI"] = project_uri(os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI))
+    uri = os.environ["MLFLOW_TRACKING_URI"] = project_uri(from_environment("MLFLOW_TRACKING_URI") or DEFAULT_URI)
     _check_server(uri)
     import mlflow
 
+    logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_traceback)
     mlflow.set_tracking_uri(uri)
     try:
         with _initialisation_lock(uri):
             if database := database_of(uri):
+                make_database(uri)
                 follow(database)
             mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:
@@ -54,6 +58,11 @@ def connect() -> str:
             f"{_what_to_fix(uri, error)}"
         ) from error
     return uri
+
+
+def _has_no_traceback(record: logging.LogRecord) -> bool:
+    """Say whether a message is to be seen: those with a traceback come as exceptions too, which say it in a line."""
+    return record.exc_info is None
 
 
 def _proxy(uri: str) -> str:
@@ -90,8 +99,12 @@ def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or the name of its type if the message is empty."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Return the first line of an error's message, or the name of its type if the message is empty.
+
+    Of an error of a database, it is that of the database, without the statement that mlflow had made.
+    """
+    said = str(getattr(error.__cause__, "orig", None) or error).strip()
+    return (said or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
@@ -103,7 +116,9 @@ def mlflow_errors(what: str) -> Iterator[Any]:
     try:
         yield mlflow
     except mlflow.MlflowException as error:
-        raise UserError(f"{what}: MLflow at {uri} failed: {error}; fix this and run the same command again") from error
+        raise UserError(
+            f"{what}: MLflow at {uri} failed: {first_line(error)}; fix this and run the same command again"
+        ) from error
 
 
 def paged(search: Callable[..., Any]) -> Iterator[Any]:
