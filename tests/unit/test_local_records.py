@@ -52,18 +52,18 @@ def record(page: str, fails: bool = False) -> None:
             raise ZeroDivisionError
 
 
-def register(folder: Path) -> None:
+def register(folder: Path, name: str = "bga-generator") -> None:
     (folder / "generator").mkdir()
     (folder / "generator" / "card").write_text("x")
     registry = Registry()
     with mlflow.start_run():
-        registry.register("bga-generator", folder / "generator", {})
+        registry.register(name, folder / "generator", {})
 
 
-def pulled(folder: Path) -> list[str]:
+def pulled(folder: Path, name: str = "bga-generator") -> list[str]:
     """Return the names of the files of the registered version."""
     registry = Registry()
-    registry.pull(registry.resolve("models:/bga-generator/1"), folder)
+    registry.pull(registry.resolve(f"models:/{name}/1"), folder)
     return [path.name for path in folder.iterdir()]
 
 
@@ -188,15 +188,9 @@ def test_a_name_that_could_not_be_pulled_is_neither_published_nor_asked_for(
 @pytest.mark.parametrize("name", ["bga-generator", "BGA 12x12 (µ), v1.2", ".hidden", "a%20b#c"])
 def test_other_names_are_published_and_pulled(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work_in(tmp_path, monkeypatch)
-    (tmp_path / "generator").mkdir()
-    (tmp_path / "generator" / "card").write_text("x")
-    (tmp_path / "pulled").mkdir()
-    assert parse(PublishParameters, {"model_name": name}, "tests").model_name == name
-    registry = Registry()
-    with mlflow.start_run(experiment_id="0"):  # an earlier test may have chosen one of another database
-        version = registry.register(name, tmp_path / "generator", {})
-    registry.pull(registry.resolve(version.uri), tmp_path / "pulled")
-    assert (tmp_path / "pulled" / "card").is_file()
+    record("first.html")
+    register(tmp_path, parse(PublishParameters, {"model_name": name}, "tests").model_name)
+    assert pulled(tmp_path / "pulled", name) == ["card"]
 
 
 def test_an_address_that_is_set_to_nothing_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
