@@ -16,16 +16,16 @@ from .errors import UserError
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to. It is renamed to `path` if the block succeeds, and deleted if the block fails.
 
-    A link stays, and the file that it names is replaced. An OSError without a file name, such as that of a full disk,
-    gets the name `path`.
+    A link is replaced, because DVC may have made it, and the file behind it belongs to other versions, too. An OSError
+    without a file name, such as that of a full disk, gets the name `path`.
     """
-    partial = unfinished(path)
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        partial.replace(path.resolve())
+        partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
@@ -52,7 +52,7 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 def unfinished(path: Path) -> Path:
-    """Return where a file or folder is made until it is finished: beside it, or beside what it is a link to."""
+    """Return where a folder is made until it is finished: beside it, or beside what it is a link to."""
     place = path.resolve()
     return place.with_name(f".{place.name}.partial")
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -131,28 +131,29 @@ def _alone(partial: Path, path: Path) -> Iterator[None]:
 
 
 def _locked(partial: Path, path: Path) -> int:
-    """Return the handle of a folder that is locked while the handle is open, if its file system knows locks.
+    """Return the handle of a folder that is locked while the handle is open, on this computer.
 
     Workers of a process that was killed end a moment after it. Raises UserError if another process stays.
     """
     for _ in range(LOCK_TRIES):
-        partial.mkdir(parents=True, exist_ok=True)
-        handle = os.open(partial, os.O_RDONLY)
-        if _is_locked(handle) and partial.exists() and os.path.samestat(os.fstat(handle), partial.stat()):
-            return handle
-        os.close(handle)
+        with suppress(FileExistsError, FileNotFoundError):  # the other process has just given it its name
+            partial.mkdir(parents=True, exist_ok=True)
+            handle = os.open(partial, os.O_RDONLY)
+            if _is_locked(handle, partial):
+                return handle
+            os.close(handle)
         time.sleep(LOCK_WAIT_S)
     raise UserError(f"{path}: another process is filling it; wait until it ends, then run the same command again")
 
 
-def _is_locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
+def _is_locked(handle: int, partial: Path) -> bool:
+    """Lock an open folder; return whether that was possible, and the folder still has its name."""
+    with suppress(OSError):  # of a file system without locks
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return partial.exists() and os.path.samestat(os.fstat(handle), partial.stat())
 
 
 def _empty(folder: Path) -> None:

@@ -141,11 +141,7 @@ def read_pool(packages: Path, size_px: int, where: Path | None = None, shapes: P
 
 
 def pool_of(listed: Packages) -> Pool:
-    """Return what some packages offer. Backgrounds are packages with an empty mask, which says that somebody looked.
-
-    If there are none, those without any mask are used, with a warning: they may show defects that no mask covers.
-    Raises UserError without annotated defects, and without packages that have none.
-    """
+    """Return what some packages offer. Raises UserError without annotated defects, and without packages without any."""
     packages = listed.folder
     cutouts: dict[str, list[Cutout]] = {kind: [] for kind in listed.kinds}
     for cutout in _cutouts(listed):
@@ -153,20 +149,30 @@ def pool_of(listed: Packages) -> Pool:
     if not any(cutouts.values()):
         raise UserError(f"{packages}: no annotated defect in the training images; see ingest.annotations")
     good = [at for at, package in enumerate(listed.listed) if not package.defects]
-    looked_at = [at for at in good if listed.listed[at].masks]
-    if good and not looked_at:
-        LOG.warning(
-            "%s: no training image has an empty mask; defects are made in %d without any: see that they show none",
-            packages,
-            len(good),
-        )
     if not good:
         raise UserError(f"{packages}: every training image has a defect; images without any are needed to paste into")
     for kind, found in cutouts.items():
         if len(found) < FEW:
             LOG.warning("%s: only %d annotated defect(s) of kind %r in the training images", packages, len(found), kind)
     products = {package.name: package.product for package in listed.listed}
-    return Pool(cutouts, products, listed.chosen(looked_at or good), read_manifest(packages, PackageManifest).channels)
+    return Pool(cutouts, products, _backgrounds(listed.chosen(good)), read_manifest(packages, PackageManifest).channels)
+
+
+def _backgrounds(good: Packages) -> Packages:
+    """Return packages to make defects in: those with an empty mask, which says that somebody looked.
+
+    If these are few, or none of a product is among them, all are used, with a warning.
+    """
+    looked_at = [at for at, one in enumerate(good.listed) if one.masks and not one.defects_outside_px]
+    shown = {good.listed[at].product for at in looked_at}
+    if len(looked_at) >= min(FEW, len(good.listed)) and shown == {one.product for one in good.listed}:
+        return good.chosen(looked_at)
+    LOG.warning(
+        "%s: %d of %d training images without an annotated defect have an empty mask; defects are made in the others "
+        "too, so see that they show none",
+        *(good.folder, len(looked_at), len(good.listed)),
+    )
+    return good
 
 
 def _cutouts(listed: Packages) -> Iterator[Cutout]:

@@ -90,7 +90,7 @@ class ParamsFile:
         """Write the file. Raises UserError, and writes nothing, unless it holds what is `expected`."""
         if yaml.safe_load(self.text) != expected:
             raise self._too_difficult()
-        with atomic_file(self.path) as partial:
+        with atomic_file(self.path.resolve()) as partial:  # several projects may have links to one file
             partial.write_bytes(self.text.encode())
 
     def _too_difficult(self) -> UserError:

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,9 +89,16 @@ def test_a_package_that_nobody_looked_at_is_no_background_unless_there_is_no_oth
     unknown = [package if package.name != good[0] else replace(package, masks={}) for package in packages.listed]
     assert good[0] not in [one.name for one in pool_of(replace(packages, listed=unknown)).backgrounds.listed]
     assert "empty mask" not in capsys.readouterr().err
-    unknown = [package if package.defects else replace(package, masks={}) for package in packages.listed]
-    assert [one.name for one in pool_of(replace(packages, listed=unknown)).backgrounds.listed] == good
-    assert "no training image has an empty mask" in capsys.readouterr().err
+    # Nobody looked at any but one, or one has its defect outside of the crop.
+    changes: list[dict[str, Any]] = [{"masks": {}}, {"defects_outside_px": 9}]
+    for known in changes:
+        for keep in (set(), {good[0]}):
+            unknown = [
+                package if package.defects or package.name in keep else replace(package, **known)
+                for package in packages.listed
+            ]
+            assert [one.name for one in pool_of(replace(packages, listed=unknown)).backgrounds.listed] == good
+            assert f": {len(keep)} of {len(good)} training images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

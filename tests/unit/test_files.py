@@ -39,20 +39,23 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["folder"]
 
 
-def test_links_stay_and_what_they_name_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "behind").mkdir()
-    (tmp_path / "behind" / "params.yaml").write_text("old")
-    for name in ("params.yaml", "report"):
-        (tmp_path / name).symlink_to(tmp_path / "behind" / name)
-    with atomic_file(tmp_path / "params.yaml") as partial:
-        partial.write_text("new")
+def test_a_link_to_a_folder_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "report").symlink_to(tmp_path / "behind" / "report")
     for content in ("first", "second"):
         with atomic_folder(tmp_path / "report", "verdict.json") as folder:
             (folder / "verdict.json").write_text(content)
-    assert all((tmp_path / name).is_symlink() for name in ("params.yaml", "report"))
-    assert (tmp_path / "behind" / "params.yaml").read_text() == "new"
+    assert (tmp_path / "report").is_symlink()
     assert (tmp_path / "behind" / "report" / "verdict.json").read_text() == "second"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["behind", "params.yaml", "report"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["behind", "report"]
+
+
+def test_a_file_behind_a_link_is_left_as_it_is(tmp_path: Path) -> None:
+    """DVC links files of its cache."""
+    (tmp_path / "cached").write_text("old")
+    (tmp_path / "manifest.json").symlink_to(tmp_path / "cached")
+    with atomic_file(tmp_path / "manifest.json") as partial:
+        partial.write_text("new")
+    assert ((tmp_path / "cached").read_text(), (tmp_path / "manifest.json").read_text()) == ("old", "new")
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:

@@ -52,10 +52,11 @@ class ClassNames:
         try:
             text = self._listing.read(file).decode("utf-8-sig")
             content = _yaml(text) if file.endswith(".yaml") else {"names": text.splitlines()}
-            names, shape = content["names"], [int(number) for number in content.get("kpt_shape", [])]
+            names, shape = content["names"], content.get("kpt_shape")
         except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:  # the first of another encoding, too
             raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
-        self._keypoints = math.prod(shape) if shape else 0
+        if isinstance(shape, list) and all(str(number).isdecimal() for number in shape):
+            self._keypoints = math.prod(map(int, shape))
         self._first, numbered = _numbered(names, file)
         return numbered
 
@@ -67,10 +68,12 @@ def _yaml(text: str) -> Any:
 
 def _numbered(names: Any, file: str) -> tuple[int, list[str]]:
     """Return the first number, and names in the order of their numbers. Empty lines at the end do not count."""
-    first = int(isinstance(names, dict) and "0" not in names)
+    first = 0
     if isinstance(names, dict):
-        numbers = [str(first + at) for at in range(len(names))]
-        names = [names[number] for number in numbers] if set(numbers) == set(names) else None
+        by_number = {int(number): name for number, name in names.items() if str(number).isdecimal()}
+        first, last = min(by_number, default=0), max(by_number, default=0)
+        whole = first <= 1 and len(by_number) == len(names) == last - first + 1
+        names = [by_number[number] for number in sorted(by_number)] if whole else None
     if not isinstance(names, list):
         raise UserError(
             f"{file}: expected the names of classes, one a line or as `names` in YAML: a list, or a mapping "

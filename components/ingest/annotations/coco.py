@@ -1,5 +1,6 @@
 """Annotations in COCO's JSON: polygons, run lengths or boxes, of many photographs in one file."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +8,13 @@ from itertools import accumulate
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BeforeValidator, FiniteFloat, NonNegativeInt, StringConstraints
+from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
 from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
 from ...core.parameters import parse
 from .pairing import Pairing
-from .shapes import Outlines, Patch, Ring, Shape, box, check_size, trimmed
+from .shapes import Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
 
 MOST_BITS = 60
 """Of a number in compressed run lengths. More are damage."""
@@ -40,15 +41,10 @@ class _RunLengths:
     """Height and width."""
 
 
-def _mapping(found: object) -> dict[str, Any]:
-    """Return attributes. Tools write them in other forms, too, which say nothing of a rotation."""
-    return found if isinstance(found, dict) else {}
-
-
-@checked(frozen=True)
-class _Attributes:
-    rotation: FiniteFloat = 0.0
-    """Of the box, in degrees, as CVAT writes it."""
+def _rotation(attributes: object) -> float:
+    """Return by how many degrees a box is turned, as CVAT writes it among its attributes. Others may mean anything."""
+    found = attributes.get("rotation") if isinstance(attributes, dict) else None
+    return float(found) if isinstance(found, int | float) and math.isfinite(found) else 0.0
 
 
 @checked(frozen=True)
@@ -57,7 +53,7 @@ class _Annotation:
     category_id: int
     bbox: list[FiniteFloat] = field(default_factory=list)
     segmentation: list[list[FiniteFloat]] | _RunLengths | None = None
-    attributes: Annotated[_Attributes, BeforeValidator(_mapping)] = field(default_factory=_Attributes)
+    attributes: Any = None
 
 
 @checked(frozen=True)
@@ -132,8 +128,9 @@ def _shape(annotation: _Annotation, kind: str, size_px: tuple[int, int], where: 
     if len(annotation.bbox) != 4 or min(annotation.bbox[2:]) <= 0:
         raise UserError(f"{where}: neither a segmentation nor a bbox of four numbers: left, top, width and height")
     left, top, width, height = annotation.bbox
-    ring = box(left, top, left + width, top + height, annotation.attributes.rotation)
-    return Outlines(kind, where, (ring,), size_px)
+    degrees = _rotation(annotation.attributes)
+    ring, beyond_px = box(left, top, left + width, top + height, degrees), reach_px(width, height, degrees)
+    return Outlines(kind, where, (ring,), size_px, beyond_px=beyond_px)
 
 
 def _ring(numbers: list[float], where: str) -> Ring:

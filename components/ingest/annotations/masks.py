@@ -32,7 +32,6 @@ ONLY_KIND = "defect"
 BACKGROUND = ("_background_", "__background__", "background")
 """What tools call the class with the value 0, if they name it."""
 ONLY_VALUES = (1, 255)
-OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -108,10 +107,12 @@ class MaskFile:
     def _without_alpha(self, values: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the colours, or where the mask is not transparent if only that tells anything apart."""
         colours, alpha = values[:, :, :-1], values[:, :, -1]
-        if (alpha == OPAQUE).all() or (colours.any(axis=2) == (alpha > 0)).all():
+        if (alpha == alpha[0, 0]).all():
             return colours
         if (colours == colours[:1, :1]).all():
             return alpha > 0
+        if not (colours.any(axis=2) & (alpha == 0)).any():
+            return colours
         raise UserError(
             f"{self.where}: its colours and its transparency mark different pixels; save it without transparency"
         )
@@ -138,13 +139,10 @@ def _of_values(names: list[str]) -> list[str]:
 
 
 def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing) -> str:
-    """Return the folder of a mask that is its kind, or an empty text. It lies within the folder that was asked for.
-
-    Folders that the photograph lies in, too, say where it lies, unless photographs are sorted by kinds.
-    """
+    """Return the folder of a mask that is its kind, or an empty text. It lies within the folder that was asked for."""
     parent, outside = PurePosixPath(path).parent, PurePosixPath(asked)
     if outside not in parent.parents:
         return ""
     within, common = parent.relative_to(outside).parts, common_folders(path, photograph)
     others = within[: max(len(within) - common, 0)]
-    return pairing.kind_folder(photograph, common) or (others[-1] if others else "")
+    return pairing.kind_folder(photograph, min(common, len(within)), others)

@@ -7,10 +7,12 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 
 from ...core.errors import UserError
+from ...core.log import logger
 from ..spelling import spelled
 
-GOOD = "good"
-"""The folder of photographs without defects, in the layout of MVTec."""
+LOG = logger("ingest")
+GOOD = "good", "ok", "normal"
+"""Folders of photographs without defects, beside those with defects: in the layout of MVTec, the first one."""
 
 
 class Pairing:
@@ -22,11 +24,11 @@ class Pairing:
         for path in photographs:
             self._by_name[spelled(PurePosixPath(path).name)].append(path)
             self._by_stem[spelled(PurePosixPath(path).stem)].append(path)
-        self._folders = {folder for path in photographs for folder in _folders(path)}
-        self._paths = {str(folder) for path in photographs for folder in PurePosixPath(path).parents}
+        self._places = {folder for path in photographs for folder in PurePosixPath(path).parents}
         self._files: dict[tuple[str, str], str] = {}
         self._agreed: set[tuple[str, ...]] = set()
         self._apart: list[tuple[str, str, str]] = []
+        self._lots: set[str] = set()
 
     def named(self, path: str, where: str) -> str:
         """Return the photograph with the name of `path`. See `_found`."""
@@ -53,23 +55,38 @@ class Pairing:
             )
         return photograph
 
-    def kind_folder(self, photograph: str, common: int) -> str:
-        """Return the folder that says which kind of defect a photograph shows, or an empty text if there is none.
+    def kind_folder(self, photograph: str, common: int, others: Sequence[str]) -> str:
+        """Return the folder of a mask that says which kind of defect it shows, or an empty text if there is none.
 
-        It lies beside the folder `good`, or within `test`, as in the layout of MVTec. It is one of the `common`
-        innermost folders, and `test` is not.
+        The mask shares the `common` innermost folders with its photograph. They say where the photograph lies, and the
+        innermost of the `others` is the kind. But photographs may be sorted by kinds, too: within `test`, as in the
+        layout of MVTec, or beside a folder of good ones.
         """
-        for at, folder in enumerate(list(PurePosixPath(photograph).parents)[:common], start=1):
-            beside_good = str(folder.parent / GOOD) in self._paths
-            if beside_good or (at == common and folder.parent.name == "test"):
-                return folder.name
-        return ""
+        parents = list(PurePosixPath(photograph).parents)[:common]
+        if parents and parents[-1].parent.name == "test":
+            return parents[-1].name
+        if others:
+            return others[-1]
+        kind = next((folder.name for folder in parents if self._is_beside_good(folder)), "")
+        if parents and not kind:
+            self._lots.add(parents[0].name)
+        return kind
+
+    def _is_beside_good(self, folder: PurePosixPath) -> bool:
+        return any(str(other.parent) == str(folder.parent) and other.name.lower() in GOOD for other in self._places)
 
     def check(self) -> None:
         """Raise UserError if a folder of annotations is of no photograph, though folders beside it are of some.
 
-        Call it after all annotations were paired.
+        Warn if folders of masks could be lots or kinds. Call it after all annotations were paired.
         """
+        if len(self._lots) > 1:
+            LOG.warning(
+                "masks: the folders %s are those of the photographs, and no kinds of defects; if they are kinds, put "
+                "the masks into a folder of the kind in addition, such as KIND/%s/NAME.png",
+                ", ".join(sorted(self._lots)[:5]),
+                min(self._lots),
+            )
         for path, photograph, where in self._apart:
             if _folders(path)[1:] in self._agreed:
                 raise _missing(path, _folders(path)[0], photograph, where)
@@ -78,7 +95,7 @@ class Pairing:
         """Return the candidate whose folders have most in common with those of `path`, counted from the name upwards.
 
         Raises UserError, which begins with `where`, if there is no candidate, or no single best one, or if `path` names
-        a folder in which other photographs lie, but not this one.
+        a folder beside that of the photograph, in which others lie.
         """
         if not candidates:
             raise UserError(f"{where}: no photograph of the source is called {PurePosixPath(path).name}")
@@ -89,14 +106,20 @@ class Pairing:
             raise UserError(
                 f"{where}: {path} may be {best[0]} or {best[1]}; use names that differ, or the same folders"
             )
-        others = [folder for folder in folders if folder in self._folders and folder not in _folders(best[0])]
-        if others:
-            raise _missing(path, others[0], best[0], where)
+        if other := self._beside(best[0], folders, max(common)):
+            raise _missing(path, other, best[0], where)
         if max(common):
             self._agreed.add(folders[1:])
         elif folders and _folders(best[0]):
             self._apart.append((path, best[0], where))
         return best[0]
+
+    def _beside(self, photograph: str, folders: tuple[str, ...], common: int) -> str:
+        """Return the folder that an annotation names in place of that of a photograph, if it is one beside that."""
+        parents = PurePosixPath(photograph).parents
+        if common >= min(len(folders), len(parents) - 1):
+            return ""
+        return folders[common] if parents[common].parent / folders[common] in self._places else ""
 
 
 def _folders(path: str) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ class Outlines:
     """Width and height of the photograph according to the annotation."""
     relative: bool = False
     """Corners are shares of width and height."""
+    beyond_px: float = BEYOND_PX
+    """How far it may reach beyond the photograph."""
 
     @property
     def kinds(self) -> Sequence[str]:
@@ -82,7 +84,7 @@ class Outlines:
     def _patch(self, ring_px: NDArray[np.float64], width_px: int, height_px: int) -> Patch:
         low, high, size = ring_px.min(axis=0), ring_px.max(axis=0), (width_px, height_px)
         beyond_px = max(-low.min(), (high - size).max())
-        if beyond_px > BEYOND_PX:
+        if beyond_px > self.beyond_px:
             raise UserError(
                 f"{self.where}: the {self.kind} reaches {beyond_px:.4g} px beyond the photograph, which has "
                 f"{width_px} x {height_px} px; it may be of another photograph, or of one that was turned or resized"
@@ -92,6 +94,11 @@ class Outlines:
         ring_px = ring_px - [left, top]
         covered = inside(ring_px, right - left, bottom - top)
         return Patch(self.kind, left, top, covered if covered.any() else _line(ring_px, covered.shape))
+
+
+def reach_px(width: float, height: float, degrees: float) -> float:
+    """Return how far a box may reach beyond its photograph: a turned one as much farther as turning adds at most."""
+    return BEYOND_PX + (math.hypot(width, height) - min(width, height)) / 2 * bool(degrees)
 
 
 def box(left: float, top: float, right: float, bottom: float, degrees: float = 0.0) -> Ring:
