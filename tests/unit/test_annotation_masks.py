@@ -69,10 +69,7 @@ ALPHAS = {
     "opaque": ([255 * SCRATCHED], WHITE_PX),
     "opaque, with three channels": ([255 * SCRATCHED] * 3, WHITE_PX),
     "transparent where black": ([255 * SCRATCHED] * 3, 255 * SCRATCHED),
-    "transparent in a part of the black": (
-        [255 * SCRATCHED],
-        np.where(np.arange(len(SCRATCHED))[:, None] > 0, WHITE_PX, 0),
-    ),
+    "transparent in a part of the black": ([255 * SCRATCHED], np.vstack([BLACK_PX[:1], WHITE_PX[1:]])),
     "half transparent throughout": ([255 * SCRATCHED], WHITE_PX // 2),
     "white throughout": ([WHITE_PX], 255 * SCRATCHED),
     "red throughout": ([WHITE_PX, BLACK_PX, BLACK_PX], 99 * SCRATCHED),
