@@ -78,3 +78,23 @@ def test_rim_of_the_grounds_colour_is_kept_where_a_package_nearly_fills_the_fram
     frame[top + 35 : bottom - 35, 155:485] = inner
     found = find_outline(photographed(frame.astype(np.uint8), noise=2)).corners_px
     assert iou([(119.5, top - 0.5), (519.5, top - 0.5), (519.5, bottom - 0.5), (119.5, bottom - 0.5)], found) > 0.98
+
+
+@pytest.mark.parametrize("room_px", [30, 55])
+@pytest.mark.parametrize("line_px", [1, 2])
+def test_faint_line_around_a_package_is_no_rim_of_it(line_px: int, room_px: int) -> None:
+    ground, line = (60, 120, 80), (90, 130, 95)
+    package = (200, 120, 440, 360)
+    outer = [edge + room_px * way for edge, way in zip(package, (-1, -1, 1, 1), strict=True)]
+    frame = np.full((480, 640, 3), ground, np.uint8)
+    cv2.rectangle(frame, outer[:2], outer[2:], line, line_px)
+    cv2.rectangle(frame, package[:2], package[2:], (50, 50, 55), cv2.FILLED)
+    cv2.putText(frame, "X1234", (230, 250), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (210, 210, 205), 4, cv2.LINE_AA)
+    left, top, right, bottom = package
+    corners = [
+        (left - 0.5, top - 0.5),
+        (right + 0.5, top - 0.5),
+        (right + 0.5, bottom + 0.5),
+        (left - 0.5, bottom + 0.5),
+    ]
+    assert iou(corners, find_outline(photographed(frame, noise=2)).corners_px) > 0.97

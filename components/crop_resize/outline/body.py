@@ -35,6 +35,10 @@ MIN_RIM_SIZE = 3.0
 """As `MIN_SIZE`, on the other sides of such a rim."""
 MAX_RIM_SPREAD = 0.02
 """Maximum difference between the widths of such a rim, as a share of the shorter side."""
+NEAR_BORDER_SHARE = 0.06
+"""Distance from a border of the frame, as a share of its shorter side, that such a body is within."""
+RIM_SAMPLES = 7
+"""Depths at which the colour of such a rim is read."""
 TRAY = (0.6, 1.3)
 """Range of the lightness of a tray in which a pocket begins, relative to the background's. That lies between the
 walls' and the floors' if much of both is seen."""
@@ -69,13 +73,34 @@ def whole_body(view: View, corners: Points) -> tuple[Points, bool]:
         return corners, False
     chosen, rim = _outermost(sure), _rim(sides, MAX_RIM_SPREAD * shorter)
     by_edges = any(choice.by_tint for choice in chosen)
-    if rim and _depth(rim) < _depth(chosen):
+    if rim and _depth(rim) < _depth(chosen) and _is_rim(view, corners, rim):
         chosen, by_edges = rim, True
-    depths = [0.0 if abs(choice.depth_cells) <= STAYS_CELLS else choice.depth_cells for choice in chosen]
-    if not any(depths):
+    if all(abs(choice.depth_cells) <= STAYS_CELLS for choice in chosen):
         return corners, False
+    return _moved(corners, chosen), by_edges
+
+
+def _moved(corners: Points, chosen: list[_Choice]) -> Points:
+    """Return the corners between the chosen edges. Sides that stay where they are found are kept exactly."""
+    ends = np.roll(corners, -1, axis=0)
+    depths = [0.0 if abs(choice.depth_cells) <= STAYS_CELLS else choice.depth_cells for choice in chosen]
     moved = [corners[i] + depths[i] * inward(corners[i], ends[i]) for i in range(4)]
-    return meet(np.array(moved), ends - corners), by_edges
+    return meet(np.array(moved), ends - corners)
+
+
+def _is_rim(view: View, corners: Points, rim: list[_Choice]) -> bool:
+    """Return whether edges bound a body that nearly reaches a border of the frame, and has one colour up to `corners`.
+
+    Behind a line that is drawn around a package, the ground goes on.
+    """
+    height, width = view.lab.shape[:2]
+    outer, ends = _moved(corners, rim), np.roll(corners, -1, axis=0)
+    room = np.min([outer.min(axis=0), np.array([width, height]) - 1 - outer.max(axis=0)])
+    return bool(room <= NEAR_BORDER_SHARE * min(height, width)) and all(
+        _differ(_colour(view.lab, corners[i], ends[i], depth), rim[i].colour) < MIN_SIZE
+        for i in range(4)
+        for depth in np.linspace(rim[i].depth_cells + BEHIND_CELLS[0], -BEHIND_CELLS[0], RIM_SAMPLES)[:, None]
+    )
 
 
 def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Choice]:
@@ -91,7 +116,7 @@ def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Ch
         if is_sure or edge.size >= MIN_RIM_SIZE
     ]
     for edge in tint_edges(view, start, end, depths):
-        seen = any(abs(edge.depth_cells - choice.depth_cells) <= STAYS_CELLS for choice in choices)
+        seen = any(one.is_sure and abs(edge.depth_cells - one.depth_cells) <= STAYS_CELLS for one in choices)
         if edge.support >= MIN_SUPPORT and not seen:
             choices.append(_choice(view, start, end, edge.depth_cells, by_tint=True))
     return sorted(choices, key=lambda choice: choice.depth_cells)
