@@ -13,8 +13,10 @@ from .errors import UnusableImageError
 
 DEEPEST = 65_535
 """Largest value of a whole number that can be brightness."""
-BITS_TAG, MEANING_TAG, MAX_VALUE_TAG, PLANES_TAG = 258, 262, 281, 284
+BITS_TAG, MEANING_TAG, MAX_VALUE_TAG, PLANES_TAG, FORMAT_TAG = 258, 262, 281, 284, 339
 """Of TIFF."""
+SIGNED = 2
+"""Value of `FORMAT_TAG`."""
 WHITE_IS_ZERO = 0
 """Value of `MEANING_TAG`."""
 SEPARATE = 2
@@ -33,6 +35,13 @@ def white_of(image: Any) -> float | None:
     if 255 <= highest < DEEPEST:
         return float(highest)
     return float(DEEPEST) if _is_negative(image) or _is_stretched(image) else None
+
+
+def refuse_signed_bytes(image: Any) -> None:
+    """Raise UnusableImageError for a TIFF of 8 bits with a sign. Pillow reads -1 of it as 255."""
+    tags = _tags(image)
+    if np.max(tags.get(BITS_TAG, 0)) <= 8 and SIGNED in np.atleast_1d(tags.get(FORMAT_TAG, 1)):
+        raise UnusableImageError("8 bits a value with a sign, of which none means black; save it without a sign")
 
 
 def is_deep_colour(image: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from .deep import DEEPEST, colour_values, grey_values, is_deep_colour, white_of
+from .deep import DEEPEST, colour_values, grey_values, is_deep_colour, refuse_signed_bytes, white_of
 from .errors import UnusableImageError, UserError
 from .files import atomic_file, sha256_of_file
 from .orientation import upright, upright_size
@@ -213,6 +213,7 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
         return upright(decoded, image)
     if image.format == "PNG":
         _check_png(path)
+    refuse_signed_bytes(image)
     deep_colour = is_deep_colour(image)
     image.load()
     if deep_colour:

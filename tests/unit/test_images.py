@@ -86,6 +86,12 @@ def test_a_flipped_bit_of_a_png_is_noticed_by_its_checksum(tmp_path: Path, grey_
         read_image(path)
 
 
+def test_a_tiff_of_signed_bytes_is_unusable(tmp_path: Path) -> None:
+    Image.new("L", (8, 8), 3).save(tmp_path / "signed.tif", tiffinfo={339: 2})
+    with pytest.raises(UnusableImageError, match="8 bits a value with a sign"):
+        read_image(tmp_path / "signed.tif")
+
+
 def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()
