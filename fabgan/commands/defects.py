@@ -66,10 +66,12 @@ def _run(options: argparse.Namespace) -> None:
 
 def _counts(text: str) -> dict[str, int]:
     """Return the counts of `KIND:NUMBER,...`. Raises UserError for another form."""
-    counts = {}
+    counts = dict[str, int]()
     for item in text.split(","):
         kind, colon, number = item.strip().rpartition(":")
         if not colon or not kind or not number.isdecimal():
             raise UserError(f"--kinds: {item.strip()!r}: expected KIND:NUMBER, for example scratch:200")
+        if kind in counts:
+            raise UserError(f"--kinds: {kind!r} has two numbers, {counts[kind]} and {number}; give one")
         counts[kind] = int(number)
     return counts

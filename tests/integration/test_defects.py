@@ -149,6 +149,7 @@ def test_the_same_command_gives_the_same_images_and_more_begin_with_fewer(annota
     [
         (["--kinds=dent:2"], "no annotated defect of kind 'dent' in the training images (known: bridged_balls"),
         (["--kinds=scratch"], "--kinds: 'scratch': expected KIND:NUMBER"),
+        (["--kinds=scratch:1,scratch:2"], "--kinds: 'scratch' has two numbers, 1 and 2; give one"),
         (["--kinds=scratch:0"], "expected a positive int"),
         (["--per-kind=1", "--size=999"], "no images of 999 px"),
         (["--per-kind=1", "--layout=voc"], "layout: input should be 'masks', 'coco', 'yolo' or 'mvtec', got 'voc'"),
