@@ -26,8 +26,11 @@ def add(commands: "Subcommands") -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from fabgan.components.core.errors import UserError
     from fabgan.components.core.files import write_json
 
+    if options.metrics.is_dir():
+        raise UserError(f"--metrics: {options.metrics} is a folder; name a file in it")
     paths = {path: getattr(options, path) for path in STEPS[options.command].paths}
     metrics = run_step(options.command, load_parameters(options.params), paths)
     if metrics:

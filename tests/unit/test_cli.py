@@ -77,6 +77,23 @@ def test_an_address_where_a_path_belongs_makes_no_folder_of_its_name_and_is_not_
     assert "S3cret" not in said
 
 
+def test_a_folder_for_the_metrics_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [
+        "--output",
+        str(tmp_path / "frames"),
+        "--metrics",
+        str(tmp_path),
+        "--params",
+        str(tmp_path / "params.yaml"),
+    ]
+    write_params(tmp_path)
+    assert cli.main(["ingest", *paths]) == 1
+    assert f"--metrics: {tmp_path} is a folder; name a file in it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
 def test_an_empty_path_is_refused_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(["ingest", "--output", "data/frames", "--metrics", ""])
