@@ -111,12 +111,6 @@ class Labels:
         """The class of each image."""
         return [self.names[number] for number in self.numbers_N.tolist()]
 
-    @property
-    def shares(self) -> list[float]:
-        """How often each class occurs, as a share of all images."""
-        counts = torch.bincount(self.numbers_N, minlength=len(self.names))
-        return [int(count) / len(self.numbers_N) for count in counts]
-
 
 def load_labels(folder: Path, split: Split) -> Labels:
     """Return the class labels of one split, in the manifest's order.

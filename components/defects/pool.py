@@ -141,7 +141,7 @@ def read_pool(packages: Path, size_px: int, where: Path | None = None, shapes: P
 
 
 def pool_of(listed: Packages) -> Pool:
-    """Return what some packages offer. Raises UserError without annotated defects, and without packages without any."""
+    """Return what some packages offer. Raises UserError if no defect is annotated, or if every package has one."""
     packages = listed.folder
     cutouts: dict[str, list[Cutout]] = {kind: [] for kind in listed.kinds}
     for cutout in _cutouts(listed):

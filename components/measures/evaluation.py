@@ -91,8 +91,7 @@ def judged(
 
     `known` are the kind and the class of each image, if it has any.
     """
-    listed = open_packages(packages, size_px)
-    extractor = _extractor(params)
+    listed, extractor = open_packages(packages, size_px), _extractor(params)
     progress = Progress(step, len(listed.listed) + count, "images")
     real = measure_real(listed, extractor, params.seed, progress)
     fid = _Fid(params, listed) if params.inception_file else None

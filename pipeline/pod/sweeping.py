@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from math import inf, isnan, nan
+from math import inf
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -71,19 +71,19 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _rank(of_seeds: Sequence[Mapping[str, Any]]) -> float:
     first = _mean(of_seeds, MEASURES[0])
-    return inf if isnan(first) else first
+    return inf if first is None else first
 
 
 def _row(size_px: int, variant: str, of_seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = _known(of_seeds, MEASURES[0])
-    figures = [*(_mean(of_seeds, name) for name in MEASURES), min(first, default=nan), max(first, default=nan)]
+    figures = [*(_mean(of_seeds, name) for name in MEASURES), min(first, default=None), max(first, default=None)]
     return {"size_px": size_px, "variant": variant, "seeds": len(of_seeds), "figures": figures}
 
 
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
-    """Return the mean over the seeds. It is not a number if a measure of one of them could not be computed."""
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """Return the mean over the seeds, or None if a measure of one of them could not be computed."""
     found = _known(rows, name)
-    return mean(found) if len(found) == len(rows) else nan
+    return mean(found) if len(found) == len(rows) else None
 
 
 def _known(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:

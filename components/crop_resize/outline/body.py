@@ -108,18 +108,21 @@ def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Ch
     depths = np.arange(-round(OUT_SHARE * shorter), round(IN_SHARE * shorter) + 1, dtype=np.float64)
     edges = [edge for edge in edges_along(view.lab, start, end, depths) if edge.support >= MIN_SUPPORT]
     choices = [
-        _choice(
-            view, start, end, edge.depth_cells, is_sure=is_sure, is_other=is_sure or _is_other(view, start, end, edge)
-        )
+        _judged(view, start, end, edge)
         for edge in edges
-        for is_sure in [_may_be_side(view, start, end, edge)]
-        if is_sure or edge.size >= MIN_RIM_SIZE
+        if abs(edge.depth_cells) <= STAYS_CELLS or edge.size >= MIN_RIM_SIZE
     ]
     for edge in tint_edges(view, start, end, depths):
         seen = any(one.is_sure and abs(edge.depth_cells - one.depth_cells) <= STAYS_CELLS for one in choices)
         if edge.support >= MIN_SUPPORT and not seen:
             choices.append(_choice(view, start, end, edge.depth_cells, by_tint=True))
     return sorted(choices, key=lambda choice: choice.depth_cells)
+
+
+def _judged(view: View, start: Points, end: Points, edge: Edge) -> _Choice:
+    is_sure = _may_be_side(view, start, end, edge)
+    is_other = is_sure or _is_other(view, start, end, edge)
+    return _choice(view, start, end, edge.depth_cells, is_sure=is_sure, is_other=is_other)
 
 
 def _may_be_side(view: View, start: Points, end: Points, edge: Edge) -> bool:
@@ -156,9 +159,8 @@ def _outermost(sides: list[list[_Choice]]) -> list[_Choice]:
         best_depth = _depth(best)
     for colour in [choice.colour for choice in itertools.chain(*sides)]:
         row = [[choice for choice in choices if _differ(choice.colour, colour) < MAX_DIFFERENCE] for choices in sides]
-        if all(row) and sum(choices[0].depth_cells for choices in row) < best_depth:
-            best = [choices[0] for choices in row]
-            best_depth = _depth(best)
+        if all(row) and _depth(outer := [choices[0] for choices in row]) < best_depth:
+            best, best_depth = outer, _depth(outer)
     return best
 
 
