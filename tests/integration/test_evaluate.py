@@ -121,6 +121,16 @@ def test_the_page_says_what_was_measured_on_which_photographs_and_where_the_run_
     assert "mlflow.fab" not in export
 
 
+def test_a_generator_of_colour_is_not_measured_against_grey_packages(
+    packages: Path, generator: Path, training: Path, tmp_path: Path
+) -> None:
+    grey = shutil.copytree(packages, tmp_path / "grey")
+    write_manifest(grey, replace(read_manifest(grey, PackageManifest), channels=1))
+    words = "grey: images in grey, but the generator makes them in colour; train it with these packages"
+    with pytest.raises(UserError, match=words):
+        evaluate.run(PARAMETERS, grey, generator, training, tmp_path / "report")
+
+
 def test_the_verdict_has_tables_of_kinds_and_classes(packages: Path, training: Path, tmp_path: Path) -> None:
     labelled, generator = with_classes(packages, tmp_path)
     evaluate.run(PARAMETERS, labelled, generator, training, tmp_path / "report")

@@ -89,14 +89,6 @@ LAYOUTS: dict[str, tuple[list[str], Mapping[str, str | bytes]]] = {
         ["lot0/1.png", "lot1/1.png"],
         {"ann/lot0/1.xml": voc("lot1/1.png"), "ann/lot0/2.xml": voc("lot0/1.png")},
     ),
-    "COCO with a folder of its own that another lot has, too": (
-        ["extra/images/2.png", "lot0/1.png"],
-        {"ann/all.json": coco("images/1.png")},
-    ),
-    "COCO with a folder that lies elsewhere": (
-        ["lot0/top/1.png", "lot1/bottom/2.png"],
-        {"ann/all.json": coco("top/2.png")},
-    ),
     "photographs without folders": (["1.png", "lot1/2.png"], yolo("ann/1.txt", "ann/lot1/2.txt")),
 }
 
@@ -104,8 +96,20 @@ LAYOUTS: dict[str, tuple[list[str], Mapping[str, str | bytes]]] = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_usual_layouts_are_read(tmp_path: Path, layout: str) -> None:
     photographs, files = LAYOUTS[layout]
-    found = sorted(read(tmp_path, photographs, files).shapes)
-    assert found == photographs or (layout.startswith("COCO with a folder") and set(found) < set(photographs))
+    assert sorted(read(tmp_path, photographs, files).shapes) == photographs
+
+
+@pytest.mark.parametrize(
+    ("photographs", "named", "photograph"),
+    [
+        (["extra/images/2.png", "lot0/1.png"], "images/1.png", "lot0/1.png"),
+        (["lot0/top/1.png", "lot1/bottom/2.png"], "top/2.png", "lot1/bottom/2.png"),
+    ],
+)
+def test_a_folder_that_lies_elsewhere_is_no_other_lot(
+    tmp_path: Path, photographs: list[str], named: str, photograph: str
+) -> None:
+    assert list(read(tmp_path, photographs, {"ann/all.json": coco(named)}).shapes) == [photograph]
 
 
 def test_voc_beside_its_photograph_is_for_it_in_every_lot(tmp_path: Path) -> None:
@@ -138,3 +142,14 @@ def test_folders_of_lots_are_no_kinds(
     tmp_path: Path, photographs: list[str], masks: list[str], kinds: list[str]
 ) -> None:
     assert read(tmp_path, photographs, dict.fromkeys(masks, b"")).kinds == kinds
+
+
+@pytest.mark.parametrize(
+    ("masks", "warns"),
+    [(["ann/lot0/0.png", "ann/lot1/1.png"], True), (["ann/a/lot0/0.png", "ann/b/lot1/1.png"], False)],
+)
+def test_folders_that_could_be_lots_or_kinds_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], masks: list[str], warns: bool
+) -> None:
+    read(tmp_path, ["lot0/0.png", "lot1/1.png"], dict.fromkeys(masks, b""))
+    assert ("the folders lot0, lot1 are those of the photographs" in capsys.readouterr().err) == warns
