@@ -28,7 +28,6 @@ from .groups import groups_of
 from .judge import Judgement, judge
 from .parameters import EvaluateParameters
 from .real import Real, measure_real
-from .usefulness import usefulness
 
 SHOWN_IMAGES = 36
 SEEN_MEASURE = "held_out_seen"
@@ -151,6 +150,8 @@ def _seen_check(card: Mapping[str, Any], packages: Path, size_px: int) -> Check:
 
 def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, params: EvaluateParameters) -> Check:
     """Return the check of how much generated images improve an inspection model."""
+    from .usefulness import usefulness  # scikit-learn takes as long to import as torch, and few ask for this check
+
     if not classes:
         raise UserError("evaluate.usefulness: the generator was trained without labels; see train.seamless.labels")
     size_px, count = generator.config.image_size_px, -(-params.generated_images // len(classes))

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from fabgan.model.pixels import thumbnails
@@ -63,6 +61,9 @@ def find_kinds(x_NCHW: Tensor, labels: Labels | None, max_kinds: int, min_images
 
 def _clusters(x_NP: Tensor, max_clusters: int, min_images: int) -> Tensor:
     """Return the number of each image's cluster, N, by k-means (Lloyd 1982, doi:10.1109/TIT.1982.1056489)."""
+    from sklearn.cluster import KMeans  # takes as long to import as torch, and not every training clusters
+    from sklearn.exceptions import ConvergenceWarning
+
     clusters = KMeans(max(min(max_clusters, len(x_NP) // min_images), 1), n_init=STARTS, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # some clusters stay empty if few images differ
