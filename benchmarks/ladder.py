@@ -4,8 +4,8 @@ Each rung gives images of lots that neither training nor the held-out set has to
 As they are, they must pass; blurred, compressed, warped, repeated or mixed with copies of training images, they must be
 refused. The rungs of one kind are graded, and the measure that claims to see the kind must rise with the grade.
 
-There are two sets: rendered packages, and the photographs of FABGAN_REAL_DATA, if it is set. The last line is JSON;
-`wrong_verdicts` is to be 0.
+There are rendered packages and, if FABGAN_REAL_DATA is set, photographs of packages and of ball screws. The limits were
+chosen without the last ones. The last line is JSON; `wrong_verdicts` is to be 0.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import spoiled
-from benchmarks.sets import Roles, photographs, rendered
+from benchmarks.sets import Roles, ball_screws, photographs, rendered
 from fabgan.components.artifacts.generator import generate, load_generator, untrained_generator
 from fabgan.components.artifacts.verdict import Check, outcome_of
 from fabgan.components.core.progress import Progress
@@ -202,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sets = {"rendered": rendered(options.folder / "rendered")}
     if folder := os.environ.get("FABGAN_REAL_DATA"):
         sets["photographs"] = photographs(Path(folder), options.folder / "photographs")
+        sets["ball_screws"] = ball_screws(Path(folder), options.folder / "ball_screws")
     lines = [
         line
         for name, packages in sets.items()

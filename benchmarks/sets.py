@@ -1,5 +1,6 @@
 """Sets of real images for measurements: rendered packages, and photographs, divided into lots with three roles."""
 
+import csv
 import random
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor
@@ -14,6 +16,7 @@ from torch import Tensor
 from benchmarks.photographs import dual_in_line
 from fabgan.components.artifacts.manifest import Package, has_manifest
 from fabgan.components.artifacts.packages import Packages, open_packages
+from fabgan.components.core.images import read_image, write_png
 from fabgan.components.core.parameters import parse
 from fabgan.components.core.progress import Progress
 from fabgan.components.crop_resize import step as crop_resize
@@ -26,6 +29,8 @@ from fabgan.components.measures.real import Real, divided
 from fabgan.model.streams import random_stream
 
 RENDERED_FRAMES = 480
+FIXED_CAMERA = "2"
+"""The type of the photographs of `bsd_pitting` that a camera took of the same places for three weeks."""
 SHARES = {"train": 0.4, "held_out": 0.3}
 """Shares of each product's lots; the rest is fresh."""
 
@@ -128,6 +133,34 @@ def photographs(data: Path, folder: Path) -> ImageSet:
 def _of_film(package: Package, scratched: bool) -> Package:
     product = "scratched" if scratched else "clean"
     return replace(package, product=product, lot=f"{product} {package.lot[:-1]}")
+
+
+def ball_screws(data: Path, folder: Path) -> ImageSet:
+    """Return the middles of the photographs of `bsd_pitting` at 256 px: places of a ball screw, as they wear.
+
+    The places are the products, and the lots are the days. No limit was chosen with these photographs.
+    """
+    if not has_manifest(folder / "packages"):
+        _cut_squares(data / "bsd_pitting", folder / "squares")
+    asked = {"source": str(folder / "squares"), "lot_pattern": r"^([^/]+/\d+)"}
+    found = packages_of(folder, asked, 256, find="whole")
+    return ImageSet(
+        replace(found, listed=[replace(package, product=package.lot.partition("/")[0]) for package in found.listed])
+    )
+
+
+def _cut_squares(source: Path, squares: Path) -> None:
+    """Write the middle square of each photograph to the folder of its place and day."""
+    for row in csv.DictReader((source / "index.csv").read_text(encoding="utf-8").splitlines()):
+        if row["type"] != FIXED_CAMERA:
+            continue
+        pixels_HWC = read_image(source / "images" / row["file"])
+        side_px, width_px = pixels_HWC.shape[:2]
+        left_px = (width_px - side_px) // 2
+        day = row["file"].split("_")[1][:6]
+        path = squares / row["position"] / day / f"{Path(row['file']).stem}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, np.ascontiguousarray(pixels_HWC[:, left_px : left_px + side_px]))
 
 
 def rendered_packages(folder: Path, source: Mapping[str, object], size_px: int, **changes: object) -> Packages:
