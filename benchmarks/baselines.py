@@ -199,7 +199,7 @@ class BaselineTraining:
     """The two networks of a baseline, their optimizers, and their training step."""
 
     def __init__(self, variant: BaselineVariant, config: BaselineConfig, adam: AdamConfig, seed: int) -> None:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.generator = build_generator(variant, config)
             self.discriminator = build_discriminator(variant, config)

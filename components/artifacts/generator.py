@@ -86,7 +86,7 @@ def _untrained(variant: str, config: object, where: str) -> Generator:
 
 def untrained_generator(like: Generator, seed: int) -> Generator:
     """Return a generator of the same variant and shapes, in the state before its first training step."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return type(like)(like.config).eval()  # type: ignore[arg-type]
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..core.errors import OtherVersionError, UserError
@@ -14,10 +13,9 @@ from ..core.files import atomic_file, sha256_of_file
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write named tensors, atomically. Raises OSError if the disk refuses, for example when it is full."""
     with atomic_file(path) as partial:
-        try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, dict(metadata or {}))
-        except SafetensorError as error:
-            raise OSError(None, str(error), str(path)) from error
+        # Not by save_file, whose own temporary file stays if it is killed, and can be read by nobody else.
+        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        partial.write_bytes(save(whole, dict(metadata or {})))
 
 
 def check_weights(weights: Path, sha256: object, card: str) -> None:

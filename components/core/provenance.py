@@ -105,12 +105,12 @@ def _known(base: str, name: str = "") -> list[str]:
 
 @cache
 def _without_comments(source: bytes) -> str:
-    """Return the syntax tree of a module's source as text, without comments and docstrings."""
+    """Return a module's source without comments and docstrings, in one form for all versions of Python."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _is_docstring(statement)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+    return ast.unparse(tree)
 
 
 def _is_docstring(node: ast.AST) -> bool:

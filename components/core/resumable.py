@@ -4,15 +4,12 @@ The unfinished folder keeps one record per finished item. Only work with the sam
 may also be kept beside the finished folder, so that later work takes over the items that are still the same.
 """
 
-import fcntl
-import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +17,7 @@ from typing import Any, TypeVar
 from .cores import usable_cores
 from .errors import UserError, WorkerKilledError
 from .files import check_replaceable, link, read_json, replace_folder, sha256_of_file, unfinished, write_json
+from .locks import alone
 from .progress import Progress
 from .signals import end_with_parent
 from .workers import keep_freed_memory, usable_workers
@@ -29,7 +27,6 @@ Record = dict[str, Any]
 Stamp = list[int]
 """When a file was changed last, in ns, and its size in bytes."""
 RECORDS = ".records"
-LOCK_TRIES, LOCK_WAIT_S = 20, 0.1
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path
     """
     check_replaceable(path, marker)
     partial = unfinished(path)
-    with _alone(partial, path):
+    with alone(partial, f"{path}: another process is filling it; wait until it ends, then run the same command again"):
         record = partial / RECORDS / "fingerprint.json"
         if not record.is_file() or read_json(record) != fingerprint:
             _empty(partial)
@@ -118,42 +115,6 @@ def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path
         yield partial
         shutil.rmtree(partial / RECORDS)
         replace_folder(partial, path)
-
-
-@contextmanager
-def _alone(partial: Path, path: Path) -> Iterator[None]:
-    """Lock an unfinished folder, so that two processes do not destroy what each other makes."""
-    handle = _locked(partial, path)
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def _locked(partial: Path, path: Path) -> int:
-    """Return the handle of a folder that is locked while the handle is open, on this computer.
-
-    Workers of a process that was killed end a moment after it. Raises UserError if another process stays.
-    """
-    for _ in range(LOCK_TRIES):
-        with suppress(FileExistsError, FileNotFoundError):  # the other process has just given it its name
-            partial.mkdir(parents=True, exist_ok=True)
-            handle = os.open(partial, os.O_RDONLY)
-            if _is_locked(handle, partial):
-                return handle
-            os.close(handle)
-        time.sleep(LOCK_WAIT_S)
-    raise UserError(f"{path}: another process is filling it; wait until it ends, then run the same command again")
-
-
-def _is_locked(handle: int, partial: Path) -> bool:
-    """Lock an open folder; return whether that was possible, and the folder still has its name."""
-    with suppress(OSError):  # of a file system without locks
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return partial.exists() and os.path.samestat(os.fstat(handle), partial.stat())
 
 
 def _empty(folder: Path) -> None:

@@ -130,7 +130,7 @@ class InspectionModel:
 
     def __init__(self, features: int, seed: int) -> None:
         self._stream = random_stream(seed, "inspection")
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._stream.initial_seed())
             self._heads = _Heads(features)
 

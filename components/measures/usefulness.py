@@ -223,7 +223,7 @@ class _Run:
         return _mean_average_precision(model, self.tested)
 
     def _untrained(self) -> ImageClassifier:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._stream("weights").initial_seed())
             return ImageClassifier(self.training.x_NCHW.shape[1], self.classes)
 

@@ -1,21 +1,28 @@
 """Checkpoints of a training run: networks, Adam's moments, progress and losses, in one file without pickle."""
 
+import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..artifacts.generator import SEEN
 from ..artifacts.tensors import save_tensors
+from ..core.locks import alone
 from ..core.log import logger
 from .variants import Training
 
 FILE_NAME = "checkpoint.safetensors"
+LOCK = "lock"
+"""A file beside the checkpoint that is locked while a run writes the folder."""
+DIGEST = "sha256"
+"""Key of the metadata for the digest of everything else in the file."""
 
 
 @dataclass(frozen=True)
@@ -50,34 +57,44 @@ class Checkpoints:
         """The folder of the sample grids."""
         return self.folder / "samples"
 
+    @contextmanager
+    def written_alone(self) -> Iterator[None]:
+        """Keep others from writing the folder in the block. Raises UserError if another process does."""
+        busy = f"{self.folder}: another process trains the same; wait until it ends, or stop it"
+        with alone(self.folder, busy, LOCK) if self.leads else nullcontext():
+            yield
+
     def save(self, training: Training, step: int, points: list[LossPoint]) -> None:
         """Replace the checkpoint by the state after `step` training steps."""
         progress = {"step": step, "points": [(p.images, p.losses) for p in points]}
-        notes = {"progress": json.dumps(progress), SEEN: json.dumps(self.seen)}
-        save_tensors(self.folder / FILE_NAME, _tensors(training), notes)
+        notes, tensors = {"progress": json.dumps(progress), SEEN: json.dumps(self.seen)}, _tensors(training)
+        save_tensors(self.folder / FILE_NAME, tensors, notes | {DIGEST: _digest(tensors, notes)})
 
     def load(self, training: Training) -> tuple[int, list[LossPoint]]:
         """Restore `training` from the last checkpoint; return the number of steps done and the losses so far.
 
-        Without a usable checkpoint, the run's folder is emptied, `training` is left unchanged, and 0 steps are done.
+        Without a usable checkpoint, its file and the samples are removed, `training` is left unchanged, and 0 steps are
+        done.
         """
         path = self.folder / FILE_NAME
         if path.is_file():
             try:
-                with safe_open(path, framework="pt") as file:
-                    progress = json.loads(file.metadata()["progress"])
-                    _restore(training, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+                tensors, notes = _read(path)
+                progress = json.loads(notes["progress"])
+                _restore(training, tensors)
                 self._log(f"resuming after step {progress['step']} from {path}")
                 return progress["step"], [LossPoint(*point) for point in progress["points"]]
-            except (SafetensorError, KeyError, ValueError) as error:
+            except (KeyError, ValueError) as error:
                 self._log(f"{path} is damaged ({error}): starting again from step 0")
         elif any(self.root.glob(f"*/{FILE_NAME}")):
             self._log(
-                f"the checkpoints in {self.root} belong to other parameters, data or code: starting from step 0 "
-                "(the learning rates depend on total_images; train.start_from takes the weights of one of them)"
+                f"the checkpoints in {self.root} belong to other parameters, data or code, or to another type of "
+                "processor: starting from step 0 (the learning rates depend on total_images; train.start_from takes "
+                "the weights of one of them)"
             )
         if self.leads:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            path.unlink(missing_ok=True)
+            shutil.rmtree(self.samples, ignore_errors=True)
         return 0, []
 
     def _log(self, message: str) -> None:
@@ -85,18 +102,35 @@ class Checkpoints:
             logger("train").info(message)
 
 
-def weights_of(path: Path) -> dict[str, dict[str, Tensor]]:
-    """Return the weights of each network in a checkpoint. Raises OSError or SafetensorError for a damaged file."""
-    tensors = load_file(path)
+def content_of(path: Path) -> tuple[dict[str, dict[str, Tensor]], list[str] | None]:
+    """Return the weights of each network in a checkpoint, and `Checkpoints.seen` of it.
+
+    Raises OSError or ValueError for a damaged file.
+    """
+    tensors, notes = _read(path)
     names = {key.partition("/")[0] for key in tensors}
-    return {name: _below(tensors, f"{name}/network/") for name in names}
+    return {name: _below(tensors, f"{name}/network/") for name in names}, json.loads(notes.get(SEEN, "null"))
 
 
-def seen_of(path: Path) -> list[str] | None:
-    """Return `Checkpoints.seen` of a checkpoint. Raises OSError or SafetensorError for a damaged file."""
-    with safe_open(path, framework="pt") as file:
-        seen: list[str] | None = json.loads((file.metadata() or {}).get(SEEN, "null"))
-    return seen
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a checkpoint. Those of earlier versions have no digest."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes: dict[str, str] = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    if DIGEST in notes and notes.pop(DIGEST) != _digest(tensors, notes):
+        raise ValueError("its content differs from its sha256")
+    return tensors, notes
+
+
+def _digest(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> str:
+    found = hashlib.sha256(json.dumps(notes, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(name.encode())
+        found.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

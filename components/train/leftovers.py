@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..core.errors import UserError
 from ..core.leftovers import Leftover, old_files
-from .checkpoints import FILE_NAME
+from .checkpoints import FILE_NAME, LOCK
 
 UNFINISHED = ".*.partial"
 """How files and folders are called until they are whole (`core/files.py` and `core/resumable.py`)."""
@@ -17,7 +17,7 @@ def old_work(folder: Path, older_than_days: float) -> list[Leftover]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    checkpoints = {path.parent for path in folder.rglob(FILE_NAME)} - {folder}
+    checkpoints = {path.parent for name in (FILE_NAME, LOCK) for path in folder.rglob(name)} - {folder}
     unfinished = {path for path in folder.rglob(UNFINISHED) if not checkpoints & set(path.parents)}
     inner = {path for path in unfinished if unfinished & set(path.parents)}
     return [

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..artifacts.generator import CARD, SEEN, WEIGHTS, load_card, load_generator
 from ..core.errors import UserError
 from ..core.files import sha256_of_file
 from ..core.log import logger
-from .checkpoints import FILE_NAME, seen_of, weights_of
+from .checkpoints import FILE_NAME, content_of
 from .variants import Training
 
 GENERATORS = ("G", "EMA")
@@ -56,8 +55,8 @@ def started(training: Training, folder: Path) -> Start:
     elif (folder / FILE_NAME).is_file():
         file = folder / FILE_NAME
         try:
-            weights, seen = weights_of(file), seen_of(file)
-        except (OSError, SafetensorError) as error:
+            weights, seen = content_of(file)
+        except (OSError, ValueError) as error:
             raise UserError(f"train.start_from: {file}: damaged ({error})") from error
     else:
         neither = f"neither a generator ({CARD}) nor a checkpoint ({FILE_NAME})"

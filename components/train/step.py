@@ -8,7 +8,8 @@ images of each training step. One of them writes the files.
 import csv
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def run(
     kept = Checkpoints(checkpoints, run_digest, processes.leads, _seen(params, packages, begun, processes.leads))
     facts = {"data_sha256": data_sha256, "parameters": relevant, "training_images": len(x_NCHW)}
     facts |= {"classes": labels.names if labels else [], "start_sha256": begun.sha256, SEEN: kept.seen}
-    with joined(processes):
+    with joined(processes), kept.written_alone(), _memory_said(params):
         points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
         if processes.leads:
             save_generator(generator, params.variant, training.generator, facts)
@@ -207,6 +208,15 @@ def _train(
             checkpoints.save(training, step, points)
         progress.advance(params.batch_size, _note(points))
     return points
+
+
+@contextmanager
+def _memory_said(params: TrainParameters) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        what = f"{params.batch_size} images of {params.image_size_px} px need more memory than the device has"
+        raise UserError(f"train.batch_size: {what}; lower it, or train.image_size_px ({error})") from error
 
 
 def _resumed(training: Training, checkpoints: Checkpoints, processes: Processes) -> tuple[int, list[LossPoint]]:

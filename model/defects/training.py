@@ -53,7 +53,7 @@ class DefectTraining:
     @classmethod
     def begun(cls, config: DefectConfig, seed: int) -> "DefectTraining":
         """Return untrained networks. The same seed gives the same weights."""
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             generator, discriminator = DefectGenerator(config), DefectDiscriminator(config)
         averaged = deepcopy(generator).requires_grad_(False)

@@ -26,7 +26,7 @@ class Classifier:
 
     def __init__(self, channels: int, seed: int) -> None:
         self._seed = seed
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._network = _network(channels)
 

@@ -32,7 +32,7 @@ class PaperTraining:
         seed: int,
         gradient_mode: GradientMode = "region_wise",
     ) -> None:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.generator = PaperGenerator(config)
             self.region_discriminator = RegionDiscriminator(config)

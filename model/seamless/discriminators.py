@@ -84,7 +84,9 @@ class Head(nn.Module):
 
     def forward(self, x_BFHW: Tensor, labels_B: Tensor | None) -> Tensor:
         """Return one logit per image, B."""
-        weighed: Tensor = self.weigh(x_BFHW.flatten(1))
+        # The losses hold small differences of large logits, for which the 8 bits of bfloat16 are too few.
+        with torch.autocast(x_BFHW.device.type, enabled=False):
+            weighed: Tensor = self.weigh(x_BFHW.flatten(1).to(self.weigh.weight.dtype))
         logits_B = weighed[:, 0]
         return logits_B if labels_B is None else logits_B + weighed.gather(1, 1 + labels_B[:, None])[:, 0]
 

@@ -64,12 +64,12 @@ class SeamlessTraining:
     ) -> None:
         """Build the networks. A region-wise step holds one view of at most `images_at_once` images.
 
-        With `bfloat16`, convolutions run in bfloat16, and weights stay in float32 (torch's autocast). Raises ValueError
-        for a joint step of several processes.
+        With `bfloat16`, layers compute in bfloat16, but for the last ones of D and FD, and weights stay in float32
+        (torch's autocast). Raises ValueError for a joint step of several processes.
         """
         if gradient_mode == "joint" and processes.count > 1:
             raise ValueError("gradient_mode: joint trains in one process only; use region_wise for several processes")
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.trained = SeamlessGenerator(config)
             self.region_discriminator = RegionDiscriminator(config)

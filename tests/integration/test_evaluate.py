@@ -62,7 +62,7 @@ def generator(tmp_path: Path) -> Path:
         discriminator_width=4,
         full_discriminator_width=2,
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         save_generator(tmp_path / "generator", "paper", PaperGenerator(config), FACTS)
     return tmp_path / "generator"
@@ -147,7 +147,7 @@ def with_classes(packages: Path, folder: Path) -> tuple[Path, Path]:
     relabelled = [replace(package, label=("a", "b")[at % 2]) for at, package in enumerate(manifest.images)]
     labelled = Path(shutil.copytree(packages, folder / "labelled"))
     write_manifest(labelled, replace(manifest, images=relabelled))
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         made = SeamlessGenerator(SEAMLESS)
     save_generator(folder / "generator", "seamless", made, FACTS | {"classes": ["a", "b"]})

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ from safetensors.torch import load_file
 
 from fabgan.components.artifacts.generator import FORMAT, load_card, load_generator
 from fabgan.components.artifacts.tensors import save_tensors
+from fabgan.components.core import locks
 from fabgan.components.core.errors import OtherVersionError, UserError
 from fabgan.components.core.files import sha256_of_file, write_json
+from fabgan.components.core.locks import alone
 from fabgan.components.core.parameters import parse
 from fabgan.components.train import step as train
 from fabgan.components.train import variants
+from fabgan.components.train.checkpoints import LOCK
 from fabgan.components.train.parameters import TrainParameters
+from fabgan.model.paper.training import PaperTraining
 from fabgan.model.streams import random_stream
 from tests.conftest import PARAMETERS, section, write_params
 
@@ -101,14 +106,55 @@ def test_training_writes_generator_losses_and_samples(packages: Path, tmp_path: 
     assert load_generator(tmp_path / "generator").config.image_size_px == 64
 
 
-def test_a_damaged_checkpoint_is_not_used(packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def cut_off(content: bytes) -> bytes:
+    return content[:1000]
+
+
+def with_a_flipped_bit(content: bytes) -> bytes:
+    return content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
+
+
+@pytest.mark.parametrize("damaged", [cut_off, with_a_flipped_bit])
+def test_a_damaged_checkpoint_is_not_used(
+    packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damaged: Callable[[bytes], bytes]
+) -> None:
     trained(packages, tmp_path / "first")
     first = sha256_of_file(tmp_path / "first" / WEIGHTS)
     (checkpoint,) = (tmp_path / "first").glob("checkpoints/*/checkpoint.safetensors")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    checkpoint.write_bytes(damaged(checkpoint.read_bytes()))
     trained(packages, tmp_path / "first")
     assert "is damaged" in capsys.readouterr().err
     assert sha256_of_file(tmp_path / "first" / WEIGHTS) == first
+
+
+def test_two_trainings_do_not_write_the_same_checkpoints(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "WAIT_S", 0.0)
+    trained(packages, tmp_path / "first")
+    (folder,) = (tmp_path / "first" / "checkpoints").iterdir()
+    content = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with alone(folder, "taken", LOCK), pytest.raises(UserError, match="another process trains the same; wait until"):
+        trained(packages, tmp_path / "first")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == content
+    trained(packages, tmp_path / "first")
+
+
+def test_weights_can_be_read_by_others_and_nothing_else_is_left(packages: Path, tmp_path: Path) -> None:
+    trained(packages, tmp_path)
+    weights = tmp_path / WEIGHTS
+    assert weights.stat().st_mode == weights.with_name("generator.json").stat().st_mode
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.safetensors", LOCK, "samples"]
+
+
+def test_a_gpu_without_memory_is_said(packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(PaperTraining, "step", step)
+    with pytest.raises(UserError, match=r"train.batch_size: 8 images of 64 px need more memory than .* lower it"):
+        trained(packages, tmp_path)
 
 
 def test_a_checkpoint_of_other_parameters_is_neither_used_nor_lost(
@@ -118,7 +164,7 @@ def test_a_checkpoint_of_other_parameters_is_neither_used_nor_lost(
     first = sha256_of_file(tmp_path / "one" / WEIGHTS)
     capsys.readouterr()
     trained(packages, tmp_path / "one", seed=2)
-    assert "belong to other parameters, data or code: starting from step 0" in capsys.readouterr().err
+    assert "data or code, or to another type of processor: starting from step 0" in capsys.readouterr().err
     trained(packages, tmp_path / "two", seed=2)
     assert sha256_of_file(tmp_path / "one" / WEIGHTS) == sha256_of_file(tmp_path / "two" / WEIGHTS)
     capsys.readouterr()

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fabgan.components.core import resumable
+from fabgan.components.core import locks, resumable
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
@@ -72,7 +72,7 @@ def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_another_process_fills_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resumable, "LOCK_WAIT_S", 0.0)
+    monkeypatch.setattr(locks, "WAIT_S", 0.0)
     with resumable_folder(tmp_path / "out", "first", MARKER) as folder:
         (folder / MARKER).write_text("first")
         with (

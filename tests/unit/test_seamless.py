@@ -11,7 +11,13 @@ from torch.nn.functional import softplus
 from fabgan.model.optimization import GradientMode
 from fabgan.model.regions import Window
 from fabgan.model.seamless.config import SeamlessConfig
-from fabgan.model.seamless.discriminators import FullDiscriminator, RegionDiscriminator, draw_windows
+from fabgan.model.seamless.discriminators import (
+    DISCRIMINATOR_CELLS,
+    FullDiscriminator,
+    Head,
+    RegionDiscriminator,
+    draw_windows,
+)
 from fabgan.model.seamless.generator import SeamlessGenerator
 from fabgan.model.seamless.layers import NOISES, CellNoise
 from fabgan.model.seamless.recipe import SeamlessRecipe
@@ -198,6 +204,14 @@ def test_bfloat16_step_is_close_to_the_float32_one() -> None:
     assert any(not torch.equal(rough[name], precise[name]) for name in precise)
     for name, loss in precise.items():
         assert rough[name] == pytest.approx(float(loss), rel=0.02, abs=0.02), name
+
+
+def test_logits_have_all_digits_in_bfloat16() -> None:
+    head, x_BFHW = Head(8, classes=2), torch.randn(32, 8, DISCRIMINATOR_CELLS, DISCRIMINATOR_CELLS).bfloat16()
+    labels_B = torch.arange(32) % 2
+    with torch.autocast("cpu", torch.bfloat16):
+        logits_B = head(x_BFHW, labels_B)
+    torch.testing.assert_close(logits_B, head(x_BFHW.float(), labels_B), rtol=0, atol=0)
 
 
 def test_where_a_window_is_said_to_lie_changes_the_verdict_after_training() -> None:
