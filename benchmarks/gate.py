@@ -28,8 +28,8 @@ from benchmarks.sets import ImageSet, Roles, rendered
 from fabgan.components.artifacts.verdict import Check, outcome_of
 from fabgan.components.core.log import start_logging
 from fabgan.components.core.progress import Progress
+from fabgan.components.measures.copying import copy_checks, membership_checks
 from fabgan.components.measures.extractors import Extractor, efficientnet_lite1
-from fabgan.components.measures.judge import copy_checks, membership_checks
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import most_alike
 from fabgan.model.measures.copies import CopySearch, Likeness, shrunk_to_compare, turned

@@ -17,6 +17,8 @@ class Suspect:
     """Turned and mirrored like the generated one."""
     similarity: float
     """Correlation of their detail, at most 1."""
+    by_part: bool
+    """Whether that of a part is meant, and not that of the whole image."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Gallery:
     real: list[Tensor]
     """Held-out images."""
     suspects: list[Suspect] = field(default_factory=list)
-    """The generated images most like a training image, the most alike first."""
+    """The generated images nearest to what counts as a copy, or farthest beyond, the most suspect first."""
     worst: list[Tensor] = field(default_factory=list)
     """The generated images that the classifier tells from real ones most surely, the worst first."""
     seams_HW: Tensor | None = None

@@ -45,8 +45,14 @@ class Check:
         if self.value is None:
             return f"{self.name} could not be computed"
         if self.at_least is not None and self.value < self.at_least:
-            return f"{self.name} {self.value:.3g} is below {self.at_least:.3g}"
-        return f"{self.name} {self.value:.3g} is above {self.at_most:.3g}"
+            return f"{self.name} {' is below '.join(_told_apart(self.value, self.at_least))}"
+        return f"{self.name} {' is above '.join(_told_apart(self.value, self.at_most or 0.0))}"
+
+
+def _told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Return two numbers that differ with as few digits as tell them apart, but at least three."""
+    pairs = ((f"{value:.{digits}g}", f"{limit:.{digits}g}") for digits in range(3, 18))
+    return next(pair for pair in pairs if pair[0] != pair[1])
 
 
 @parameters

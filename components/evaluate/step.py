@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fabgan.model.measures.copies import turned
+from fabgan.model.measures.copies import Match, turned
 from fabgan.model.streams import random_stream
 
 from ..artifacts.gallery import Gallery, Suspect
@@ -117,7 +117,8 @@ def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params:
     held_out, seen = (open_packages(packages, size_px, split) for split in ("held_out", "train"))
     order = torch.randperm(len(held_out.listed), generator=random_stream(params.seed, "sheet"))[:SHOWN_IMAGES]
     real = list(held_out.chosen(order.tolist()))
-    likeness = evaluation.judgement.likeness
+    judgement = evaluation.judgement
+    excess_N, by_part_N = judgement.excess_2N.max(dim=0)
 
     def made(number: int) -> Tensor:
         return next(generate(trained, 1, params.seed, first=number))
@@ -126,16 +127,16 @@ def _gallery(trained: Generator, packages: Path, evaluation: Evaluation, params:
         generated=evaluation.shown,
         real=real,
         suspects=[
-            Suspect(
-                made(number),
-                turned(_one(seen, int(likeness.place_N[number])), int(likeness.symmetry_N[number])),
-                float(likeness.similarity_N[number]),
-            )
-            for number in _largest(likeness.similarity_N)
+            _suspect(made(number), seen, judgement.likeness.of(number, bool(by_part_N[number])))
+            for number in _largest(excess_N)
         ],
-        worst=[made(number) for number in _largest(evaluation.judgement.strangeness_N)],
+        worst=[made(number) for number in _largest(judgement.strangeness_N)],
         seams_HW=_step_map(evaluation.shown) / _step_map(real).clamp(min=1e-3),
     )
+
+
+def _suspect(x_CHW: Tensor, training: Packages, match: Match) -> Suspect:
+    return Suspect(x_CHW, turned(_one(training, match.place), match.symmetry), match.similarity, match.by_part)
 
 
 def _largest(values_N: Tensor) -> list[int]:

@@ -29,8 +29,12 @@ def lot_splits(listed: Sequence[Package], seed: int) -> Iterator[tuple[Tensor, T
     held_out, lots = lots_by_product(listed, "held_out"), lots_by_product(listed)
     draw = random.Random(f"{seed} lots")  # noqa: S311 (no cryptography)
     for _ in range(SPLITS):
-        drawn = {lot for product, found in lots.items() for lot in draw.sample(found, len(held_out.get(product, [])))}
-        other_N = torch.tensor([package.lot in drawn for package in listed])
+        drawn = {
+            (product, lot)
+            for product, found in lots.items()
+            for lot in draw.sample(found, len(held_out.get(product, [])))
+        }
+        other_N = torch.tensor([(package.product, package.lot) in drawn for package in listed])
         yield ~other_N, other_N
 
 

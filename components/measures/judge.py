@@ -11,16 +11,17 @@ from torch import Tensor
 
 from fabgan.model.measures.breaks import RARE, broken_share
 from fabgan.model.measures.copies import Likeness
-from fabgan.model.measures.distances import separation
 from fabgan.model.measures.seams import seam_visibility
 from fabgan.model.streams import random_stream
 
 from ..artifacts.verdict import Check
 from ..core.errors import UserError
 from .comparison import MEASURES, compare
+from .copying import copied, copy_checks, excess, is_finite, membership_checks
 from .features import Features
 from .parameters import EvaluateParameters
 from .real import Real
+from .repetition import CLOSEST
 from .two_sample import told_apart
 
 SUBSETS = 8
@@ -32,8 +33,13 @@ DISTANCE_BY_CHANCE = 0.0
 WIDENED_BY = 0.5
 """How much the range of a share of images is widened, in widths. It is a number of images, so it varies little."""
 RAISED_BY = 2.0
-"""Real lots that differ raise the limit of outliers at most by this factor. They are compared with fewer real images
-than generated ones are, so more of them are outliers."""
+"""Real lots that differ raise the limit of outliers at most by this factor."""
+MIN_DIVISIONS = 3
+"""With two lots of one product there are two divisions, whose values are the same."""
+MAX_FAR = 0.01
+"""Limit of images that are garbage."""
+MAX_REPEATED = 0.2
+"""Limit of images that repeat others."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,9 @@ class Judgement:
     """How they are like training images."""
     copied_N: Tensor
     """Which of them are copies."""
+    excess_2N: Tensor
+    """How far the likeness of the whole image, and that of a part, lie beyond what counts as a copy: 1 is an exact one,
+    0 and below is none."""
     strangeness_N: Tensor
     """Scores of the classifier: the higher, the more surely an image was told from real ones."""
 
@@ -52,7 +61,6 @@ class Judgement:
 def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgement:
     """Judge generated images beside real ones."""
     new, made = real.new, real.likeness(generated)
-    copied_N = _copied(made, new)
     told, strangeness_N = classifier_check(generated, real, params)
     nearest_training_N, nearest_held_out_N = (
         torch.cdist(features.whole_NF, generated.whole_NF).amin(dim=1) for features in (real.training, real.held_out)
@@ -60,13 +68,16 @@ def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgem
     checks = [
         *distance_checks(generated, real, params),
         told,
-        outlier_check(generated, real, params),
+        *outlier_checks(generated, real, params),
+        repetition_check(generated, real, params.seed),
         break_check(generated, real, params),
         *seam_checks(generated, real, params),
+        division_check(real),
         *copy_checks(made, new, params),
         *membership_checks(nearest_training_N, nearest_held_out_N, params),
     ]
-    return Judgement(checks, made, copied_N, strangeness_N)
+    excess_2N = excess(made, new)
+    return Judgement(checks, made, copied(excess_2N), excess_2N, strangeness_N)
 
 
 def classifier_check(generated: Features, real: Real, params: EvaluateParameters) -> tuple[Check, Tensor]:
@@ -112,7 +123,7 @@ def _check(name: str, values: Tensor, error: float, floor: Tensor, params: Evalu
     value = float(values.mean())
     return Check(
         name=name,
-        value=value if _is_finite(values) else None,
+        value=value if is_finite(values) else None,
         deviation=error,
         floor=float(floor.median()),
         at_least=params.min_share * low if measure.limit == "at_least" else None,
@@ -122,18 +133,49 @@ def _check(name: str, values: Tensor, error: float, floor: Tensor, params: Evalu
     )
 
 
-def outlier_check(generated: Features, real: Real, params: EvaluateParameters) -> Check:
-    """Return the check of single images that are unlike all real ones."""
-    share, floor = real.distances.share_of_outliers(generated), real.distances.floor(real.splits)
+def outlier_checks(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
+    """Return the checks of single images that are unlike all real ones."""
+    found, floor = real.distances.outliers(generated), real.distances.floor(real.splits)
+    reached = _widened(floor, WIDENED_BY)[1] if len(floor) else 0.0
+    return [
+        Check(
+            name="outlier_share",
+            value=found.beyond if isfinite(found.beyond) else None,
+            deviation=0.0,
+            floor=float(floor.median()) if len(floor) else None,
+            at_least=None,
+            at_most=min(max(reached, params.max_outliers), RAISED_BY * params.max_outliers),
+            decides="candidate",
+            meaning="Share of images that are unlike every real one, as a whole or in a part. Lower is better.",
+        ),
+        Check(
+            name="far_outlier_share",
+            value=found.far if isfinite(found.far) else None,
+            deviation=0.0,
+            floor=None,
+            at_least=None,
+            at_most=MAX_FAR,
+            decides="candidate",
+            meaning="Share of images that are so unlike every real one that they are garbage. Lower is better.",
+        ),
+    ]
+
+
+def repetition_check(generated: Features, real: Real, seed: int) -> Check:
+    """Return the check of generated images that are hardly anything but one another."""
+    share = real.repetition.share(generated, seed)
     return Check(
-        name="outlier_share",
+        name="repeated_share",
         value=share if isfinite(share) else None,
         deviation=0.0,
-        floor=float(floor.median()),
+        floor=CLOSEST,
         at_least=None,
-        at_most=min(max(_widened(floor, WIDENED_BY)[1], params.max_outliers), RAISED_BY * params.max_outliers),
+        at_most=MAX_REPEATED,
         decides="candidate",
-        meaning="Share of images that are unlike every real one, as a whole or in a part. Lower is better.",
+        meaning=(
+            "Share of images that are closer to another generated one than 99% of the real ones are to another real "
+            "one. Lower is better."
+        ),
     )
 
 
@@ -181,74 +223,18 @@ def seam_checks(generated: Features, real: Real, params: EvaluateParameters) -> 
     ]
 
 
-def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> list[Check]:
-    """Return the checks of copies, from how generated images and new ones, the held-out ones, are like training images.
-
-    A generated image is a copy if its detail, or that of a part, correlates more with a training image than half way
-    from the most alike held-out image to an exact copy.
-    """
-    copied_N = _copied(made, new)
-    known = all(_is_finite(one.similarity_N, one.part_N) for one in (made, new))
-    share = float(copied_N.double().mean())
-    return [
-        Check(
-            "copied_share",
-            share if known else None,
-            0.0,
-            None,
-            None,
-            params.max_copied_share,
-            "candidate",
-            "Share of generated images that copy a training image or part of one, turned or lit anew. Lower is better.",
+def division_check(real: Real) -> Check:
+    """Return the check that there are lots enough to say how much lots differ, on which the limits stand."""
+    return Check(
+        name="lot_divisions",
+        value=float(real.divisions),
+        deviation=0.0,
+        floor=None,
+        at_least=MIN_DIVISIONS,
+        at_most=None,
+        decides="candidate",
+        meaning=(
+            "Number of different divisions of the real lots that the limits stand on. With fewer, nobody knows how "
+            "much lots differ: photographs of more lots are needed. Higher is better."
         ),
-        Check(
-            "copied_images",
-            float(copied_N.sum()) if known else None,
-            0.0,
-            None,
-            None,
-            0.0,
-            "exportable",
-            "Number of these images. To hand a generator on, there must be none.",
-        ),
-    ]
-
-
-def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluateParameters) -> list[Check]:
-    """Return the checks of membership, from the distances of real images to the nearest generated one."""
-    membership = separation(-training_N, -held_out_N)
-    caught = float((training_N < held_out_N.quantile(0.01, interpolation="lower")).double().mean())
-    return [
-        Check(
-            "membership_auc",
-            membership if _is_finite(training_N, held_out_N) else None,
-            0.0,
-            None,
-            None,
-            params.max_membership,
-            "exportable",
-            "How well the nearest generated image tells training from held-out images. 0.5 is chance, lower is better.",
-        ),
-        Check(
-            "membership_at_1_percent",
-            caught if _is_finite(training_N, held_out_N) else None,
-            0.0,
-            None,
-            None,
-            None,
-            "nothing",
-            "Share of training images that this finds when at most 1% of held-out ones are suspected. Lower is better.",
-        ),
-    ]
-
-
-def _copied(made: Likeness, new: Likeness) -> Tensor:
-    return (made.similarity_N > _half_way(new.similarity_N)) | (made.part_N > _half_way(new.part_N))
-
-
-def _half_way(similarity_N: Tensor) -> float:
-    return (1 + float(similarity_N.max())) / 2
-
-
-def _is_finite(*values: Tensor) -> bool:
-    return all(bool(torch.isfinite(one).all()) for one in values)
+    )

@@ -4,47 +4,82 @@ Dimensions: N M images, P patches per image, F features.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .features import Features
 
+ODD_SHARE = 0.01
+"""Share of the real images that do not count where it is said how far these lie: one odd photograph decides nothing."""
+NEW_LOTS = 1.1
+"""Images of new lots lie somewhat farther than those of known lots do: so many times as far."""
+FAR = 1.5
+"""So many times as far as that, no real image was found."""
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Shares of images that are unlike every real one."""
+
+    beyond: float
+    """Farther from every real image than these are from other lots."""
+    far: float
+    """The same, `FAR` times as far."""
+
 
 class Distances:
     """How far real images are from each other, as a whole and in their patches."""
 
-    def __init__(self, real: Features, lots_N: Tensor) -> None:
-        same_NN = lots_N[:, None] == lots_N
+    def __init__(self, real: Features, lots_N: Tensor, products_N: Tensor) -> None:
         self._real = real
-        self._whole_NN = torch.cdist(real.whole_NF, real.whole_NF).masked_fill(same_NN, torch.inf)
-        self._patches_NPN = _nearest_patches(real.patches_NPF, real.patches_NPF).masked_fill(
-            same_NN[:, None], torch.inf
-        )
+        self._other_lots_NN = lots_N[:, None] != lots_N
+        self._alike_NN = self._other_lots_NN & (products_N[:, None] == products_N)
+        self._whole_NN = torch.cdist(real.whole_NF, real.whole_NF)
+        self._patches_NPN = _nearest_patches(real.patches_NPF, real.patches_NPF)
 
-    def share_of_outliers(self, generated: Features) -> float:
-        """Return the share of images that are farther from every real one than real ones are from other lots."""
+    def outliers(self, generated: Features) -> Outliers:
+        """Return the shares of images that are farther from every real one than real ones are from other lots."""
         whole_N = torch.cdist(generated.whole_NF, self._real.whole_NF).amin(dim=1)
         part_N = _nearest_patches(generated.patches_NPF, self._real.patches_NPF).amin(dim=2).amax(dim=1)
-        every = torch.arange(len(self._real))
-        return _share(whole_N, part_N, *self._reach(every))
+        return _outliers(whole_N, part_N, *self._reach(torch.arange(len(self._real))))
 
     def floor(self, splits: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Return the same of lots beside other lots, one for each split."""
-        return torch.tensor(list(self._floors(splits)))
+        """Return the share of images of lots that are so far from all other lots, one for each split.
+
+        Splits whose other lots are a single one have none.
+        """
+        return torch.tensor(list(self._floors(splits)), dtype=torch.float64)
 
     def _floors(self, splits: list[tuple[Tensor, Tensor]]) -> Iterator[float]:
-        for ours_N, others_N in splits:
-            others = others_N.nonzero()[:, 0]
-            whole_N = self._whole_NN[ours_N][:, others].amin(dim=1)
-            part_N = self._patches_NPN[ours_N][:, :, others].amin(dim=2).amax(dim=1)
-            yield _share(whole_N, part_N, *self._reach(others))
+        for known_N, new_N in splits:
+            known = known_N.nonzero()[:, 0]
+            whole_N = self._whole_NN[new_N][:, known].amin(dim=1)
+            part_N = self._patches_NPN[new_N][:, :, known].amin(dim=2).amax(dim=1)
+            reach = self._reach(known)
+            if all(one.isfinite() for one in reach):
+                yield _outliers(whole_N, part_N, *reach).beyond
 
     def _reach(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how far the most distant of some real images, and of their patches, are from their other lots."""
-        whole_N = self._whole_NN[places][:, places].amin(dim=1)
-        part_N = self._patches_NPN[places][:, :, places].amin(dim=2).amax(dim=1)
-        return whole_N.max(), part_N.max()
+        """Return how far some real images, and their patches, are from their other lots, but for the oddest of them.
+
+        Lots of the same product count. If no product has several lots, those of others do.
+        """
+        compared_NN = self._alike_NN[places][:, places]
+        if not compared_NN.any():
+            compared_NN = self._other_lots_NN[places][:, places]
+        whole_NN = self._whole_NN[places][:, places].masked_fill(~compared_NN, torch.inf)
+        patches_NPN = self._patches_NPN[places][:, :, places].masked_fill(~compared_NN[:, None], torch.inf)
+        return _farthest(whole_NN.amin(dim=1)), _farthest(patches_NPN.amin(dim=2).amax(dim=1))
+
+
+def _farthest(distance_N: Tensor) -> Tensor:
+    """Return how far images of new lots may lie, by the distances of known ones. It is infinite if no one is known."""
+    finite_N = distance_N[~distance_N.isinf()]
+    if not len(finite_N):
+        return torch.tensor(torch.inf)
+    return NEW_LOTS * finite_N.quantile(1 - ODD_SHARE, interpolation="lower")
 
 
 def _nearest_patches(ours_NPF: Tensor, theirs_MPF: Tensor) -> Tensor:
@@ -54,8 +89,9 @@ def _nearest_patches(ours_NPF: Tensor, theirs_MPF: Tensor) -> Tensor:
     return distances.view(count, patches, len(theirs_MPF), -1).amin(dim=3)
 
 
-def _share(whole_N: Tensor, part_N: Tensor, whole_reach: Tensor, part_reach: Tensor) -> float:
-    """Return the share of images beyond one of the two reaches. It is not a number if a distance is none."""
+def _outliers(whole_N: Tensor, part_N: Tensor, whole_reach: Tensor, part_reach: Tensor) -> Outliers:
+    """Return the shares of images beyond one of the two reaches. They are not numbers if a distance is none."""
     if whole_N.isnan().any() or part_N.isnan().any():
-        return torch.nan
-    return float(((whole_N > whole_reach) | (part_N > part_reach)).double().mean())
+        return Outliers(torch.nan, torch.nan)
+    farther_N = torch.maximum(whole_N / whole_reach, part_N / part_reach)
+    return Outliers(*(float((farther_N > times).double().mean()) for times in (1, FAR)))

@@ -24,6 +24,7 @@ from .extractors import Extractor
 from .features import PATCHES, Features, extract
 from .floors import lot_deals, lot_splits
 from .outliers import Distances
+from .repetition import Repetition
 from .two_sample import floor_of
 
 MIN_HELD_OUT = 2
@@ -66,6 +67,11 @@ class Real:
         """Number of images in the smallest group of lots that stand for generated images."""
         return min(int(ours_N.sum()) for ours_N, _ in self.splits)
 
+    @property
+    def divisions(self) -> int:
+        """Number of splits that differ."""
+        return len({tuple(ours_N.tolist()) for ours_N, _ in self.splits})
+
     @cached_property
     def search(self) -> CopySearch:
         """The training images, to be searched for copies."""
@@ -92,7 +98,12 @@ class Real:
     @cached_property
     def distances(self) -> Distances:
         """How far the images are from each other."""
-        return Distances(self.every, self.lots_N)
+        return Distances(self.every, self.lots_N, self.products_N)
+
+    @cached_property
+    def repetition(self) -> Repetition:
+        """How close the images are to one another."""
+        return Repetition(self.every)
 
     def seams(self, size: int) -> Tensor:
         """Return SER1 and SER2 of at most `size` images of lots against other lots, one row for each split.

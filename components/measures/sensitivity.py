@@ -24,7 +24,7 @@ from ..core.progress import Progress
 from .extractors import Extractor
 from .features import Features, extract
 from .floors import lots_by_product
-from .judge import break_check, classifier_check, distance_checks, outlier_check, seam_checks
+from .judge import break_check, classifier_check, distance_checks, outlier_checks, seam_checks
 from .parameters import EvaluateParameters
 from .real import Real
 from .spoiling import blurred, compressed, faded, noisy, tinted, with_lattice
@@ -130,7 +130,7 @@ def _refusing(features: Features, real: Real, params: EvaluateParameters) -> lis
     """Return the names of the checks that refuse images, but for the classifier, which takes long."""
     checks = [
         *distance_checks(features, real, params),
-        outlier_check(features, real, params),
+        *outlier_checks(features, real, params),
         break_check(features, real, params),
         *seam_checks(features, real, params),
     ]

@@ -64,6 +64,30 @@ class Likeness:
     """Number of the most similar image."""
     symmetry_N: Tensor
     """Which of its `symmetries` is meant."""
+    part_place_N: Tensor
+    """Number of the image that has the most similar part."""
+    part_symmetry_N: Tensor
+    """Which of its `symmetries` has it."""
+
+    def of(self, number: int, by_part: bool) -> "Match":
+        """Return what one of the images is most like, as a whole or in a part."""
+        if by_part:
+            found = (self.part_N, self.part_place_N, self.part_symmetry_N)
+        else:
+            found = (self.similarity_N, self.place_N, self.symmetry_N)
+        similarity, place, symmetry = (values_N[number].item() for values_N in found)
+        return Match(similarity, int(place), int(symmetry), by_part)
+
+
+@dataclass(frozen=True)
+class Match:
+    """The searched image that one image is most like."""
+
+    similarity: float
+    place: int
+    symmetry: int
+    by_part: bool
+    """Whether the most similar part is meant, and not the whole image."""
 
 
 def symmetries(x: Tensor) -> Tensor:
@@ -123,9 +147,12 @@ class CopySearch:
         """
         similarities, places = zip(*self._whole(x_NRR, alike_NK), strict=True)
         pairs = zip(self._parts_of(x_NRR), self._parts, strict=True)
-        part_N = torch.stack([(ours @ theirs.T).amax(dim=1) for ours, theirs in pairs]).amax(dim=0)
+        parts = [(ours @ theirs.T).max(dim=1) for ours, theirs in pairs]
+        part_N, best_N = torch.stack([part.values for part in parts]).max(dim=0)
+        part_place_N = torch.stack([part.indices for part in parts]).gather(0, best_N[None])[0]
         place_N = torch.tensor(places)
-        return Likeness(torch.tensor(similarities), part_N, place_N // 8, place_N % 8)
+        numbers = (number for place in (place_N, part_place_N) for number in (place // 8, place % 8))
+        return Likeness(torch.tensor(similarities), part_N, *numbers)
 
     def _whole(self, x_BRR: Tensor, alike_BK: Tensor) -> list[tuple[float, int]]:
         """Return the similarity of each image, and the place of the turned training image that is most similar."""

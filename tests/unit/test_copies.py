@@ -152,6 +152,17 @@ def test_the_training_images_that_were_copied_are_pointed_at() -> None:
     assert len(search(3)) == COUNT
 
 
+def test_the_training_images_whose_parts_were_copied_are_pointed_at() -> None:
+    mixed, half = product(2, 3).clone(), SIDE // 2
+    mixed[..., half:, :half] = turned(product(1, 3), 5)[..., half:, :half].flip(0)
+    found = likeness(mixed)
+    for number in range(len(mixed)):
+        match = found.of(number, by_part=True)
+        assert (match.place, match.symmetry, match.by_part) == (len(mixed) - 1 - number, 5, True)
+        assert match.similarity == found.part_N[number] > 0.8
+        assert found.of(number, by_part=False).similarity == found.similarity_N[number]
+
+
 def test_each_image_is_searched_for_by_itself() -> None:
     x = torch.cat([product(1, 3)[:2], product(2, 3)[:2]])
     together, alone = likeness(x), [likeness(x_1CHW) for x_1CHW in torch.split(x, 1)]

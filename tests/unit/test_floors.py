@@ -48,6 +48,15 @@ def test_whole_lots_are_drawn_and_the_others_are_the_rest() -> None:
         assert set(lots_of(LISTED, ours_N).values()) == set(lots_of(LISTED, others_N).values()) == {PER_LOT}
 
 
+def test_a_lot_of_several_products_is_drawn_for_one_of_them_alone() -> None:
+    """Photographs of several products may lie in a folder each lot."""
+    shared = [replace(one, lot=one.lot[1:]) for one in packages(dict.fromkeys("abc", (2, 1)))]
+    for ours_N, others_N in lot_splits(shared, 1):
+        for mask_N in (ours_N, others_N):
+            chosen = Counter(one.product for one, in_it in zip(shared, mask_N.tolist(), strict=True) if in_it)
+            assert chosen == dict.fromkeys("abc", PER_LOT)
+
+
 def test_of_every_product_as_many_lots_are_drawn_as_are_held_out() -> None:
     for _, others_N in lot_splits(LISTED, 1):
         assert Counter(lot[0] for lot in lots_of(LISTED, others_N)) == {"a": 2, "b": 1}

@@ -21,7 +21,8 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.progress import Progress
 from fabgan.components.measures import spoiling
 from fabgan.components.measures.comparison import MEASURES, compare
-from fabgan.components.measures.judge import copy_checks, judge, membership_checks, standard_error
+from fabgan.components.measures.copying import copy_checks, excess, membership_checks
+from fabgan.components.measures.judge import judge, standard_error
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import Real, divided, measure_real
 from fabgan.model.measures.copies import Likeness, turned
@@ -37,9 +38,12 @@ CHECKS = [
     *MEASURES,
     "two_sample_auc",
     "outlier_share",
+    "far_outlier_share",
+    "repeated_share",
     "broken_share",
     "ser1",
     "ser2",
+    "lot_divisions",
     "copied_share",
     "copied_images",
     "membership_auc",
@@ -120,7 +124,9 @@ SPOILED: dict[str, tuple[Callable[[Tensor], Tensor], set[str]]] = {
     "noise": (lambda x: spoiling.noisy(x, 20), {"spectrum_db", "kernel_distance", "kernel_distance_patches"}),
     "tint": (lambda x: spoiling.tinted(x, 40), {"kernel_distance", "precision", "recall", "coverage"}),
     "lattice": (lambda x: spoiling.with_lattice(x, 12, 8), {"lattice_db"}),
-    "one image": (lambda x: x[:1].expand(FRESH, -1, -1, -1), {"kernel_distance", "recall"}),
+    "one image": (lambda x: x[:1].expand(FRESH, -1, -1, -1), {"kernel_distance", "recall", "repeated_share"}),
+    "images that come in pairs": (lambda x: x[: FRESH // 2].repeat(2, 1, 1, 1), {"repeated_share"}),
+    "garbage once": (lambda x: torch.cat([spoiling.noisy(x[:1], 120), x[1:]]), {"far_outlier_share"}),
     "a seam": (with_seam, {"ser1", "ser2"}),
     "a spoiled quarter": (with_grey_quarter, {"kernel_distance_worst_quarter", "kernel_distance_patches"}),
     "faded colours": (lambda x: (x.float().mean(dim=1, keepdim=True) * 0.7 + x * 0.3).byte(), {"colour_db"}),
@@ -221,7 +227,7 @@ def test_twice_the_power_in_an_octave_is_three_decibels() -> None:
 
 def likeness(similarities: list[float], parts: list[float]) -> Likeness:
     none_N = torch.zeros(len(similarities), dtype=torch.int64)
-    return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N)
+    return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N, none_N, none_N)
 
 
 def test_a_copy_is_more_like_training_than_half_way_from_the_most_alike_held_out_image_to_an_exact_copy() -> None:
@@ -231,6 +237,33 @@ def test_a_copy_is_more_like_training_than_half_way_from_the_most_alike_held_out
     assert (share.name, share.value, share.passed) == ("copied_share", 0.5, False)
     assert (count.name, count.value, count.passed, count.decides) == ("copied_images", 2, False, "exportable")
     assert all(check.passed for check in copy_checks(new, new, PARAMS))
+
+
+def test_near_duplicates_among_held_out_images_hide_no_copies() -> None:
+    made, new = likeness([0.995, 0.5], [0.5, 0.5]), likeness([0.9995, 0.6, 0.1], [0.7, 0.9, 0.3])
+    share, _ = copy_checks(made, new, PARAMS)
+    assert (share.value, share.passed) == (0.5, False)
+
+
+def test_the_excess_is_1_for_an_exact_copy_and_0_at_the_limit() -> None:
+    new = likeness([0.2, 0.6, 0.1], [0.7, 0.9, 0.3])
+    found_2N = excess(likeness([1.0, 0.8, 0.2], [0.95, 1.0, 0.9]), new)
+    torch.testing.assert_close(found_2N, torch.tensor([[1.0, 0.0, -3.0], [0.0, 1.0, -1.0]]))
+
+
+def test_two_lots_of_one_product_are_too_few_to_judge_by() -> None:
+    for lots, judged in ((2, False), (3, True)):
+        listed = packages({"a": (lots, 1)})
+        every = divided(extracted(product("few", len(listed))), Packages(Path(), SIDE, listed), 1)
+        (check,) = (one for one in judge(extracted(fresh()), every, PARAMS).checks if one.name == "lot_divisions")
+        assert (check.value, check.passed, check.decides) == (lots, judged, "candidate")
+
+
+def test_an_objection_tells_the_value_from_the_limit() -> None:
+    check = Check("ser1", 1.0804, 0.0, 1.0, 0.9, 1.0801, "candidate", "")
+    assert check.objection == "ser1 1.0804 is above 1.0801"
+    assert replace(check, value=2.0).objection == "ser1 2 is above 1.08"
+    assert replace(check, value=0.5).objection == "ser1 0.5 is below 0.9"
 
 
 def test_membership_is_seen_when_generated_images_lie_nearer_to_training_images() -> None:
@@ -268,7 +301,7 @@ def test_flat_real_images_are_refused() -> None:
 
 
 def test_copies_that_could_not_be_searched_for_are_refused() -> None:
-    known = Likeness(*(torch.tensor([0.1, 0.2]) for _ in range(4)))
+    known = Likeness(*(torch.tensor([0.1, 0.2]) for _ in range(6)))
     unknown = replace(known, similarity_N=torch.tensor([0.1, torch.nan]))
     for made, new in ((unknown, known), (known, unknown)):
         outcome, reasons = outcome_of(copy_checks(made, new, EvaluateParameters()))

@@ -11,6 +11,7 @@ from fabgan.components.measures.outliers import Distances
 
 LOTS, PER_LOT = 8, 6
 LOTS_N = torch.arange(LOTS * PER_LOT) // PER_LOT
+ONE_PRODUCT_N = torch.zeros_like(LOTS_N)
 SPLITS = [(first + 2 <= LOTS_N, (first <= LOTS_N) & (first + 2 > LOTS_N)) for first in range(3)]
 
 
@@ -29,17 +30,21 @@ def features(count: int, seed: int, shift: Tensor | None = None) -> Features:
 
 @pytest.fixture
 def distances() -> Distances:
-    return Distances(features(LOTS * PER_LOT, 1), LOTS_N)
+    return Distances(features(LOTS * PER_LOT, 1), LOTS_N, ONE_PRODUCT_N)
+
+
+def share(distances: Distances, generated: Features) -> float:
+    return distances.outliers(generated).beyond
 
 
 def test_images_like_the_real_ones_are_no_outliers(distances: Distances) -> None:
-    assert distances.share_of_outliers(features(40, 2)) <= 0.15
+    assert share(distances, features(40, 2)) <= 0.15
 
 
 def test_images_far_from_all_are_counted_one_by_one(distances: Distances) -> None:
     shift = torch.zeros(40)
     shift[:7] = 20
-    spoiled, clean = (distances.share_of_outliers(features(40, 2, one)) for one in (shift, None))
+    spoiled, clean = (share(distances, features(40, 2, one)) for one in (shift, None))
     assert spoiled - clean == pytest.approx(7 / 40, abs=0.06)
 
 
@@ -47,20 +52,47 @@ def test_a_single_part_that_is_unlike_all_makes_an_outlier(distances: Distances)
     generated = features(40, 2)
     patches = generated.patches_NPF.clone()
     patches[:10, 3] += 20
-    spoiled = distances.share_of_outliers(replace(generated, patches_NPF=patches))
-    assert spoiled - distances.share_of_outliers(generated) == pytest.approx(10 / 40, abs=0.06)
+    spoiled = share(distances, replace(generated, patches_NPF=patches))
+    assert spoiled - share(distances, generated) == pytest.approx(10 / 40, abs=0.06)
 
 
 def test_lots_far_from_each_other_widen_what_counts_as_like() -> None:
-    apart = Distances(features(LOTS * PER_LOT, 1, 5.0 * LOTS_N), LOTS_N)
-    assert apart.share_of_outliers(features(40, 2, torch.full((40,), 7.0))) == 0
-    assert apart.share_of_outliers(features(40, 2, torch.full((40,), 60.0))) == 1
+    apart = Distances(features(LOTS * PER_LOT, 1, 5.0 * LOTS_N), LOTS_N, ONE_PRODUCT_N)
+    assert share(apart, features(40, 2, torch.full((40,), 7.0))) == 0
+    assert share(apart, features(40, 2, torch.full((40,), 60.0))) == 1
 
 
 def test_the_floor_is_the_share_of_lots_beside_other_lots() -> None:
-    alike, one_far = features(LOTS * PER_LOT, 1), features(LOTS * PER_LOT, 1, 20.0 * (LOTS_N == 7))
-    assert Distances(alike, LOTS_N).floor(SPLITS).max() < 0.3
-    assert (Distances(one_far, LOTS_N).floor(SPLITS) >= PER_LOT / (6 * PER_LOT) - 0.01).all()
+    alike, one_far = (
+        Distances(features(LOTS * PER_LOT, 1, shift), LOTS_N, ONE_PRODUCT_N)
+        for shift in (None, 20.0 * (LOTS_N == LOTS - 1))
+    )
+    assert alike.floor(SPLITS).max() < 0.3
+    last_N = LOTS_N >= LOTS - 2
+    assert one_far.floor([(~last_N, last_N)]).tolist() == pytest.approx([0.5], abs=0.2)
+
+
+def test_lots_beside_a_single_lot_have_no_floor(distances: Distances) -> None:
+    first_N = LOTS_N == 0
+    assert len(distances.floor([(first_N, ~first_N)])) == 0
+
+
+def test_one_odd_real_image_hides_no_garbage() -> None:
+    odd = torch.zeros(LOTS * PER_LOT)
+    odd[5] = 40
+    found = Distances(features(LOTS * PER_LOT, 1, odd), LOTS_N, ONE_PRODUCT_N)
+    garbage = torch.zeros(40)
+    garbage[:7] = -20
+    spoiled = found.outliers(features(40, 2, garbage))
+    assert spoiled.beyond >= spoiled.far == pytest.approx(7 / 40)
+
+
+def test_a_product_of_one_lot_hides_no_garbage() -> None:
+    products_N = (LOTS_N == LOTS - 1).long()
+    found = Distances(features(LOTS * PER_LOT, 1, 40.0 * products_N), LOTS_N, products_N)
+    garbage = torch.zeros(40)
+    garbage[:7] = -20
+    assert found.outliers(features(40, 2, garbage)).far == pytest.approx(7 / 40)
 
 
 @pytest.mark.parametrize("field", ["whole_NF", "patches_NPF"])
@@ -68,5 +100,5 @@ def test_a_distance_that_is_no_number_is_no_share(distances: Distances, field: s
     generated = features(10, 2)
     broken = getattr(generated, field).clone()
     broken[3] = torch.nan
-    assert distances.share_of_outliers(replace(generated, **{field: broken})) != 0
-    assert torch.tensor(distances.share_of_outliers(replace(generated, **{field: broken}))).isnan()
+    assert share(distances, replace(generated, **{field: broken})) != 0
+    assert torch.tensor(share(distances, replace(generated, **{field: broken}))).isnan()

@@ -77,9 +77,8 @@ def verdict_of(*checks: Check) -> Verdict:
 
 def gallery_of(size_px: int = 32) -> Gallery:
     generated, held_out, trained_on = (of_colour(colour, size_px) for colour in (GENERATED, HELD_OUT, TRAINED_ON))
-    return Gallery(
-        [generated] * 4, [held_out] * 4, [Suspect(generated, trained_on, 0.875)], [generated], torch.ones(8, 8)
-    )
+    suspect = Suspect(generated, trained_on, 0.875, by_part=False)
+    return Gallery([generated] * 4, [held_out] * 4, [suspect], [generated], torch.ones(8, 8))
 
 
 @pytest.fixture
@@ -270,7 +269,7 @@ def test_small_images_are_embedded_without_loss(tmp_path: Path) -> None:
 
 def test_a_page_of_many_large_images_stays_small_and_has_native_crops(tmp_path: Path) -> None:
     images = noise(12, 1024) * 6
-    suspects = [Suspect(one, one, 0.5) for one in images[:12]]
+    suspects = [Suspect(one, one, 0.5, by_part=True) for one in images[:12]]
     text = page(tmp_path, gallery=Gallery(images[:36], images[36:], suspects, images[:12], torch.rand(256, 256) + 0.5))
     assert len(text) < 12_000_000
     sides = {pixels.shape for pixels in pictures(text, ", image")}

@@ -44,7 +44,7 @@ class _Pair:
 
     generated: Picture
     training: Picture | None
-    similarity: float
+    similarity: str
 
 
 def write_report(
@@ -123,10 +123,11 @@ def _middle(pixels: Pixels) -> Pixels:
 
 def _pair(suspect: Suspect, index: int, form: Form, with_real: bool) -> _Pair:
     generated = picture(pixels_of(suspect.generated_CHW), f"Generated, suspect {index}", form)
+    similarity = f"similarity {'of a part ' if suspect.by_part else ''}{suspect.similarity:.3f}"
     if not with_real:
-        return _Pair(generated, None, suspect.similarity)
+        return _Pair(generated, None, similarity)
     training = picture(pixels_of(suspect.training_CHW), f"Training image most like suspect {index}", form)
-    return _Pair(generated, training, suspect.similarity)
+    return _Pair(generated, training, similarity)
 
 
 def _samples(folder: Path) -> list[Picture]:

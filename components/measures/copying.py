@@ -1,0 +1,101 @@
+"""The checks of copies of training images, and of membership: whether images tell what was trained with.
+
+Dimensions: N images.
+"""
+
+import torch
+from torch import Tensor
+
+from fabgan.model.measures.copies import Likeness
+from fabgan.model.measures.distances import separation
+
+from ..artifacts.verdict import Check
+from .parameters import EvaluateParameters
+
+NEAR_DUPLICATE = 0.98
+"""Correlation from which a held-out image shows what a training image shows, and so tells nothing of new images."""
+
+
+def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> list[Check]:
+    """Return the checks of copies, from how generated images and new ones, the held-out ones, are like training images.
+
+    A generated image is a copy if its detail, or that of a part, correlates more with a training image than half way
+    from the most alike held-out image to an exact copy. Near-duplicates among the held-out images raise no limit.
+    """
+    copied_N = copied(excess(made, new))
+    known = all(is_finite(one.similarity_N, one.part_N) for one in (made, new))
+    share = float(copied_N.double().mean())
+    return [
+        Check(
+            "copied_share",
+            share if known else None,
+            0.0,
+            None,
+            None,
+            params.max_copied_share,
+            "candidate",
+            "Share of generated images that copy a training image or part of one, turned or lit anew. Lower is better.",
+        ),
+        Check(
+            "copied_images",
+            float(copied_N.sum()) if known else None,
+            0.0,
+            None,
+            None,
+            0.0,
+            "exportable",
+            "Number of these images. To hand a generator on, there must be none.",
+        ),
+    ]
+
+
+def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluateParameters) -> list[Check]:
+    """Return the checks of membership, from the distances of real images to the nearest generated one."""
+    membership = separation(-training_N, -held_out_N)
+    caught = float((training_N < held_out_N.quantile(0.01, interpolation="lower")).double().mean())
+    return [
+        Check(
+            "membership_auc",
+            membership if is_finite(training_N, held_out_N) else None,
+            0.0,
+            None,
+            None,
+            params.max_membership,
+            "exportable",
+            "How well the nearest generated image tells training from held-out images. 0.5 is chance, lower is better.",
+        ),
+        Check(
+            "membership_at_1_percent",
+            caught if is_finite(training_N, held_out_N) else None,
+            0.0,
+            None,
+            None,
+            None,
+            "nothing",
+            "Share of training images that this finds when at most 1% of held-out ones are suspected. Lower is better.",
+        ),
+    ]
+
+
+def copied(excess_2N: Tensor) -> Tensor:
+    """Return which images are copies, by their `excess`."""
+    return (excess_2N > 0).any(dim=0)
+
+
+def excess(made: Likeness, new: Likeness) -> Tensor:
+    """Return how far the likeness of images, and that of their parts, lies beyond what counts as a copy: 2 x N.
+
+    1 is an exact copy, and 0 and below is none.
+    """
+    pairs = ((made.similarity_N, new.similarity_N), (made.part_N, new.part_N))
+    return torch.stack([_beyond_half_way(ours_N, theirs_N) for ours_N, theirs_N in pairs])
+
+
+def _beyond_half_way(made_N: Tensor, new_N: Tensor) -> Tensor:
+    half_way = (1 + min(float(new_N.max()), NEAR_DUPLICATE)) / 2
+    return (made_N - half_way) / (1 - half_way)
+
+
+def is_finite(*values: Tensor) -> bool:
+    """Return whether all values are finite numbers."""
+    return all(bool(torch.isfinite(one).all()) for one in values)
