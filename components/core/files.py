@@ -39,6 +39,7 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
 
     A link stays, and the folder that it names is replaced. Raises UserError as `check_replaceable` does.
     """
+    put_back(path)
     check_replaceable(path, marker)
     partial = unfinished(path)
     shutil.rmtree(partial, ignore_errors=True)
@@ -71,12 +72,23 @@ def check_replaceable(path: Path, marker: str) -> None:
 def replace_folder(new: Path, path: Path) -> None:
     """Replace `path`, or what it is a link to, by the folder `new`. The earlier content is deleted."""
     place = path.resolve()
-    old = place.with_name(f".{place.name}.old")
+    old = _earlier(place)
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():
         place.rename(old)
     new.rename(place)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def put_back(path: Path) -> None:
+    """Give the earlier content of a folder its name again, if a process was killed while it replaced the folder."""
+    place = path.resolve()
+    if not place.exists() and _earlier(place).is_dir():
+        _earlier(place).rename(place)
+
+
+def _earlier(place: Path) -> Path:
+    return place.with_name(f".{place.name}.old")
 
 
 def link(source: Path, target: Path) -> None:

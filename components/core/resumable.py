@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from .cores import usable_cores
 from .errors import UserError, WorkerKilledError
-from .files import check_replaceable, link, read_json, replace_folder, sha256_of_file, unfinished, write_json
+from .files import check_replaceable, link, put_back, read_json, replace_folder, sha256_of_file, unfinished, write_json
 from .locks import alone
 from .progress import Progress
 from .signals import end_with_parent
@@ -108,6 +108,7 @@ def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path
     check_replaceable(path, marker)
     partial = unfinished(path)
     with alone(partial, f"{path}: another process is filling it; wait until it ends, then run the same command again"):
+        put_back(path)
         record = partial / RECORDS / "fingerprint.json"
         if not record.is_file() or read_json(record) != fingerprint:
             _empty(partial)

@@ -4,6 +4,7 @@ import pytest
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import atomic_file, atomic_folder, read_json, write_json
+from fabgan.components.core.resumable import resumable_folder
 
 
 def fail(path: Path) -> None:
@@ -37,6 +38,21 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
         (partial / "third").write_text("3")
     assert [item.name for item in path.iterdir()] == ["third"]
     assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def test_what_a_killed_process_was_about_to_replace_comes_back(tmp_path: Path) -> None:
+    """It was killed between the two renames of a replacement."""
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old" / "first").write_text("1")
+    for replacing in (
+        atomic_folder(tmp_path / "folder", "first"),
+        resumable_folder(tmp_path / "folder", "same", "first"),
+    ):
+        with pytest.raises(RuntimeError), replacing as partial:
+            fail(partial / "second")
+        assert (tmp_path / "folder" / "first").read_text() == "1"
+        assert not (tmp_path / ".folder.old").exists()
+        (tmp_path / "folder").rename(tmp_path / ".folder.old")
 
 
 def test_a_link_to_a_folder_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
