@@ -56,25 +56,30 @@ class Saved:
 def save(root: Path, buckets: Sequence[str], files: Sequence[Path], keep: int) -> Saved:
     """Make the backup of today in a folder of `root`; of earlier ones, keep so many that there are `keep`.
 
-    A backup of the same day is replaced. Raises UserError if a bucket or a file cannot be read; then nothing changes.
+    A backup of the same day is replaced. Raises UserError if a bucket or a file cannot be read, or if there is a backup
+    of a later day; then nothing changes.
     """
     _check_names(files)
     root.mkdir(parents=True, exist_ok=True)
     for partial in root.glob(".*.partial"):
         shutil.rmtree(partial)
-    earlier = days(root)
+    today, earlier = root / f"{datetime.now(UTC):%Y-%m-%d}", days(root)
+    if earlier and earlier[-1].name > today.name:
+        raise UserError(
+            f"{earlier[-1]}: a backup of a later day than today, {today.name}: the clock of this computer or of that "
+            "backup is wrong; set the clock, or rename that folder to its true day"
+        )
     before = _Before(earlier[-1] if earlier else None)
-    with atomic_folder(root / f"{datetime.now(UTC):%Y-%m-%d}", MANIFEST) as folder:
+    with atomic_folder(today, MANIFEST) as folder:
         for file in files:
             shutil.copyfile(file, folder / file.name)
         saved = {bucket: _save_bucket(bucket, folder, before) for bucket in buckets}
         given = {file.name: sha256_of_file(folder / file.name) for file in files}
         write_json(folder / MANIFEST, asdict(Manifest(given, saved)))
-    whole = days(root)
-    for old in whole[:-keep]:
+    for old in set(days(root)[:-keep]) - {today}:
         shutil.rmtree(old)
     count = sum(map(len, saved.values()))
-    return Saved(whole[-1], count, before.fetched, before.fetched_bytes)
+    return Saved(today, count, before.fetched, before.fetched_bytes)
 
 
 def days(root: Path) -> list[Path]:
