@@ -2,7 +2,8 @@
 
 A backup holds `backup.json`, the files that were given to it, such as the dump of a database, and every object once, in
 `objects/`, named by its SHA-256. So any key of an object can be saved. Objects that have not changed since the backup
-before are not fetched again: they are the same files, by a second name. A folder gets its name when it is whole.
+before are not fetched again: they are the same files, by a second name. A folder gets its name when it is whole. One
+that was broken off is continued, also on a later day.
 """
 
 import re
@@ -14,13 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..core.errors import UserError
-from ..core.files import atomic_folder, link, read_json, sha256_of_file, write_json
-from ..core.parameters import parameters, parse
+from ..core.files import link, put_back, read_json, sha256_of_file, unfinished, write_json
+from ..core.parameters import digest, parameters, parse
 from ..core.progress import Progress
+from ..core.resumable import RECORDS, keep_only, resumable_folder
 from .storage import SCHEME, StoredObject, download, list_objects, metadata_of, upload_file
 
 MANIFEST = "backup.json"
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
+HIDDEN_DAY = ".[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+"""Pattern of the names of unfinished and replaced folders, without their suffix."""
 
 
 @parameters
@@ -61,25 +65,40 @@ def save(root: Path, buckets: Sequence[str], files: Sequence[Path], keep: int) -
     """
     _check_names(files)
     root.mkdir(parents=True, exist_ok=True)
-    for partial in root.glob(".*.partial"):
-        shutil.rmtree(partial)
-    today, earlier = root / f"{datetime.now(UTC):%Y-%m-%d}", days(root)
+    today = root / f"{datetime.now(UTC):%Y-%m-%d}"
+    for old in root.glob(f"{HIDDEN_DAY}.old"):
+        put_back(root / old.name[1:-4])
+    earlier = days(root)
     if earlier and earlier[-1].name > today.name:
         raise UserError(
             f"{earlier[-1]}: a backup of a later day than today, {today.name}: the clock of this computer or of that "
             "backup is wrong; set the clock, or rename that folder to its true day"
         )
     before = _Before(earlier[-1] if earlier else None)
-    with atomic_folder(today, MANIFEST) as folder:
+    _continue(root, today)
+    with resumable_folder(today, MANIFEST, MANIFEST) as folder:
         for file in files:
             shutil.copyfile(file, folder / file.name)
         saved = {bucket: _save_bucket(bucket, folder, before) for bucket in buckets}
         given = {file.name: sha256_of_file(folder / file.name) for file in files}
         write_json(folder / MANIFEST, asdict(Manifest(given, saved)))
+        objects = {_place(folder, one.sha256) for several in saved.values() for one in several}
+        keep_only(folder, {MANIFEST, *given, *(path.relative_to(folder).as_posix() for path in objects)})
     for old in set(days(root)[:-keep]) - {today}:
         shutil.rmtree(old)
     count = sum(map(len, saved.values()))
     return Saved(today, count, before.fetched, before.fetched_bytes)
+
+
+def _continue(root: Path, today: Path) -> None:
+    """Make the last unfinished backup that of today, and remove the other ones, and replaced ones."""
+    for partial in sorted(root.glob(f"{HIDDEN_DAY}.partial"), reverse=True):
+        if not unfinished(today).exists():
+            partial.rename(unfinished(today))
+        elif partial.name != unfinished(today).name:
+            shutil.rmtree(partial)
+    for old in root.glob(f"{HIDDEN_DAY}.old"):
+        shutil.rmtree(old)
 
 
 def days(root: Path) -> list[Path]:
@@ -120,7 +139,10 @@ def restore(folder: Path, buckets: Sequence[str]) -> int:
 
 
 class _Before:
-    """The backup before, from which unchanged objects are taken, and the count of those that were fetched."""
+    """The backup before, from which unchanged objects are taken, and the count of those that were fetched.
+
+    An unfinished backup has a record of each object that it has fetched, which is taken, too.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
@@ -134,6 +156,8 @@ class _Before:
 
     def take(self, item: StoredObject, folder: Path) -> SavedObject | None:
         """Give the file of an unchanged object a name in `folder`; return None if there is none, or a damaged one."""
+        if fetched := _fetched(item, folder):
+            return fetched
         known = self._known.get((item.bucket, item.key, item.size_bytes, item.etag))
         if known is None or self.folder is None or not _is_whole(_place(self.folder, known.sha256), known.sha256):
             return None
@@ -142,7 +166,7 @@ class _Before:
 
     def fetch(self, item: StoredObject, folder: Path) -> SavedObject:
         """Fetch an object into `folder`."""
-        with TemporaryDirectory(dir=folder) as temporary:
+        with TemporaryDirectory(dir=folder / RECORDS) as temporary:
             copy = Path(temporary) / "copy"
             download(item, copy)
             sha256 = sha256_of_file(copy)
@@ -151,7 +175,20 @@ class _Before:
             copy.rename(place)
         self.fetched += 1
         self.fetched_bytes += item.size_bytes
-        return SavedObject(item.key, item.etag, item.size_bytes, sha256, metadata_of(item))
+        saved = SavedObject(item.key, item.etag, item.size_bytes, sha256, metadata_of(item))
+        write_json(_record(item, folder), asdict(saved))
+        return saved
+
+
+def _record(item: StoredObject, folder: Path) -> Path:
+    return folder / RECORDS / f"{digest(asdict(item))}.json"
+
+
+def _fetched(item: StoredObject, folder: Path) -> SavedObject | None:
+    """Return what an unfinished backup has fetched of an object, or None if that is nothing, or damaged."""
+    record = _record(item, folder)
+    saved = parse(SavedObject, read_json(record), str(record)) if record.is_file() else None
+    return saved if saved and _is_whole(_place(folder, saved.sha256), saved.sha256) else None
 
 
 def _save_bucket(bucket: str, folder: Path, before: _Before) -> list[SavedObject]:

@@ -1,12 +1,15 @@
 """The folders of backups: their days, and what is left of one that was broken off."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from fabgan.components.core.errors import UserError
+from fabgan.components.services import backup
 from fabgan.components.services.backup import days, save
+from fabgan.components.services.storage import StoredObject
 
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 
@@ -39,3 +42,46 @@ def test_the_last_backups_are_kept_and_the_one_of_today_is_told(tmp_path: Path, 
         backup_of(day, root, dump)
     assert save(root, [], [dump], keep=2).folder == root / TODAY
     assert [day.name for day in days(root)] == ["2026-01-02", TODAY]
+
+
+def test_only_unfinished_backups_are_removed(tmp_path: Path, dump: Path) -> None:
+    root = tmp_path / "backups"
+    for kept in (".frames.partial", ".2026-01-01-copy.partial", ".frames.old"):
+        (root / kept).mkdir(parents=True)
+    (root / ".x.partial").write_text("of somebody else")
+    for gone in (".2026-01-01.partial", ".2026-01-02.partial"):
+        (root / gone).mkdir()
+    for day in [backup_of(name, root, dump) for name in ("2026-01-03", "2026-01-04")]:
+        shutil.copytree(day, root / f".{day.name}.old")
+    shutil.rmtree(root / "2026-01-03")
+    names = {path.name for path in save(root, [], [dump], keep=3).folder.parent.iterdir()}
+    kept_days = {"2026-01-03", "2026-01-04", TODAY}  # the replacement of the first one was killed, so it is back
+    assert names == {".frames.partial", ".2026-01-01-copy.partial", ".frames.old", ".x.partial"} | kept_days
+
+
+def test_a_backup_that_was_broken_off_is_continued_on_a_later_day(
+    tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is a stub that breaks off; tests/integration has a real one."""
+    root, fetched = tmp_path / "backups", list[str]()
+    objects = [StoredObject("lots", f"{number}.png", 1, f"etag {number}") for number in range(4)]
+
+    def download(item: StoredObject, to: Path) -> None:
+        if item.key == "3.png" and len(fetched) < 4:
+            fetched.append("broken off")
+            raise UserError("the store does not answer")
+        fetched.append(item.key)
+        to.write_text(item.key)
+
+    monkeypatch.setattr(backup, "list_objects", lambda bucket, prefix: list(objects))
+    monkeypatch.setattr(backup, "download", download)
+    monkeypatch.setattr(backup, "metadata_of", lambda item: {"sha256": item.key})
+    with pytest.raises(UserError, match="does not answer"):
+        save(root, ["lots"], [dump], keep=3)
+    (root / f".{TODAY}.partial").rename(root / ".2026-01-01.partial")
+    del objects[0]
+    saved = save(root, ["lots"], [dump], keep=3)
+    assert fetched == ["0.png", "1.png", "2.png", "broken off", "3.png"]
+    assert (saved.objects, saved.fetched) == (3, 1)
+    assert sorted(path.read_text() for path in (saved.folder / "objects").glob("*/*")) == ["1.png", "2.png", "3.png"]
+    assert {path.name for path in saved.folder.iterdir()} == {"backup.json", "mlflow.dump", "objects"}
