@@ -168,6 +168,12 @@ def test_lock_file_pins_every_dependency() -> None:
     assert set(wanted) <= pinned
 
 
+def test_urllib3_is_new_enough_to_read_what_is_there() -> None:
+    """Downloads use `read1`, and boto3 itself is content with an older urllib3."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "urllib3>=2.2.1" in project["dependencies"]
+
+
 def written() -> list[str]:
     """Return every place that the pipeline writes to."""
     found = [
