@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.steps import STEPS
+from fabgan.components.steps import STEPS, load_parameters
+from fabgan.components.train.parameters import check_processes
 
 from ..definitions.cluster import (
     AUTHORITIES,
@@ -47,11 +48,13 @@ def train_job(
     Each node runs one process per GPU, or one process if `gpus` is 0. The number of all processes must divide
     `train.batch_size`. The pods comply with the Pod Security Standard `restricted`.
 
-    Raises UserError for a wrong key, an unknown size, `nodes` below 1 or `gpus` below 0.
+    Raises UserError for a wrong key, an unknown size, `nodes` below 1 or `gpus` below 0, and if the processes cannot
+    train together.
     """
     if nodes < 1 or gpus < 0:
         raise UserError(f"--nodes {nodes} --gpus {gpus}: expected at least one node, and 0 or more GPUs per node")
     settings = kubeflow_settings(params)
+    check_processes(load_parameters(params)["train"], nodes * max(gpus, 1))
     resources = settings.sizes[chosen_size(settings, size, params)]
     pod = {"metadata": {"labels": LABELS}, "spec": _pod(settings, claim, gpus)}
     job = {"name": NODE, "template": {"spec": {"template": pod}}}

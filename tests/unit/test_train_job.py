@@ -106,6 +106,11 @@ def test_a_job_on_no_node_is_refused(asked: list[str], capsys: pytest.CaptureFix
     assert "at least one node" in capsys.readouterr().err
 
 
+def test_processes_that_cannot_train_together_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ASKED, f"--params={ROOT / 'params.yaml'}", "--nodes=3", "--gpus=1"]) == 1
+    assert "train.batch_size: 8 images cannot be divided evenly by 3 processes" in capsys.readouterr().err
+
+
 def test_parameters_of_another_schema_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"schema": 3}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
