@@ -16,8 +16,12 @@ def torchrun(processes: int) -> list[str]:
 
 
 def environment(processes: int) -> dict[str, str]:
-    """Return this process's environment for processes that share its cores: each with as many threads as it may use."""
-    threads = max(min(usable_cores() // processes, int(os.environ.get("OMP_NUM_THREADS", usable_cores()))), 1)
+    """Return this process's environment for processes that share its cores: each with as many threads as it may use.
+
+    OMP_NUM_THREADS may list a number for each level of nested regions. What is no number counts as unset.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    threads = max(min(usable_cores() // processes, int(asked) if asked.isdecimal() else usable_cores()), 1)
     return os.environ | ({"OMP_NUM_THREADS": str(threads)} if processes > 1 else {})
 
 

@@ -83,12 +83,13 @@ def test_steps_keep_to_their_cores_before_they_import_torch(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"), [({}, "3"), ({"OMP_NUM_THREADS": "2"}, "2"), ({"OMP_NUM_THREADS": "8"}, "3")]
+    ("asked", "expected"),
+    [(None, "3"), ("2", "2"), ("8", "3"), ("2,4", "2"), (" 4 ,2", "3"), ("", "3"), ("many", "3")],
 )
 def test_processes_that_train_together_share_the_cores(
-    monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], expected: str
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, expected: str
 ) -> None:
-    os.environ.update(asked)
+    os.environ.update({} if asked is None else {"OMP_NUM_THREADS": asked})
     monkeypatch.setattr(torchrun, "usable_cores", lambda: 6)
     assert torchrun.environment(2)["OMP_NUM_THREADS"] == expected
     assert torchrun.environment(1) == os.environ
