@@ -5,8 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..core.errors import UnusableImageError, UserError
+from ..core.files import sha256_of_bytes
 from ..core.progress import Progress
-from ..services.storage import list_objects, split_url, upload
+from ..services.storage import StoredObject, list_objects, metadata_of, split_url, upload
 from .sources.folder import list_folder
 from .sources.listing import SourceFile
 
@@ -21,15 +22,15 @@ def upload_folder(folder: Path, url: str) -> tuple[int, int]:
     files = list_folder(folder).files
     if not files:
         raise UserError(f"{folder}: there are no files in it")
-    etags = {item.key: item.etag for item in list_objects(bucket, prefix)}
+    present = {item.key: item for item in list_objects(bucket, prefix)}
     progress, uploaded = Progress("upload", len(files), "files"), 0
     for file in files:
-        uploaded += _put(file, bucket, prefix + file.path, etags)
+        uploaded += _put(file, bucket, prefix + file.path, present)
         progress.advance(1)
     return len(files), uploaded
 
 
-def _put(file: SourceFile, bucket: str, key: str, etags: dict[str, str]) -> bool:
+def _put(file: SourceFile, bucket: str, key: str, present: dict[str, StoredObject]) -> bool:
     """Upload a file unless it is there; return whether it was uploaded."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
@@ -38,7 +39,16 @@ def _put(file: SourceFile, bucket: str, key: str, etags: dict[str, str]) -> bool
         except UnusableImageError as error:
             raise UserError(f"{file.path}: {error}; the files before it are uploaded") from error
         content = copy.read_bytes()
-    if etags.get(key) == hashlib.md5(content, usedforsecurity=False).hexdigest():
+    sha256 = sha256_of_bytes(content)
+    if key in present and _is_same(present[key], content, sha256):
         return False
-    upload(content, bucket, key, {})
+    upload(content, bucket, key, {"sha256": sha256})
     return True
+
+
+def _is_same(there: StoredObject, content: bytes, sha256: str) -> bool:
+    """Return whether an object has these bytes. Its ETag is no MD5 if the store encrypts it with a key of its own."""
+    if there.size_bytes != len(content):
+        return False
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return there.etag == md5 or metadata_of(there).get("sha256") == sha256

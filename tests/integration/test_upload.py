@@ -45,6 +45,23 @@ def test_only_what_is_not_there_is_uploaded(bucket: Bucket, tmp_path: Path) -> N
     assert "0 of 8 files uploaded" in upload(folder, bucket.url("october")).stdout
 
 
+def test_an_object_whose_etag_is_no_md5_is_told_by_its_sha256(bucket: Bucket, tmp_path: Path) -> None:
+    """Here it was put in parts. A store that encrypts with keys of its own (SSE-KMS) has such ETags, too."""
+    folder = photographs(tmp_path / "photographs")
+    upload(folder, bucket.url("october"))
+    wanted = {"Bucket": bucket.name, "Key": "october/lot-1/3.png"}
+    metadata = bucket.client.head_object(**wanted)["Metadata"]
+    for content in (bytes([3]) * 1000, bytes([4]) * 1000):
+        (folder / "lot-1" / "3.png").write_bytes(content)
+        begun = bucket.client.create_multipart_upload(**wanted, Metadata=metadata)["UploadId"]
+        part = bucket.client.upload_part(**wanted, UploadId=begun, PartNumber=1, Body=bytes([3]) * 1000)
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        bucket.client.complete_multipart_upload(**wanted, UploadId=begun, MultipartUpload=parts)
+        expected = int(content[0] == 4)
+        assert f"{expected} of 4 files uploaded" in upload(folder, bucket.url("october")).stdout
+    assert bucket.get("october/lot-1/3.png") == bytes([4]) * 1000
+
+
 def test_what_cannot_be_uploaded_is_one_line(bucket: Bucket, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     broken = photographs(tmp_path / "broken")
