@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -87,11 +87,8 @@ def split_url(url: str) -> tuple[str, str]:
 def list_objects(bucket: str, prefix: str) -> list[StoredObject]:
     """Return every object whose key begins with `prefix`, sorted by key."""
     with _explained(bucket):
-        pages = (
-            _client()
-            .get_paginator("list_objects_v2")
-            .paginate(Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE_SIZE})
-        )
+        paginator = _client().get_paginator("list_objects_v2")
+        pages = paginator.paginate(Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE_SIZE})
         found = [item for page in pages for item in page.get("Contents", [])]
     objects = [StoredObject(bucket, item["Key"], item["Size"], item["ETag"].strip('"')) for item in found]
     return sorted(objects, key=lambda item: item.key)
@@ -189,31 +186,33 @@ def upload_file(path: Path, bucket: str, key: str, metadata: dict[str, str]) -> 
 def metadata_of(wanted: StoredObject) -> dict[str, str]:
     """Return the metadata that was uploaded with an object."""
     with _explained(wanted.bucket, wanted.key):
-        found: dict[str, str] = _client().head_object(Bucket=wanted.bucket, Key=wanted.key)["Metadata"]
-    return found
+        return dict(_client().head_object(Bucket=wanted.bucket, Key=wanted.key)["Metadata"])
 
 
-def unfinished_uploads(bucket: str) -> list[UnfinishedUpload]:
-    """Return the uploads in parts of a bucket that were begun and not completed. Listings do not show their parts."""
+def unfinished_uploads(bucket: str, until_s: float) -> list[UnfinishedUpload]:
+    """Return the uploads in parts that were begun until a time, and not completed. Listings do not show their parts."""
     with _explained(bucket):
-        client = _client()
-        pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+        pages = _client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+        begun = [(item, item["Initiated"].timestamp()) for page in pages for item in page.get("Uploads", [])]
         return [
-            UnfinishedUpload(bucket, item["Key"], item["UploadId"], item["Initiated"].timestamp(), _parts(bucket, item))
-            for page in pages
-            for item in page.get("Uploads", [])
+            UnfinishedUpload(bucket, item["Key"], item["UploadId"], begun_s, size_bytes)
+            for item, begun_s in begun
+            if begun_s <= until_s and (size_bytes := _parts(bucket, item)) is not None
         ]
 
 
-def _parts(bucket: str, item: dict[str, Any]) -> int:
-    """Return the size of the parts of an unfinished upload."""
-    pages = _client().get_paginator("list_parts").paginate(Bucket=bucket, Key=item["Key"], UploadId=item["UploadId"])
-    return sum(part["Size"] for page in pages for part in page.get("Parts", []))
+def _parts(bucket: str, item: dict[str, Any]) -> int | None:
+    """Return the size of the parts of an unfinished upload, or None if it has come to its end meanwhile."""
+    client = _client()
+    with suppress(client.exceptions.NoSuchUpload):
+        pages = client.get_paginator("list_parts").paginate(Bucket=bucket, Key=item["Key"], UploadId=item["UploadId"])
+        return int(sum(part["Size"] for page in pages for part in page.get("Parts", [])))
+    return None
 
 
 def abort(upload: UnfinishedUpload) -> None:
-    """Remove an unfinished upload with its parts."""
-    with _explained(upload.bucket, upload.key):
+    """Remove an unfinished upload with its parts, unless it has come to its end meanwhile."""
+    with _explained(upload.bucket, upload.key), suppress(_client().exceptions.NoSuchUpload):
         _client().abort_multipart_upload(Bucket=upload.bucket, Key=upload.key, UploadId=upload.identifier)
 
 

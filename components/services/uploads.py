@@ -15,6 +15,5 @@ def old_uploads(bucket: str, older_than_days: float) -> list[Leftover]:
             f"begun {age(upload.begun_s)}, never completed",
             partial(abort, upload),
         )
-        for upload in unfinished_uploads(bucket)
-        if upload.begun_s <= before(older_than_days)
+        for upload in unfinished_uploads(bucket, before(older_than_days))
     ]

@@ -6,16 +6,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from fabgan.components.core.leftovers import old_files
+from fabgan.components.services import storage
 from fabgan.components.services.tracking import pipelines
 from fabgan.components.services.tracking.promotion import publish
 from fabgan.components.services.tracking.registry import Registry
 from fabgan.components.services.tracking.runs import step_run
+from fabgan.components.services.uploads import old_uploads
 from tests.servers.bucket import Bucket
 from tests.servers.mlflow_server import running_mlflow
 
@@ -199,6 +202,27 @@ def test_broken_uploads_go_and_objects_stay(bucket: Bucket) -> None:
     assert list(bucket.objects()) == ["lots/a.png"]
     status, (said,) = gc("--bucket", f"no-{bucket.name}", "--older-than", 1)
     assert (status, "there is no such bucket" in said) == (1, True), said
+
+
+def test_uploads_that_end_meanwhile_are_none(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"Bucket": bucket.name, "Key": "lots/b.png"}
+    begun = [bucket.client.create_multipart_upload(**asked)["UploadId"] for _ in range(2)]
+    time.sleep(2)  # the store tells whole seconds
+    real, parts_of = storage._parts, list[str]()
+
+    def parts(name: str, item: dict[str, Any]) -> int | None:
+        parts_of.append(item["UploadId"])
+        if item["UploadId"] == begun[0]:
+            bucket.client.abort_multipart_upload(**asked, UploadId=begun[0])
+        return real(name, item)
+
+    monkeypatch.setattr(storage, "_parts", parts)
+    assert old_uploads(bucket.name, 1) == []
+    assert parts_of == []
+    (left,) = old_uploads(bucket.name, 1e-6)
+    bucket.client.abort_multipart_upload(**asked, UploadId=begun[1])
+    left.remove()
+    assert set(parts_of) == set(begun)
 
 
 @pytest.mark.parametrize(
