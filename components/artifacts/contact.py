@@ -2,7 +2,6 @@
 
 import base64
 import io
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,13 +87,18 @@ def write_sections(
 @contextmanager
 def sheet_written(folder: Path | None, show: Callable[[Path], None]) -> Iterator[None]:
     """Call `show` after the block with the contact sheet that it wrote into `folder`, also if it was refused."""
-    began_ns = time.time_ns()
+    before = {place / SHEET: _written(place / SHEET) for place in ((folder, unfinished(folder)) if folder else ())}
     try:
         yield
     finally:
-        for place in (folder, unfinished(folder)) if folder else ():
-            if (place / SHEET).is_file() and (place / SHEET).stat().st_mtime_ns >= began_ns:
-                show(place / SHEET)
+        for sheet, earlier in before.items():
+            if _written(sheet) not in (None, earlier):
+                show(sheet)
+
+
+def _written(sheet: Path) -> tuple[int, int] | None:
+    """Return what changes when a sheet is written, by the clock of its file system; None if there is none."""
+    return (sheet.stat().st_ino, sheet.stat().st_mtime_ns) if sheet.is_file() else None
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:

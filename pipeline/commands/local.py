@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -91,7 +90,7 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
     local_runner, identity = _containers(run, image, form) if runner == "docker" else (_processes(run), "")
     cache = root / "cache" / digest([identity, _state(form)])[:16]
     local.init(local_runner, pipeline_root=str(root), enable_caching=True, cache_root=str(cache))
-    started_s = time.time()
+    earlier = _pages(root)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # kfp expects an image name that contains "python"
         warnings.simplefilter("ignore", UserWarning)  # the local runner ignores resource limits
@@ -101,12 +100,17 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
             last_lines = "".join(run.failure) or "(no output)\n"
             failed = COLOURS.sub("", str(error))
             raise UserError(f"{failed}\nLast lines of the failed step's log:\n{last_lines}") from error
-    return _page(root, started_s)
+    return _page(root, earlier)
 
 
-def _page(root: Path, since_s: float) -> Path:
-    """Copy the HTML page made since `since_s` to `root`/report.html and return it; without a page, return `root`."""
-    pages = [path for path in root.glob("*/*/page") if path.stat().st_mtime >= since_s]
+def _pages(root: Path) -> dict[Path, int]:
+    """Return when each HTML page was written, in ns of the clock of its file system."""
+    return {path: path.stat().st_mtime_ns for path in root.glob("*/*/page")}
+
+
+def _page(root: Path, earlier: Mapping[Path, int]) -> Path:
+    """Copy the HTML page that is not an earlier one to `root`/report.html and return it; without one, return `root`."""
+    pages = [path for path, written_ns in _pages(root).items() if earlier.get(path) != written_ns]
     return Path(shutil.copyfile(pages[0], root / "report.html")) if pages else root
 
 

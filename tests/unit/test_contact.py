@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 from pathlib import Path
 
@@ -122,3 +123,15 @@ def test_a_step_that_is_refused_has_written_its_manifest_and_its_sheet(tmp_path:
         run_both(tmp_path)
     assert shown[1:] == [tmp_path / "packages" / "contact_sheet.html"]
     assert len(read_manifest(tmp_path / "frames", FrameManifest).images) == 5
+
+
+@pytest.mark.parametrize("clock_s", [1e9, 2e9])
+def test_a_sheet_is_shown_whatever_the_clock_of_the_file_server_says(clock_s: float, tmp_path: Path) -> None:
+    shown: list[Path] = []
+    for _ in range(2):
+        with sheet_written(tmp_path, shown.append):
+            write_contact_sheet(tmp_path, "ingest", [], [])
+            os.utime(tmp_path / "contact_sheet.html", (clock_s, clock_s))
+        with sheet_written(tmp_path, shown.append):
+            pass
+    assert shown == [tmp_path / "contact_sheet.html"] * 2
