@@ -174,6 +174,14 @@ def test_mlflow_alone_touches_its_tables_and_migrates_them_before_it_starts(over
     assert [item["name"] for item in spec["template"]["spec"]["initContainers"]] == ["migrate", "migrate-users"]
 
 
+def test_lists_of_processes_show_no_secret(overlay: list[Manifest]) -> None:
+    for name, pod in pods(overlay):
+        for container in containers(pod):
+            secret = {item["name"] for item in container.get("env", []) if "secretKeyRef" in item.get("valueFrom", {})}
+            words = [*container.get("command", []), *container.get("args", [])]
+            assert not [word for word in words for one in secret if f"$({one})" in word], f"{name}: {container['name']}"
+
+
 def environment(container: Manifest) -> dict[str, Any]:
     """Return a container's environment as far as it is written in the manifest."""
     return {item["name"]: item["value"] for item in container["env"] if "value" in item}
