@@ -14,9 +14,12 @@ openssl() { local said; said=$(command openssl "$@" 2>&1) || { echo "$said" >&2;
 umask 077
 mkdir -p "$folder"
 cd "$folder"
-if [ ! -e authority.key ]; then
+# Files get their names when they are whole, the certificate last, so that the script can be interrupted and run again.
+if [ ! -e ca.crt ]; then
     openssl req -x509 -newkey rsa:3072 -sha256 -nodes -days 3650 -subj "/CN=fabgan authority" \
-        -addext keyUsage=critical,keyCertSign,cRLSign -keyout authority.key -out ca.crt
+        -addext keyUsage=critical,keyCertSign,cRLSign -keyout authority.key.new -out ca.crt.new
+    mv authority.key.new authority.key
+    mv ca.crt.new ca.crt
 fi
 
 for service in mlflow object-store; do
@@ -26,10 +29,12 @@ for service in mlflow object-store; do
 subjectAltName = DNS:$service.fabgan, DNS:$service.fabgan.svc, DNS:$service.fabgan.svc.cluster.local, DNS:localhost
 extendedKeyUsage = serverAuth
 END
-    openssl req -newkey rsa:3072 -sha256 -nodes -subj "/CN=$service.fabgan" -keyout "$service/tls.key" \
+    openssl req -newkey rsa:3072 -sha256 -nodes -subj "/CN=$service.fabgan" -keyout "$service/tls.key.new" \
         -out "$service/request"
     openssl x509 -req -sha256 -days 820 -in "$service/request" -CA ca.crt -CAkey authority.key -CAcreateserial \
-        -extfile "$service/names" -out "$service/tls.crt"
+        -extfile "$service/names" -out "$service/tls.crt.new"
+    mv "$service/tls.key.new" "$service/tls.key"
+    mv "$service/tls.crt.new" "$service/tls.crt"
     rm "$service/names" "$service/request"
 done
 

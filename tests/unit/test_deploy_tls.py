@@ -112,6 +112,17 @@ def test_files_can_be_read_by_their_owner_alone_and_a_second_call_renews_under_t
     subprocess.run(check, cwd=certificates, check=True, capture_output=True)
 
 
+def test_a_call_that_was_interrupted_can_be_repeated(tmp_path: Path) -> None:
+    """It was killed after it had made the key of the authority, and before the certificate."""
+    (tmp_path / "authority.key").write_text("")
+    (tmp_path / "authority.key.new").write_text("half a key")
+    assert "valid until" in make_certificates(tmp_path)
+    for service in ("mlflow", "object-store"):
+        check = ["openssl", "verify", "-CAfile", "ca.crt", f"{service}/tls.crt"]
+        subprocess.run(check, cwd=tmp_path, check=True, capture_output=True)
+    assert not list(tmp_path.rglob("*.new"))
+
+
 def test_an_ingress_talks_https_to_mlflow(tmp_path: Path) -> None:
     manifests = render(with_tls(tmp_path, "existing-services"))
     annotations = named(manifests, "Ingress", "mlflow")["metadata"]["annotations"]
