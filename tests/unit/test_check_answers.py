@@ -1,7 +1,13 @@
 """How `fabgan pipeline check` learns of a cluster: from kubectl, or from a file of its answers."""
 
 import json
+import os
+import re
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -10,7 +16,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.pipeline.checks.cluster import ask, read
 from tests.conftest import ROOT
 from tests.fab_cluster import RUNS, a_kubectl, faultless, object_of
-from tests.manifests import Manifest
+from tests.manifests import Manifest, of_kind
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +28,53 @@ def test_answers_in_json_may_follow_each_other_in_one_file(sound: list[Manifest]
     answers = [{"items": sound[:5]}, {"items": sound[5:-1]}, sound[-1]]
     (tmp_path / "answers.json").write_text("\n".join(json.dumps(one, indent=4) for one in answers))
     assert read(tmp_path / "answers.json").objects == sound
+
+
+class _Api(BaseHTTPRequestHandler):
+    """The answers of a cluster that has Secrets alone."""
+
+    secrets: ClassVar[list[Manifest]]
+
+    def do_GET(self) -> None:
+        kind = {"name": "secrets", "singularName": "secret", "namespaced": True, "kind": "Secret", "verbs": ["list"]}
+        answers: dict[str, Any] = {
+            "/api": {"kind": "APIVersions", "versions": ["v1"]},
+            "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+            "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": [kind]},
+            f"/api/v1/namespaces/{RUNS}/secrets": {"kind": "SecretList", "apiVersion": "v1", "items": self.secrets},
+        }
+        found = answers.get(self.path.partition("?")[0])
+        content = json.dumps(found or {}).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+def test_the_command_of_the_guide_keeps_the_keys_of_secrets_and_none_of_their_values(
+    sound: list[Manifest], tmp_path: Path
+) -> None:
+    secrets = [one for one in of_kind(sound[:-1], "Secret") if one["metadata"].get("namespace") == RUNS]
+    empty = object_of("Secret", "empty", RUNS, data={"key": ""})
+    _Api.secrets = [{"apiVersion": "v1"} | one for one in (*secrets, empty)]
+    guide = (ROOT / "docs" / "kubeflow.md").read_text()
+    (command,) = re.findall(r"^    (kubectl get secrets .*?) >> answers\.json$", guide, re.MULTILINE | re.DOTALL)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Api) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = command.replace("=vision", f"={RUNS} --server=http://127.0.0.1:{server.server_port}")
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "answers.json").write_text(done.stdout)
+    kept = {one["metadata"]["name"]: one["data"] for one in read(tmp_path / "answers.json").objects}
+    keys = {one["metadata"]["name"]: {key for key, value in one["data"].items() if value} for one in _Api.secrets}
+    assert {name: {key for key, value in data.items() if value} for name, data in kept.items()} == keys
+    assert {value for data in kept.values() for value in data.values()} == {"kept secret", ""}
+    assert not [line for line in guide.splitlines() if "get secrets" in line and "json" in line]
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "just text", "- 1\n", '{"items": []}', '{"items": ['])
