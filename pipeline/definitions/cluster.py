@@ -106,9 +106,10 @@ class KubeflowParameters:
     endpoints: str
     """ConfigMap with the addresses of the object store and of MLflow."""
     checkpoint_claim: str
-    """PersistentVolumeClaim for checkpoints, from which a new pod resumes; empty for none."""
+    """PersistentVolumeClaim for checkpoints of `train`, from which a new pod resumes; empty for none."""
     gpu_resource: str
     gpu_node_selector: dict[str, str]
+    """Labels of the nodes for pods that train a generator: in a pipeline also without GPUs, in a TrainJob only with."""
     gpu_tolerations: list[Toleration]
     shared_memory: str
     """Size of /dev/shm of the training pod."""
@@ -167,11 +168,13 @@ class Cluster:
         kubernetes.use_config_map_as_env(task, settings.endpoints, {key: key for key in AUTHORITIES}, optional=True)
         kubernetes.use_config_map_as_volume(task, AUTHORITY_MAP, AUTHORITY_FOLDER, optional=True)
         kubernetes.use_field_path_as_env(task, "FABGAN_RUN", RUN_ID)
-        if gpus:
+        if gpus:  # a training of a generator
             self._give_gpus(task, chosen["gpus"])
+            self._keep_checkpoints(task)
         return task
 
     def _give_gpus(self, task: Any, gpus: Any) -> None:
+        """Give a task as many GPUs as the form says when it runs, which may be none: its place is the same then."""
         settings = self.settings
         task.set_accelerator_type(settings.gpu_resource).set_accelerator_limit(gpus)
         kubernetes.empty_dir_mount(task, "shared-memory", SHARED, medium="Memory", size_limit=settings.shared_memory)
@@ -181,8 +184,11 @@ class Cluster:
             kubernetes.add_toleration(
                 task, key=toleration.key, operator=toleration.operator, value=toleration.value, effect=toleration.effect
             )
-        if settings.checkpoint_claim:
-            kubernetes.mount_pvc(task, settings.checkpoint_claim, CHECKPOINTS)
+
+    def _keep_checkpoints(self, task: Any) -> None:
+        """Mount the claim, if there is one, where the task looks for its checkpoints."""
+        if self.settings.checkpoint_claim:
+            kubernetes.mount_pvc(task, self.settings.checkpoint_claim, CHECKPOINTS)
             task.set_env_variable("FABGAN_CHECKPOINTS", CHECKPOINTS)
 
 

@@ -137,6 +137,9 @@ def test_a_checkpoint_claim_is_mounted_where_training_looks(tmp_path: Path) -> N
     assert kubernetes["exec-train"]["nodeSelector"]["labels"] == {"gpu": "large"}
     environment = spec["deploymentSpec"]["executors"]["exec-train"]["container"]["env"]
     assert {"name": "FABGAN_CHECKPOINTS", "value": "/checkpoints"} in environment
+    others = [pod for name, pod in kubernetes.items() if name != "exec-train"]
+    others += documents(tmp_path / "out", "defects")[1].values()
+    assert not [pod for pod in others if {"pvcMount", "nodeSelector", "tolerations"} & pod.keys()]
 
 
 def steps_in(compiled: Path) -> dict[str, Any]:
