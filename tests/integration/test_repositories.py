@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fabgan.components.core.errors import UserError
+from fabgan.components.core.errors import UnusableImageError, UserError
 from fabgan.components.ingest import step as ingest
-from fabgan.components.ingest.sources import list_source, resolve
+from fabgan.components.ingest.sources import list_source, listing, resolve
 from tests.photographs import Repository, ingested, parameters
 
 pytestmark = [
@@ -51,6 +51,16 @@ def test_a_photograph_that_was_never_pushed_is_named(tmp_path: Path, repository:
         repository.bucket.remove(key)
         with pytest.raises(UserError, match=r"lot-1/2.png: cannot be read from the repository's DVC remote"):
             photograph.fetch(tmp_path / "copy")
+
+
+def test_a_file_that_is_far_too_large_is_not_fetched(
+    tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photograph = list_source(repository.source(), "v1").files[-1]
+    monkeypatch.setattr(listing, "MAX_BYTES", 100)
+    with pytest.raises(UnusableImageError, match="more than the pixels of any photograph take"):
+        photograph.fetch(tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_another_listing_in_the_place_of_the_commits_is_refused(repository: Repository) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from fabgan.components.core.errors import UnusableImageError, UserError
 from fabgan.components.ingest import step as ingest
-from fabgan.components.ingest.sources import folder as source
 from fabgan.components.ingest.sources import list_source
+from fabgan.components.ingest.sources.bucket import BucketFile
 from fabgan.components.ingest.sources.folder import list_folder
+from fabgan.components.ingest.sources.listing import MAX_BYTES
+from fabgan.components.services.storage import StoredObject
 from tests.unit.test_ingest import ingested, parameters, photographs
 
 __all__ = ["photographs"]
@@ -117,11 +119,17 @@ def test_folders_that_link_to_each_other_are_listed_once(tmp_path: Path) -> None
 
 def test_a_file_that_is_far_too_large_is_not_copied(photographs: Path) -> None:
     with (photographs / "lot-0" / "huge.tif").open("wb") as file:
-        file.truncate(source.MAX_BYTES + 1)  # it takes no space
+        file.truncate(MAX_BYTES + 1)  # it takes no space
     manifest, output, _ = ingested(photographs)
     ((name, reason),) = ((item.source, item.reason) for item in manifest.quarantined)
     assert (name, reason) == ("lot-0/huge.tif", "2.1 GB, more than the pixels of any photograph take")
     assert not list(output.rglob("huge*"))
+
+
+def test_an_object_that_is_far_too_large_is_not_asked_for(tmp_path: Path) -> None:
+    huge = BucketFile("huge.tif", StoredObject("no-bucket", "huge.tif", MAX_BYTES + 1, "etag"))
+    with pytest.raises(UnusableImageError, match=r"2\.1 GB, more than the pixels of any photograph take"):
+        huge.fetch(tmp_path / "copy")
 
 
 @pytest.mark.parametrize("circle", ["source", "output"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...core.errors import UserError
 from ...core.parameters import digest
 from ...services.storage import StoredObject, download, list_objects, split_url
-from .listing import Listing
+from .listing import Listing, check_size
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class BucketFile:
         return self.stored.etag
 
     def fetch(self, to: Path) -> None:
-        """Download the object."""
+        """Download the object. Raises UnusableImageError if it is far too large."""
+        check_size(self.stored.size_bytes)
         download(self.stored, to)
 
 

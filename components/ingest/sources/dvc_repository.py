@@ -16,10 +16,10 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...core.errors import UserError
+from ...core.errors import UnusableImageError, UserError
 from ...core.files import md5_of_file
 from ...core.network import through_proxy, usual_proxy
-from .listing import Listing
+from .listing import Listing, check_size
 
 SCHEME = "git+"
 
@@ -35,12 +35,16 @@ class RepositoryFile:
     commit: str
 
     def fetch(self, to: Path) -> None:
-        """Download the file from the repository's remote and check its MD5."""
+        """Download the file from the repository's remote and check its MD5.
+
+        Raises UnusableImageError if it is far too large, as soon as the remote says how large it is: DVC does not know.
+        """
         with _explained_repository(self.repository, self.commit):
             system = _shared(os.getpid(), self.repository, self.commit)
             config = system.repo.config
         with _explained_remote(config, self.repository, self.place):
-            system.get_file(self.place, str(to))
+            system.get_file(self.place, str(to), callback=_size_checked())
+        check_size(to.stat().st_size)
         if md5_of_file(to) != self.version:
             raise UserError(
                 f"{self.repository}: {self.place}: the remote's bytes are not those of commit {self.commit[:12]} "
@@ -73,6 +77,13 @@ def list_repository(source: str, revision: str) -> Listing:
         if place.startswith(f"{folder}/")
     ]
     return Listing(commit, files)
+
+
+def _size_checked() -> Any:
+    """Return a callback of a transfer, which ends the transfer of a file that is too large."""
+    from fsspec.callbacks import Callback
+
+    return Callback(hooks={"size": lambda size_bytes, _, **__: check_size(size_bytes or 0)})
 
 
 def _split(source: str) -> tuple[str, str]:
@@ -197,7 +208,7 @@ def _explained_remote(config: dict[str, Any], url: str, place: str) -> Iterator[
     """Name the remote that failed. Its file system may be of any type, so any exception may come from it."""
     try:
         yield
-    except UserError:
+    except (UserError, UnusableImageError):
         raise
     except Exception as error:
         server = _server_of(config)

@@ -10,10 +10,8 @@ from typing import BinaryIO
 
 from ...core.errors import UnusableImageError, UserError
 from ...core.files import sha256_of_file
-from .listing import Listing
+from .listing import Listing, check_size
 
-MAX_BYTES = 2 << 30
-"""The pixels of the largest photograph that is taken need less, also without compression, with 16 bits a channel."""
 CHUNK_BYTES = 1 << 20
 
 
@@ -34,8 +32,7 @@ class FolderFile:
                 raise UnusableImageError("a link to a folder that is listed in another place, or around this one")
         if not S_ISREG(facts.st_mode):
             raise UnusableImageError("neither a file nor a link to one")
-        if facts.st_size > MAX_BYTES:
-            raise UnusableImageError(f"{facts.st_size / 1e9:.1f} GB, more than the pixels of any photograph take")
+        check_size(facts.st_size)
         with _explained():
             source = self.place.open("rb")
         with source, to.open("wb") as target:

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from ...core.errors import UnusableImageError, UserError
 
+MAX_BYTES = 2 << 30
+"""The pixels of the largest photograph that is taken need less, also without compression, with 16 bits a channel."""
+
 
 class SourceFile(Protocol):
     """A file of a source. It is picklable, so that other processes can fetch it."""
@@ -24,8 +27,14 @@ class SourceFile(Protocol):
     def fetch(self, to: Path) -> None:
         """Write the file's bytes to the file `to`.
 
-        Raises UserError if they differ from the listed bytes, and UnusableImageError if there are none.
+        Raises UserError if they differ from the listed bytes, and UnusableImageError if there are none or far too many.
         """
+
+
+def check_size(size_bytes: int) -> None:
+    """Raise UnusableImageError for a file that is too large for any photograph, before its bytes are read."""
+    if size_bytes > MAX_BYTES:
+        raise UnusableImageError(f"{size_bytes / 1e9:.1f} GB, more than the pixels of any photograph take")
 
 
 @dataclass(frozen=True)
