@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Literal, TextIO
 
 LogFormat = Literal["text", "json"]
@@ -12,6 +13,7 @@ LOG = logging.getLogger("fabgan")
 
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 """Control characters, which names of files may have, and which terminals would obey."""
+LINE_BREAK = {ord("\n"): "\\n"}
 
 
 def logger(source: str) -> logging.Logger:
@@ -45,7 +47,22 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return f"{_source(record)}: {level}{record.getMessage().translate(CONTROLS)}"
+        return f"{_source(record)}: {level}{_words(record).translate(CONTROLS)}"
+
+
+def _words(record: logging.LogRecord) -> str:
+    """Return a message in which no name of a file can begin a line, as if it were another message.
+
+    Line breaks in arguments are escaped. What follows a line break of the message itself is indented.
+    """
+    given = record.args if isinstance(record.args, tuple) else ()
+    shown = tuple(_in_one_line(one) for one in given)
+    message = str(record.msg) % shown if shown else record.getMessage()
+    return message.replace("\n", "\n  ")
+
+
+def _in_one_line(value: object) -> object:
+    return str(value).translate(LINE_BREAK) if isinstance(value, str | PurePath | Exception) else value
 
 
 class _Json(logging.Formatter):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabgan.cli import main
+from fabgan.components.core.errors import UserError
 from fabgan.components.core.log import LOG, logger, start_logging
 
 
@@ -23,6 +24,16 @@ def test_a_terminal_does_not_obey_the_name_of_a_file(capsys: pytest.CaptureFixtu
     start_logging()
     LOG.error("lot/\x1b[2Ja\r\x9b.jpg: Lötstelle")
     assert capsys.readouterr().err == "fabgan: error: lot/\\x1b[2Ja\\x0d\\x9b.jpg: Lötstelle\n"
+
+
+def test_the_name_of_a_file_cannot_look_like_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging()
+    forged = "a\ntrain: done.jpg"
+    logger("ingest").warning("%s of %d: %s", Path(forged), 2, UserError(forged))
+    LOG.error(UserError(f"{forged}: not an image"))
+    said = capsys.readouterr().err
+    assert "ingest: warning: a\\ntrain: done.jpg of 2: a\\ntrain: done.jpg\n" in said
+    assert said.splitlines()[1:] == ["fabgan: error: a", "  train: done.jpg: not an image"]
 
 
 def test_json_has_a_line_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
