@@ -41,6 +41,7 @@ FLAT = 1e-6
 """Product of the lengths of two looks, of values around their means, below which one of them shows nothing."""
 
 Squares = NDArray[np.float32]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,15 @@ class Turn:
 def turns_of(looks: Sequence[str], products: Sequence[str], square: Sequence[bool]) -> list[Turn]:
     """Return the turn of each crop. Crops that are not `square` already lie lengthwise: they turn by 0 or 2 quarters.
 
+    A product may have crops of both shapes, because sides are measured, and one may be mistaken.
+
     `products` are their names, "" where they are unknown. Those are divided by how much they resemble each other.
     """
     found: dict[int, Turn] = {}
     for numbers in _of_one_product(looks, products):
         squares = np.stack([_smooth(one) for one in unpacked([looks[number] for number in numbers])])
-        allowed = range(TURNS) if all(square[number] for number in numbers) else range(0, TURNS, 2)
-        found |= dict(zip(numbers, _resolve(squares, list(allowed)), strict=True))
+        oblong = np.array([not square[number] for number in numbers])
+        found |= dict(zip(numbers, _resolve(squares, oblong), strict=True))
     return [found[number] for number in range(len(looks))]
 
 
@@ -81,27 +84,40 @@ def _smooth(look: Squares) -> Squares:
     return np.asarray(cv2.GaussianBlur(look, (0, 0), SMOOTH_PX), np.float32)
 
 
-def _resolve(squares_NSS: Squares, allowed: list[int]) -> list[Turn]:
+def _resolve(squares_NSS: Squares, oblong_N: Flags) -> list[Turn]:
     count = len(squares_NSS)
     if count < 2:
         return [Turn(0, 0.0, True)] * count
-    turned_TNP = _changing(_centred(squares_NSS, allowed), allowed)
-    turns_N = _synchronised(turned_TNP)
+    turned_TNP = _changing(_centred(squares_NSS, oblong_N), oblong_N)
+    turns_N = _synchronised(turned_TNP, oblong_N)
     for _ in range(ROUNDS):
-        scores_NT = _scores(turned_TNP, turns_N)
-        best_N = scores_NT.argmax(axis=1)
+        best_N = _best(_scores(turned_TNP, turns_N), oblong_N)
         if (best_N == turns_N).all():
             break
         turns_N = best_N
-    # Turning all of them changes nothing: as few as possible turn.
-    shift = int(np.bincount(turns_N, minlength=len(allowed)).argmax())
-    margins = _margins(squares_NSS, turns_N, allowed)
-    quarters = [allowed[(int(turn) - shift) % len(allowed)] for turn in turns_N]
-    least = _least_margin(margins)
+    margins = _margins(squares_NSS, turns_N, oblong_N)
+    doubtful_N = margins < _least_margin(margins)
+    quarters_N = np.where(doubtful_N, 0, (turns_N - _usual(turns_N, oblong_N & ~doubtful_N)) % TURNS)
     return [
-        Turn(0 if margin < least else turn, round(float(margin), 4), bool(margin < least))
-        for turn, margin in zip(quarters, margins, strict=True)
+        Turn(int(turn), round(float(margin), 4), bool(doubtful))
+        for turn, margin, doubtful in zip(quarters_N, margins, doubtful_N, strict=True)
     ]
+
+
+def _usual(turns_N: NDArray[np.intp], oblong_N: Flags) -> int:
+    """Return the turn that most images have. If all turn back by it, they still lie alike, and fewer of them turn.
+
+    It is one by which oblong images may turn.
+    """
+    counts = np.bincount(turns_N, minlength=TURNS)
+    step = 2 if oblong_N.any() else 1
+    return int(counts[::step].argmax()) * step
+
+
+def _best(scores_NT: Squares, oblong_N: Flags) -> NDArray[np.intp]:
+    """Return the turn of the highest score that each image may have: the first or third if it is oblong."""
+    barred_NT = oblong_N[:, None] & (np.arange(TURNS) % 2 == 1)
+    return np.asarray(np.where(barred_NT, -np.inf, scores_NT).argmax(axis=1))
 
 
 def _least_margin(margins: NDArray[np.float64]) -> float:
@@ -113,15 +129,18 @@ def _least_margin(margins: NDArray[np.float64]) -> float:
     return max(MIN_MARGIN, MIN_SPREADS * spread, MIN_SHARE * median)
 
 
-def _centred(squares_NSS: Squares, allowed: list[int]) -> Squares:
+def _centred(squares_NSS: Squares, oblong_N: Flags) -> Squares:
     """Return the looks shifted so that they fit their mean over all turns, which has its centre in the middle.
 
     Otherwise a lattice of balls that lies off the middle would look as if it had been turned.
     """
-    for _ in range(2):
-        mean = np.mean([np.rot90(squares_NSS.mean(axis=0), turn) for turn in range(0, TURNS, allowed[1])], axis=0)
-        squares_NSS = np.stack([_shifted(square, mean) for square in squares_NSS])
-    return squares_NSS
+    centred_NSS = squares_NSS.copy()
+    for alike_N, step in ((~oblong_N, 1), (oblong_N, 2)):
+        for _ in range(2 if alike_N.any() else 0):
+            mean = centred_NSS[alike_N].mean(axis=0)
+            onto = np.mean([np.rot90(mean, turn) for turn in range(0, TURNS, step)], axis=0)
+            centred_NSS[alike_N] = [_shifted(square, onto) for square in centred_NSS[alike_N]]
+    return centred_NSS
 
 
 def _shifted(square: Squares, onto: Squares) -> Squares:
@@ -138,41 +157,57 @@ def _shifted(square: Squares, onto: Squares) -> Squares:
     return np.asarray(cv2.warpAffine(square, shift, square.shape[::-1], borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _changing(squares_NSS: Squares, allowed: list[int]) -> Squares:
-    """Return each look at each turn, T x N x P, without what all turns have in common, with length 1."""
-    turned = np.stack([np.rot90(squares_NSS, -quarters, axes=(1, 2)) for quarters in allowed])
-    turned = turned - turned.mean(axis=0)
-    flat = turned.reshape(*turned.shape[:2], -1)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=2, keepdims=True), 1e-6), np.float32)
+def _all_turns(squares_NSS: Squares) -> Squares:
+    """Return each look at each turn, T x N x S x S."""
+    return np.stack([np.rot90(squares_NSS, -turn, axes=(1, 2)) for turn in range(TURNS)])
 
 
-def _synchronised(turned_TNP: Squares) -> NDArray[np.intp]:
+def _changing(squares_NSS: Squares, oblong_N: Flags) -> Squares:
+    """Return each look at each turn, T x N x P, without what all turns that it may have share, with length 1."""
+    turned_TNSS = _all_turns(squares_NSS)
+    of_all = turned_TNSS.mean(axis=0)
+    for turn in (0, 1):
+        of_both = (turned_TNSS[turn] + turned_TNSS[turn + 2]) / 2
+        turned_TNSS[turn::2] -= np.where(oblong_N[:, None, None], of_both, of_all)
+    flat_TNP = turned_TNSS.reshape(TURNS, len(squares_NSS), -1)
+    flat_TNP /= np.maximum(np.linalg.norm(flat_TNP, axis=2, keepdims=True), 1e-6)
+    return flat_TNP
+
+
+def _synchronised(turned_TNP: Squares, oblong_N: Flags) -> NDArray[np.intp]:
     """Return the turns that agree best over all pairs of a sample, and for the others with that sample's mean."""
-    turns, count = turned_TNP.shape[:2]
+    count = len(oblong_N)
     sample = np.unique(np.linspace(0, count - 1, min(count, MOST_PAIRED)).round().astype(int))
-    phases_T = np.exp(2j * np.pi * np.arange(turns) / turns)
-    # A pair fits if image j, turned by t more than image i, looks like it.
-    pairs = sum(phases_T[t] * (turned_TNP[t, sample] @ turned_TNP[0, sample].T) for t in range(turns))
+    oblong = oblong_N[sample]
+    phases_T = np.exp(2j * np.pi * np.arange(TURNS) / TURNS)
+    pairs = np.zeros((len(sample), len(sample)), np.complex128)
+    for turn in range(TURNS):
+        # A pair fits if image j, turned by this more than image i, looks like it.
+        fits = turned_TNP[turn, sample] @ turned_TNP[0, sample].T
+        pairs += phases_T[turn] * (np.where(np.outer(oblong, oblong), 0, fits) if turn % 2 else fits)
     _, vectors = np.linalg.eigh((pairs + pairs.conj().T) / 2)
     first = vectors[:, -1]
     angles = np.angle(first / first[np.abs(first).argmax()])  # A flat image has no component.
-    of_sample = np.rint(angles / (2 * np.pi / turns)).astype(int) % turns
+    of_sample = np.rint(angles / (2 * np.pi / TURNS)).astype(int) % TURNS
+    # The squares turn to the oblong ones, which must lie lengthwise.
+    of_sample = (of_sample - np.bincount(of_sample[oblong] % 2, minlength=2).argmax()) % TURNS
     mean = np.mean([turned_TNP[turn, number] for number, turn in zip(sample, of_sample, strict=True)], axis=0)
-    return np.asarray((turned_TNP @ mean).T.argmax(axis=1))
+    return _best((turned_TNP @ mean).T, oblong_N)
 
 
-def _margins(squares_NSS: Squares, turns_N: NDArray[np.intp], allowed: list[int]) -> NDArray[np.float64]:
+def _margins(squares_NSS: Squares, turns_N: NDArray[np.intp], oblong_N: Flags) -> NDArray[np.float64]:
     """Return the lead of each image's turn over its best other one: in correlation with the mean of the other images.
 
     Whole looks are compared, each shifted to where it fits best, so that neither noise nor a shift makes a lead.
     """
-    turned_TNSS = np.stack([np.rot90(squares_NSS, -quarters, axes=(1, 2)) for quarters in allowed])
+    turned_TNSS = _all_turns(squares_NSS)
     aligned_NSS = turned_TNSS[turns_N, np.arange(len(turns_N))]
     total, margins = aligned_NSS.sum(axis=0), []
     for number, turn in enumerate(turns_N):
         others = total - aligned_NSS[number]
-        fits = np.array([_correlation(_shifted(one, others), others) for one in turned_TNSS[:, number]])
-        margins.append(fits[turn] - np.delete(fits, turn).max())
+        may_have = range(0, TURNS, 2 if oblong_N[number] else 1)
+        fits = {may: _correlation(_shifted(turned_TNSS[may, number], others), others) for may in may_have}
+        margins.append(fits.pop(int(turn)) - max(fits.values()))
     return np.array(margins)
 
 

@@ -39,8 +39,12 @@ def turned_looks(products: list[str], steps: int) -> tuple[list[str], np.ndarray
     random = np.random.default_rng(4)
     quarters = random.integers(0, 4 // steps, len(products)) * steps
     crops = [crop(product, random) for product in products]
-    looks = [look_of(np.ascontiguousarray(np.rot90(one, -turn))) for one, turn in zip(crops, quarters, strict=True)]
-    return looks, quarters
+    return [turned_look(one, turn) for one, turn in zip(crops, quarters, strict=True)], quarters
+
+
+def turned_look(one: Pixels, quarters: int) -> str:
+    """Return the look of a crop that was turned clockwise."""
+    return look_of(np.ascontiguousarray(np.rot90(one, -quarters)))
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -54,6 +58,29 @@ def test_packages_of_each_product_lie_alike(known: bool, steps: int) -> None:
         assert len(lie) == 1
     assert not any(turn.is_doubtful for turn in turns)
     assert all(turn.quarters % steps == 0 for turn in turns)
+
+
+@pytest.mark.parametrize("oblong", [1, 8, 15])
+def test_each_crop_turns_by_its_own_shape(oblong: int) -> None:
+    """Packages of nearly equal sides are measured as oblong here and as square there."""
+    random = np.random.default_rng(8)
+    is_oblong = random.permutation(16) < oblong
+    true = np.where(is_oblong, 2 * random.integers(0, 2, 16), random.integers(0, 4, 16))
+    looks = [turned_look(crop("a", random), turn) for turn in true]
+    turns = turns_of(looks, ["a"] * 16, [not one for one in is_oblong])
+    assert len({(turn.quarters + at) % 4 for turn, at in zip(turns, true, strict=True)}) == 1
+    assert not any(turn.is_doubtful for turn in turns)
+    assert all(turn.quarters % 2 == 0 for turn, one in zip(turns, is_oblong, strict=True) if one)
+
+
+def test_a_crop_of_something_oblong_changes_nothing_for_the_others() -> None:
+    looks, _ = turned_looks(["a"] * 15, 1)
+    expected = turns_of(looks, ["a"] * 15, [True] * 15)
+    noise = np.random.default_rng(9).normal(128, 60, (SIDE_PX, SIDE_PX)).clip(0, 255).astype(np.uint8)
+    turns = turns_of([*looks, look_of(noise)], ["a"] * 16, [True] * 15 + [False])
+    assert [turn.quarters for turn in turns[:15]] == [turn.quarters for turn in expected]
+    assert turns[15].is_doubtful
+    assert not any(turn.is_doubtful for turn in turns[:15])
 
 
 @pytest.mark.parametrize("place", [0, 5])
@@ -70,7 +97,7 @@ def test_an_empty_crop_is_doubtful_and_changes_nothing_for_the_others(place: int
 
 def test_most_packages_stay_as_they_are() -> None:
     random = np.random.default_rng(5)
-    looks = [look_of(np.ascontiguousarray(np.rot90(crop("a", random), -(number == 3)))) for number in range(8)]
+    looks = [turned_look(crop("a", random), number == 3) for number in range(8)]
     assert [turn.quarters for turn in turns_of(looks, ["a"] * 8, [True] * 8)] == [0, 0, 0, 3, 0, 0, 0, 0]
 
 
