@@ -14,6 +14,7 @@ import numpy as np
 
 from fabgan.components.core.images import Pixels
 from fabgan.components.crop_resize.duplicates import look_of
+from fabgan.components.crop_resize.orient import package_of
 from fabgan.components.crop_resize.outline import OutlineNotFoundError, crop_corners, find_outline, straighten
 from fabgan.components.crop_resize.turns import turns_of
 from fabgan.components.ingest.renderer import RendererParameters, render_frame
@@ -89,5 +90,5 @@ def _turned(image: Pixels, product: str, first_pin_px: object, number: int) -> C
     at = int(np.hypot(*(corners - np.asarray(first_pin_px)).T).argmin())
     square = outline.is_square
     quarters = int(np.random.default_rng([SEED, number]).integers(4 if square else 2)) * (1 if square else 2)
-    crop = np.ascontiguousarray(np.rot90(straighten(image, outline, 0.04), -quarters))
-    return Crop(look_of(crop), product, square, (at + quarters) % 4)
+    package = package_of(straighten(image, outline, 0.04), outline)
+    return Crop(look_of(np.ascontiguousarray(np.rot90(package, -quarters))), product, square, (at + quarters) % 4)

@@ -34,13 +34,15 @@ Looks = NDArray[np.float32]
 
 
 def look_of(crop: Pixels) -> str:
-    """Return the detail of a crop as text: 64 x 64 values of 8 bits, base64."""
+    """Return the detail of a crop as text: 64 x 64 values of 8 bits, base64. They are 0 beside an oblong crop."""
     grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
+    height, width = (2 * max(1, round(SIDE_PX / 2 * length / max(grey.shape))) for length in grey.shape)
+    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     detail = small - cv2.GaussianBlur(small, (0, 0), AROUND_PX)
     contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), AROUND_PX)) + NOISE
     values = np.rint(np.clip(detail / contrast / HIGHEST, -1, 1) * 127).astype(np.int8)
-    return base64.b64encode(values.tobytes()).decode()
+    beside = [((SIDE_PX - side) // 2,) * 2 for side in values.shape]
+    return base64.b64encode(np.pad(values, beside).tobytes()).decode()
 
 
 def similarities(looks: Sequence[str], others: Sequence[str]) -> NDArray[np.float32]:

@@ -1,5 +1,9 @@
-"""Turn crops by quarters, so that the packages of one product lie alike."""
+"""Turn crops by quarters, so that the packages of one product lie alike.
 
+Looks of the packages alone decide. A shadow beside a package lies away from the light, however the package lies.
+"""
+
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +12,27 @@ import numpy as np
 
 from ..artifacts.manifest import Defect, Package
 from ..core.files import sha256_of_file
-from ..core.images import read_image, write_png
+from ..core.images import Pixels, read_image, write_png
 from .outline import Outline
 from .turns import Turn, turns_of
 
 FOLDER = "turned"
 
 
+def package_of(crop: Pixels, outline: Outline) -> Pixels:
+    """Return the package without what lies around it, of a crop that `straighten` made."""
+    sides_px = outline.height_px, outline.width_px
+    # Packages that are not square lie lengthwise in their crops.
+    height_px, width_px = sides_px if outline.is_square else sorted(sides_px)
+    most_px = (len(crop) - 1) // 2
+    top, left = (min(math.ceil((len(crop) - side_px) / 2), most_px) for side_px in (height_px, width_px))
+    return crop[top : len(crop) - top, left : len(crop) - left]
+
+
 def oriented(packages: Sequence[Package], looks: Sequence[str], folder: Path) -> list[Package]:
     """Return packages of which each product lies alike. Turned images and masks are written to `folder`/turned.
 
-    A package whose turn is doubtful stays as it is.
+    `looks` are those of the packages alone. A package whose turn is doubtful stays as it is.
     """
     products = [package.product for package in packages]
     turns = turns_of(looks, products, [_is_square(package) for package in packages])

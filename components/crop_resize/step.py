@@ -30,7 +30,7 @@ from ..core.provenance import code_of
 from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 from .duplicates import joined, look_of, near_duplicates
 from .masks import mask_record, read_mask
-from .orient import files_of, oriented
+from .orient import files_of, oriented, package_of
 from .outline import (
     Outline,
     OutlineNotFoundError,
@@ -47,6 +47,8 @@ from .parameters import CropResizeParameters
 LOG = logger("crop_resize")
 WHOLE_SET_KEYS = {"join_near_duplicates", "orient", "max_quarantined_share"}
 """Keys that do not affect single images. After a change of these, crops are taken over."""
+NOT_LISTED = {"look", "package_look", "thumbnail"}
+"""What records hold of a package, and the manifest does not."""
 
 MAX_SIDE_PX = 16_384
 """Side of the largest crop. It is more than the largest square photograph needs."""
@@ -80,7 +82,8 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         quarantined = [Quarantined(frame.source, record["reason"]) for frame, record in records if "reason" in record]
         packages, groups = _without_doubles(packages, found, params.join_near_duplicates)
         if params.orient:
-            packages = oriented(packages, [record["look"] for record in found if "look" in record], folder)
+            looks = [record["package_look"] for record in found if "package_look" in record]
+            packages = oriented(packages, looks, folder)
         keep_only(folder, {file for record in found for file in _made(record)} | files_of(packages))
         made = PackageManifest(
             list(params.sizes_px),
@@ -121,7 +124,7 @@ def _package(frame: Frame, record: Record) -> Package:
         lot=frame.lot,
         product=frame.product,
         split=frame.split,
-        **{name: value for name, value in record.items() if name not in ("look", "thumbnail")},
+        **{name: value for name, value in record.items() if name not in NOT_LISTED},
     )
 
 
@@ -130,7 +133,7 @@ def _crop(item: _Item, folder: Path) -> Record:
     frame, params = item.frame, item.params
     image = read_listed_image(item.frames / frame.file, frame.sha256, "ingest", frame.white_level)
     try:
-        outline, cut = _cut_out(image, frame, params)
+        outline, cut, package = _cut_out(image, frame, params)
     except OutlineNotFoundError as error:
         return {"reason": str(error), "thumbnail": thumbnail(image)}
     crop = _in_channels(cut, params.grey)
@@ -146,21 +149,24 @@ def _crop(item: _Item, folder: Path) -> Record:
         "scales": {size: round(int(size) / len(crop), 6) for size in files},
         "sha256": {size: sha256_of_file(folder / file) for size, file in files.items()},
         "look": look_of(crop),
+        "package_look": look_of(package),
     }
     mask = read_mask(item.frames, frame)
     shown = {"thumbnail": thumbnail(image, outline.corners_px, mask)}
     return record | shown | mask_record(mask, frame.name, item.kinds, outline, params, folder)
 
 
-def _cut_out(image: Pixels, frame: Frame, params: CropResizeParameters) -> tuple[Outline, Pixels]:
-    """Return the outline of the package in a frame, and the square crop around it."""
+def _cut_out(image: Pixels, frame: Frame, params: CropResizeParameters) -> tuple[Outline, Pixels, Pixels]:
+    """Return the outline of the package in a frame, the square crop around it, and the package alone."""
     if params.find == "outline":
         outline = find_outline(image)
         _check_side(crop_size_px(outline, params.margin_share))
-        return outline, straighten(image, outline, params.margin_share)
+        crop = straighten(image, outline, params.margin_share)
+        return outline, crop, package_of(crop, outline)
     outline = frame_outline(image) if params.find == "whole" else _annotated_outline(frame)
     _check_side(crop_size_px(outline, 0))
-    return outline, filled_up(window(image, outline))
+    package = window(image, outline)
+    return outline, filled_up(package), package
 
 
 def _check_side(side_px: int) -> None:

@@ -7,13 +7,20 @@ import cv2
 import numpy as np
 import pytest
 
-from fabgan.components.artifacts.manifest import Package, PackageManifest, read_manifest
+from fabgan.components.artifacts.manifest import (
+    FrameManifest,
+    Package,
+    PackageManifest,
+    read_manifest,
+    write_manifest,
+)
 from fabgan.components.core.files import sha256_of_file
-from fabgan.components.core.images import Pixels, read_image
+from fabgan.components.core.images import Pixels, read_image, write_png
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.duplicates import look_of
-from fabgan.components.crop_resize.orient import oriented
+from fabgan.components.crop_resize.orient import oriented, package_of
+from fabgan.components.crop_resize.outline import box_outline, straighten
 from fabgan.components.crop_resize.parameters import CropResizeParameters
 from fabgan.components.crop_resize.turns import turns_of
 from tests.conftest import section
@@ -120,6 +127,41 @@ def test_packages_that_look_alike_upside_down_are_doubtful() -> None:
 def test_single_package_is_doubtful() -> None:
     looks, _ = turned_looks(["a"], 1)
     assert turns_of(looks, ["a"], [True])[0].is_doubtful
+
+
+def test_a_shadow_turns_no_symmetric_package(packages: Path, tmp_path: Path) -> None:
+    frames = shutil.copytree(packages.parent / "frames", tmp_path / "frames")
+    manifest, random = read_manifest(frames, FrameManifest), np.random.default_rng(10)
+    for number, frame in enumerate(manifest.images):
+        write_png(frames / frame.file, in_its_shadow(crop("", random), number % 4, random))
+        object.__setattr__(frame, "sha256", sha256_of_file(frames / frame.file))
+        object.__setattr__(frame, "product", "p")
+    write_manifest(frames, manifest)
+    params = parse(CropResizeParameters, section("crop_resize", orient=True), "params.yaml", "crop_resize")
+    crop_resize.run(params, frames, tmp_path / "packages")
+    images = read_manifest(tmp_path / "packages", PackageManifest).images
+    assert len(images) == len(manifest.images)
+    assert all(image.turn_is_doubtful for image in images)
+
+
+def in_its_shadow(package: Pixels, quarters: int, random: np.random.Generator) -> Pixels:
+    """Return a photograph of a package that was turned clockwise; its shadow lies below it."""
+    ground = np.full((270, 360), 150, np.float32)
+    top, left = random.integers(40, 70), random.integers(60, 140)
+    ground[top + 10 : top + SIDE_PX + 6, left + 2 : left + SIDE_PX + 2] = 95
+    photograph = np.asarray(cv2.GaussianBlur(ground, (0, 0), 3))
+    photograph[top : top + SIDE_PX, left : left + SIDE_PX] = np.rot90(package, -quarters)
+    return np.clip(photograph + random.normal(0, 2, photograph.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("width_px", "height_px"), [(60, 60), (61, 60), (60, 30), (30, 60)])
+def test_the_package_is_cut_out_of_its_crop(width_px: int, height_px: int) -> None:
+    image = np.full((120, 120), 10, np.uint8)
+    image[20 : 20 + height_px, 40 : 40 + width_px] = 200
+    outline = box_outline((40, 20, 40 + width_px, 20 + height_px))
+    package = package_of(straighten(image, outline, 0.1), outline)
+    np.testing.assert_allclose(package.shape, sorted((width_px, height_px)), atol=1)
+    assert (package > 150).all()
 
 
 def test_step_turns_images_and_says_how_far(packages: Path, tmp_path: Path) -> None:
