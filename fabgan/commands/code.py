@@ -8,6 +8,9 @@ from .options import add_command, local_path
 if TYPE_CHECKING:
     from .options import Subcommands
 
+DEFECT_MODEL = "fabgan.components.defects.learning"
+"""The module whose code decides the result of `fabgan train_defects`."""
+
 
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `code`."""
@@ -20,9 +23,10 @@ def add(commands: "Subcommands") -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from fabgan.components.core.files import atomic_file
-    from fabgan.components.core.provenance import code_of
+    from fabgan.components.core.provenance import code_of, code_of_module
     from fabgan.components.steps import STEPS
 
-    for step in STEPS:
+    digests = {step: code_of(step) for step in STEPS} | {"train_defects": code_of_module(DEFECT_MODEL)}
+    for step, digest in digests.items():
         with atomic_file(options.output / step) as partial:
-            partial.write_text(f"{code_of(step)}\n", encoding="ascii")
+            partial.write_text(f"{digest}\n", encoding="ascii")

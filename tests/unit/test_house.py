@@ -12,9 +12,12 @@ import pytest
 import yaml
 
 import fabgan
+from fabgan.cli import main
 from fabgan.commands.init import new_project
 from fabgan.commands.preset import apply_preset
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.provenance import code_of_module
+from fabgan.components.defects import learning
 from fabgan.components.steps import STEPS, load_parameters
 from fabgan.components.train.parameters import TrainParameters, VariantName
 from tests.conftest import ROOT
@@ -35,7 +38,13 @@ def test_stage_depends_on_the_digest_of_its_code_and_lists_no_code(step: str) ->
 def test_the_digests_of_all_steps_are_made_anew_in_every_run() -> None:
     assert CODE_STAGE["always_changed"] is True
     outs = [next(iter(out)) for out in CODE_STAGE["outs"]]
-    assert outs == [f"artifacts/code/{step}" for step in STEPS]
+    assert outs == [f"artifacts/code/{step}" for step in (*STEPS, "train_defects")]
+
+
+def test_every_digest_is_written_where_dvc_looks_for_it(tmp_path: Path) -> None:
+    assert main(["code", "--output", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {*STEPS, "train_defects"}
+    assert (tmp_path / "train_defects").read_text() == f"{code_of_module(learning.__name__)}\n"
 
 
 @pytest.mark.parametrize("step", STEPS)
