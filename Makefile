@@ -18,6 +18,7 @@ export OMP_WAIT_POLICY := PASSIVE
 install: .venv/installed  ## Make .venv with the versions of the lock file
 
 .venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fabgan needs Python 3.11 or newer: make install PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \

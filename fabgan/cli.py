@@ -32,7 +32,7 @@ INTERRUPTED, SIGNALLED = 130, 128
 """Exit status that shells report for a program that SIGINT ended, and what they add to the number of another signal."""
 RESUMING = "ingest", "crop_resize", "train", "augment", "train_defects", "defects", "upload"
 """Subcommands that keep what is finished when they fail, and go on from there. The others begin anew."""
-COMMANDS = step, augment, train_defects, defects, pipeline, init, preset, migrate, summary, code, upload, gc, backup
+COMMANDS = init, preset, step, summary, augment, train_defects, defects, pipeline, upload, migrate, code, gc, backup
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

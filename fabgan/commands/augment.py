@@ -14,11 +14,11 @@ def add(commands: "Subcommands") -> None:
     """Add the subcommands `augment` and `gather`."""
     command = add_command(commands, "augment", "make images with a registered generator")
     command.add_argument("--model", required=True, help="models:/NAME@ALIAS or models:/NAME/NUMBER")
-    command.add_argument("--count", type=int, required=True, help="number of images")
+    command.add_argument("--count", type=int, required=True, help="number of images, 1 or more")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
     command.add_argument("--label", default="", help="class of the images; needs a model trained with labels")
     command.add_argument("--first", type=int, default=0, help="index of the first image of a shard; default: 0")
-    packed = "images per file: 1 for PNG files, more for tar files in the WebDataset layout; default: 1"
+    packed = "images per file: 1 for PNG files, 2 or more for tar files in the WebDataset layout; default: 1"
     command.add_argument("--images-per-file", type=int, default=1, metavar="N", help=packed)
     out = "new or empty folder to fill, or s3://BUCKET/PREFIX"
     command.add_argument("--out", type=folder_or_bucket, required=True, metavar="DIR", help=out)
@@ -27,7 +27,7 @@ def add(commands: "Subcommands") -> None:
     command.add_argument(
         "--out", type=folder_or_bucket, required=True, metavar="URL", help="s3://BUCKET/PREFIX that augment filled"
     )
-    command.add_argument("--count", type=int, required=True, help="number of images of all shards together")
+    command.add_argument("--count", type=int, required=True, help="number of images of all shards together, 1 or more")
     command.set_defaults(run=_gather)
 
 

@@ -26,7 +26,7 @@ def add(commands: "Subcommands") -> None:
     number.add_argument(
         "--kinds", metavar="KIND:NUMBER,...", help="number of images of some kinds, as scratch:200,pit:50"
     )
-    defects = "of the image's kind; default: 3, as train_defects judges; with --shapes: all that are drawn"
+    defects = "number of defects of the image's kind, 1 or more; default: 3, or with --shapes all that are drawn"
     command.add_argument("--defects-per-image", type=int, metavar="NUMBER", help=defects)
     where = "picture of a package, white where the middle of a defect may lie; default: wherever surroundings fit"
     shapes = "such a picture, or a folder of which each image takes one by chance: every white part becomes a defect"

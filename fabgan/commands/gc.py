@@ -19,7 +19,7 @@ RESTORABLE = "MLflow can restore the deleted runs until `mlflow gc` is run on it
 def add(commands: "Subcommands") -> None:
     """Add the subcommand `gc`."""
     command = add_command(commands, "gc", "list what old work has left behind, and remove it with --delete")
-    age = "age from which on something is listed, such as 90"
+    age = "age from which on something is listed, above 0, such as 90"
     command.add_argument("--older-than", type=float, required=True, metavar="DAYS", help=age)
     pipelines = "pipelines in MLflow, with their runs and registered versions; versions with an alias stay"
     command.add_argument("--mlflow", action="store_true", help=pipelines)

@@ -28,6 +28,10 @@ TARGET_PATHS = {
     "dvc_plots.html": ".dvc/plots.html",
 }
 """The path of each template's copy in a project."""
+NEXT = (
+    "put photographs into its data/photographs, with a folder for each lot; then, in it: `dvc add data/photographs`, "
+    "`fabgan preset seamless`, `dvc repro`, `git add --all && git commit`"
+)
 
 
 def add(commands: "Subcommands") -> None:
@@ -39,7 +43,7 @@ def add(commands: "Subcommands") -> None:
 
 def _run(options: argparse.Namespace) -> None:
     new_project(options.folder)
-    sys.stdout.write(f"{options.folder}: project made; next: git add --all && git commit, then dvc repro\n")
+    sys.stdout.write(f"{options.folder}: project made; next: {NEXT}\n")
 
 
 def new_project(folder: Path) -> None:

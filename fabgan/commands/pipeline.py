@@ -79,7 +79,7 @@ def _add_submit(command: argparse.ArgumentParser) -> None:
         "--host",
         required=True,
         metavar="URL",
-        help="address of Kubeflow Pipelines, such as https://kubeflow.fab.local/pipeline",
+        help="address of Kubeflow Pipelines, such as https://kubeflow.fab.example/pipeline",
     )
     command.add_argument("--namespace", default="", help="namespace of your profile, if Kubeflow has profiles")
     command.add_argument("--experiment", default="fabgan", help="experiment that lists the run; default: fabgan")

@@ -17,7 +17,7 @@ def add(commands: "Subcommands") -> None:
     """Add the subcommand `preset`."""
     command = add_command(commands, "preset", "write a preset of params.yaml into the sections of that file")
     add_params(command)
-    command.add_argument("name", help="name of the preset: a key below `presets`")
+    command.add_argument("name", help="demo, defects, seamless or paper, or another key below `presets` of that file")
     command.set_defaults(run=lambda options: apply_preset(options.params, options.name))
 
 
