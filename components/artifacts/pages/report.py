@@ -29,7 +29,7 @@ SEAMS = "Mean absolute difference between neighbouring pixels, by place, relativ
 MEANINGS: Mapping[Outcome, str] = {
     "refused": "It did not pass the checks that every generator has to pass, so its images must not be used.",
     "candidate": "Its images may be used inside the fab, but must not be handed on.",
-    "exportable": "It passed every check, so its images may be handed on.",
+    "exportable": "It passed every check: nothing was found that speaks against handing its images on.",
 }
 DECISIONS = {
     "candidate": "Needed to be a candidate",
