@@ -2,7 +2,7 @@
 # Installs fabgan from this bundle. Nothing is fetched; every file is checked against SHA256SUMS first.
 #
 #   ./install.sh                                          only check the bundle
-#   ./install.sh --registry registry.fab.local/fabgan     load the image, name it for the fab's registry, and write the
+#   ./install.sh --registry registry.fab.example/fabgan   load the image, name it for the fab's registry, and write the
 #                [--push] [--output DIR]                  pipelines and manifests with that name to DIR (default: the
 #                                                         folder ../fabgan-VERSION-site); --push uploads the image
 #   ./install.sh --venv DIR                               install the command line into a new Python environment
