@@ -64,7 +64,7 @@ def test_the_command_of_the_guide_keeps_the_keys_of_secrets_and_none_of_their_va
     (command,) = re.findall(r"^    (kubectl get secrets .*?) >> answers\.json$", guide, re.MULTILINE | re.DOTALL)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Api) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        command = command.replace("=vision", f"={RUNS} --server=http://127.0.0.1:{server.server_port}")
+        command = command.replace("=kubeflow-user", f"={RUNS} --server=http://127.0.0.1:{server.server_port}")
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
         done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
         server.shutdown()
