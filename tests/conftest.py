@@ -98,6 +98,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "max_distance": 1e9,
         "max_two_sample": 1.0,
         "max_outliers": 1.0,
+        "max_far_outliers": 1.0,
+        "max_repeated": 1.0,
         "min_share": 0.0,
         "min_ser": 0.001,
         "max_ser": 1000.0,

@@ -36,10 +36,6 @@ RAISED_BY = 2.0
 """Real lots that differ raise the limit of outliers at most by this factor."""
 MIN_DIVISIONS = 3
 """With two lots of one product there are two divisions, whose values are the same."""
-MAX_FAR = 0.01
-"""Limit of images that are garbage."""
-MAX_REPEATED = 0.2
-"""Limit of images that repeat others."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgem
         *distance_checks(generated, real, params),
         told,
         *outlier_checks(generated, real, params),
-        repetition_check(generated, real, params.seed),
+        repetition_check(generated, real, params),
         break_check(generated, real, params),
         *seam_checks(generated, real, params),
         division_check(real),
@@ -154,23 +150,23 @@ def outlier_checks(generated: Features, real: Real, params: EvaluateParameters) 
             deviation=0.0,
             floor=None,
             at_least=None,
-            at_most=MAX_FAR,
+            at_most=params.max_far_outliers,
             decides="candidate",
             meaning="Share of images that are so unlike every real one that they are garbage. Lower is better.",
         ),
     ]
 
 
-def repetition_check(generated: Features, real: Real, seed: int) -> Check:
+def repetition_check(generated: Features, real: Real, params: EvaluateParameters) -> Check:
     """Return the check of generated images that are hardly anything but one another."""
-    share = real.repetition.share(generated, seed)
+    share = real.repetition.share(generated, params.seed)
     return Check(
         name="repeated_share",
         value=share if isfinite(share) else None,
         deviation=0.0,
         floor=CLOSEST,
         at_least=None,
-        at_most=MAX_REPEATED,
+        at_most=params.max_repeated,
         decides="candidate",
         meaning=(
             "Share of images that are closer to another generated one than 99% of the real ones are to another real "

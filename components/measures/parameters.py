@@ -18,6 +18,10 @@ class EvaluateParameters:
     """How far two_sample_auc may lie above what a classifier tells real lots apart by, as a share of the way to 1."""
     max_outliers: NonNegativeFloat = 0.05
     """Maximum share of generated images that are unlike every real one; real lots that differ may double it."""
+    max_far_outliers: NonNegativeFloat = 0.01
+    """Maximum share of generated images that are so unlike every real one that they are garbage."""
+    max_repeated: NonNegativeFloat = 0.2
+    """Maximum share of generated images that are nearly equal to another one."""
     min_ser: PositiveFloat = 0.95
     """Minimum seam excess ratios for the verdict (1 = as real)."""
     max_ser: PositiveFloat = 1.05
