@@ -9,10 +9,14 @@ from bundle.engine import save_image
 from bundle.sbom import write_bill
 from bundle.wheels import copy_wheels, read_wheels
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_folder, sha256_of_file
+from fabgan.components.core.files import atomic_folder, names_marker, sha256_of_file
 from fabgan.components.core.provenance import CHECKOUT
 
 SUMS = "SHA256SUMS"
+FOLDERS = "wheelhouse", "pipelines", "deploy"
+FILES = "sbom.cdx.json", "images.txt", "install.sh", "image.txt", "image.tar.gz", SUMS
+BUNDLE = names_marker(SUMS, [*FILES, *(f"{name}/" for name in FOLDERS)])
+"""What tells a bundle from all other folders."""
 
 
 def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
@@ -20,7 +24,7 @@ def main(image: str, wheelhouse: Path, own: Path, output: Path) -> None:
 
     `wheelhouse` holds the wheels of the dependencies, `own` the wheel of fabgan. Raises UserError if a command fails.
     """
-    with atomic_folder(output, SUMS) as partial:
+    with atomic_folder(output, BUNDLE) as partial:
         copy_wheels([wheelhouse, own], partial / "wheelhouse")
         write_bill(image, read_wheels(partial / "wheelhouse"), partial / "sbom.cdx.json")
         fabgan("pipeline", "compile", "--image", image, "--output", str(partial / "pipelines"))

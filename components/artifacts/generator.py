@@ -17,13 +17,15 @@ from fabgan.model.seamless.generator import SeamlessGenerator
 from fabgan.model.streams import random_stream
 
 from ..core.errors import OtherVersionError
-from ..core.files import atomic_folder, read_json, sha256_of_file, write_json
+from ..core.files import atomic_folder, json_marker, read_json, sha256_of_file, write_json
 from ..core.parameters import parse
 from .parallel import in_parallel
 from .tensors import check_weights, load_weights, save_tensors
 
 WEIGHTS = "generator.safetensors"
 CARD = "generator.json"
+FOLDER = json_marker(CARD, "format", "variant", "config", "weights_sha256")
+"""What tells the folder of a generator from all others."""
 SEEN = "photographs_seen"
 """Key of the card for `packages.photographs` that the weights were trained with, by this training and before.
 
@@ -43,7 +45,7 @@ GENERATORS: dict[str, type[Generator]] = {"paper": PaperGenerator, "seamless": S
 
 def save_generator(folder: Path, variant: str, generator: Generator, facts: dict[str, Any]) -> None:
     """Write a generator of a variant. Its JSON card holds `facts` and what is needed to rebuild the generator."""
-    with atomic_folder(folder, CARD) as partial:
+    with atomic_folder(folder, FOLDER) as partial:
         save_tensors(partial / WEIGHTS, generator.state_dict())
         card = {"format": FORMAT, "variant": variant, "config": asdict(generator.config)} | {
             "weights_sha256": sha256_of_file(partial / WEIGHTS),

@@ -3,20 +3,17 @@
 `manifest.json` lies in the folder that it describes. Its paths are relative to that folder.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ..core.errors import UserError
-from ..core.files import read_json, sha256_of_file, write_json
+from ..core.files import Marker, read_json, sha256_of_file, write_json
 from ..core.parameters import parameters, parse
 
 FILE_NAME = "manifest.json"
 Split = Literal["train", "held_out"]
 T = TypeVar("T")
-MIN_SPLIT_IMAGES = 2
 ONLY_IF_GIVEN = frozenset({
     "boxes_px", "mask", "mask_sha256", "kinds", "masks", "masks_sha256", "defects", "defects_outside_px",
     "keystone_deg", "near_duplicates", "quarters", "turn_margin", "turn_is_doubtful",
@@ -213,6 +210,13 @@ class DefectManifest:
 
 
 Manifest = FrameManifest | PackageManifest | GeneratedManifest | DefectManifest
+CONTENTS: dict[type, tuple[str, frozenset[str]]] = {
+    PackageManifest: ("packages of crop_resize", frozenset({"sizes_px", "channels", "images"})),
+    FrameManifest: ("frames of ingest", frozenset({"source", "revision", "images", "quarantined"})),
+    GeneratedManifest: ("images of augment", frozenset({"model", "weights_sha256", "count", "images"})),
+    DefectManifest: ("images of defects", frozenset({"packages_sha256", "layout", "images"})),
+}
+"""What each manifest lists, and keys by which it is known, in earlier versions too. The first that fits counts."""
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -232,7 +236,34 @@ def _written(content: Any) -> Any:
 def read_manifest(folder: Path, cls: type[T]) -> T:
     """Read `manifest.json` from `folder` as a `cls`. Raises UserError if it is missing or of another step."""
     path = _manifest_of(folder)
-    return parse(cls, read_json(path), str(path))
+    content = read_json(path)
+    if _class_of(content) not in (cls, None):
+        found, wanted = _listed(_class_of(content)), _listed(cls)
+        raise UserError(f"{folder}: holds {found}, and not {wanted}; name the folder with the {wanted}")
+    return parse(cls, content, str(path))
+
+
+def marker_of(cls: type) -> Marker:
+    """Return what tells the folders with a manifest of a class from all others."""
+
+    def objection(folder: Path) -> str:
+        try:
+            found = _class_of(read_json(folder / FILE_NAME))
+        except UserError as error:
+            return str(error)
+        return "" if found is cls else _listed(found)
+
+    return Marker(FILE_NAME, objection)
+
+
+def _class_of(content: object) -> type | None:
+    """Return the class of a manifest from its content; None for a file of somebody else."""
+    known = content.keys() if isinstance(content, dict) else ()
+    return next((cls for cls, (_, keys) in CONTENTS.items() if keys <= set(known)), None)
+
+
+def _listed(cls: type | None) -> str:
+    return CONTENTS[cls][0] if cls else f"a {FILE_NAME} that is not of fabgan"
 
 
 def has_manifest(folder: Path) -> bool:
@@ -253,32 +284,3 @@ def _manifest_of(folder: Path) -> Path:
     if not path.is_file():
         raise UserError(f"{path}: missing; run the step that writes this folder first")
     return path
-
-
-def check_quarantine(step: str, used: int, quarantined: list[Quarantined], max_share: float, sheet: Path) -> None:
-    """Raise a UserError if more than `max_share` of the images were quarantined, or no image is left.
-
-    `sheet` is the contact sheet that shows them.
-    """
-    total = used + len(quarantined)
-    if used and len(quarantined) <= max_share * total:
-        return
-    shown = "; ".join(f"{item.source}: {item.reason}" for item in quarantined[:3])
-    more = f"; and {len(quarantined) - 3} more" if len(quarantined) > 3 else ""
-    raise UserError(
-        f"{step}: {len(quarantined)} of {total} images cannot be used, "
-        f"more than {step}.max_quarantined_share = {max_share} allows: {shown}{more}; look at {sheet}"
-    )
-
-
-def check_splits(step: str, images: Sequence[Frame | Package]) -> None:
-    """Raise a UserError if fewer than two images are left to train with, or to evaluate with."""
-    count = Counter(image.split for image in images)
-    if min(count["train"], count["held_out"]) >= MIN_SPLIT_IMAGES:
-        return
-    lots = len({image.lot for image in images})
-    raise UserError(
-        f"{step}: {count['train']} images to train with and {count['held_out']} held out, of {lots} lot(s); both need "
-        f"at least {MIN_SPLIT_IMAGES}. Whole lots are held out, but never the last lot of a product; see "
-        "ingest.lot_pattern and ingest.held_out_share"
-    )

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.errors import UserError
-from ..core.files import read_json, write_json
+from ..core.files import json_marker, read_json, write_json
 from ..core.parameters import parameters, parse
 
 FILE_NAME = "verdict.json"
+FOLDER = json_marker(FILE_NAME, "reasons", "weights_sha256", "held_out_sha256")
+"""What tells the report of `evaluate` from all other folders."""
 Outcome = Literal["refused", "candidate", "exportable"]
 """Refused, good enough to be used inside the fab, or good enough to be handed on. In rising order."""
 

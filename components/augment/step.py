@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..artifacts.generator import Generator, generate, load_card, load_generator
-from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, read_manifest, write_manifest
+from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, marker_of, read_manifest, write_manifest
 from ..artifacts.sheets import pixels_of
 from ..core.errors import UserError
 from ..core.files import read_json
@@ -92,7 +92,7 @@ def _images(generator: Generator, wanted: GeneratedManifest, label: int | None, 
 def _fill_folder(output: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> None:
     request = {key: value for key, value in asdict(wanted).items() if key != "images"}
     if not _is_done(output, request):
-        with resumable_folder(output, digest([request, code_of("augment")]), FILE_NAME) as partial:
+        with resumable_folder(output, digest([request, code_of("augment")]), marker_of(GeneratedManifest)) as partial:
             write_manifest(partial, replace(wanted, images=_write_images(partial, wanted, images)))
     elif lost := _lost(output, wanted):
         told = "%s: %d files are missing or damaged, such as %s; they are made again"

@@ -1,15 +1,61 @@
 """Files that are either whole or absent under their final name."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What tells the finished folders of one command from all other folders."""
+
+    file: str
+    """Every finished folder holds it."""
+    objection: Callable[[Path], str]
+    """Says what a folder with that file holds that the command does not write, or returns an empty text."""
+
+
+def json_marker(file: str, *keys: str) -> Marker:
+    """Return the marker of folders whose `file` is a JSON object with these keys."""
+
+    def objection(folder: Path) -> str:
+        try:
+            content = read_json(folder / file)
+        except UserError as error:
+            return str(error)
+        written = isinstance(content, dict) and content.keys() >= set(keys)
+        return "" if written else f"its {file} was not written by this command"
+
+    return Marker(file, objection)
+
+
+def names_marker(file: str, names: Collection[str], begins: str = "") -> Marker:
+    """Return the marker of folders that hold nothing but `names`, and whose `file` begins with some text.
+
+    A name stands for a file or folder, and NAME/ for a folder with all that is in it.
+    """
+
+    def objection(folder: Path) -> str:
+        found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+        if strange := [name for name in found if not _is_one_of(name, names)]:
+            return f"{strange[0]}, which this command does not write"
+        with (folder / file).open(encoding="utf-8", errors="replace") as lines:
+            return "" if lines.read(len(begins)) == begins else f"its {file} was not written by this command"
+
+    return Marker(file, objection)
+
+
+def _is_one_of(name: str, names: Collection[str]) -> bool:
+    return name in names or any(name.startswith(folder) for folder in names if folder.endswith("/"))
 
 
 @contextmanager
@@ -34,7 +80,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
+def atomic_folder(path: Path, marker: Marker) -> Iterator[Path]:
     """Yield an empty folder to fill. It replaces `path` if the block succeeds, and is deleted if the block fails.
 
     A link stays, and the folder that it names is replaced. Raises UserError as `check_replaceable` does.
@@ -58,15 +104,43 @@ def unfinished(path: Path) -> Path:
     return place.with_name(f".{place.name}.partial")
 
 
-def check_replaceable(path: Path, marker: str) -> None:
-    """Raise a UserError unless `path` is absent, an empty folder, or an earlier result.
-
-    `marker` is a file that every finished folder of that type holds. A user's own folder does not hold it.
-    """
-    if path.is_dir() and ((path / marker).is_file() or not any(path.iterdir())):
+def check_replaceable(path: Path, marker: Marker) -> None:
+    """Raise a UserError unless `path` is absent, an empty folder, or an earlier result, which no git repository is."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if path.exists():
-        raise UserError(f"{path}: holds something else (no {marker}); nothing was changed, choose another folder")
+    found = f"no {marker.file}"
+    if (path / ".git").exists():
+        found = "it is a git repository"
+    elif (path / marker.file).is_file():
+        found = marker.objection(path)
+    if found:
+        raise UserError(f"{path}: holds something else ({found}); nothing was changed, choose another folder")
+
+
+def check_apart(filled: Mapping[str, Path], read: Mapping[str, Path | None]) -> None:
+    """Raise a UserError if a folder to fill is one that is read, or lies in one or around one. Links are followed."""
+    for output, target in filled.items():
+        for name, source in read.items():
+            if source is not None and overlap(resolved(target, output), resolved(source, name)):
+                raise UserError(
+                    f"{target} ({output}) and {source} ({name}) lie within each other, and what is read must stay as "
+                    "it is; nothing was changed, choose another folder to fill"
+                )
+
+
+def overlap(one: Path, other: Path) -> bool:
+    """Return whether one of two resolved paths is the other, or lies in it."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def resolved(path: Path, what: str) -> Path:
+    """Return a path without links. Raises UserError, which says `what` the path is, for links in a circle."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{path} ({what}): links in a circle; correct the path") from error
+    return path.resolve()
 
 
 def replace_folder(new: Path, path: Path) -> None:

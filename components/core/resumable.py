@@ -16,7 +16,17 @@ from typing import Any, TypeVar
 
 from .cores import usable_cores
 from .errors import UserError, WorkerKilledError
-from .files import check_replaceable, link, put_back, read_json, replace_folder, sha256_of_file, unfinished, write_json
+from .files import (
+    Marker,
+    check_replaceable,
+    link,
+    put_back,
+    read_json,
+    replace_folder,
+    sha256_of_file,
+    unfinished,
+    write_json,
+)
 from .locks import alone
 from .progress import Progress
 from .signals import end_with_parent
@@ -100,7 +110,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 @contextmanager
-def resumable_folder(path: Path, fingerprint: str, marker: str) -> Iterator[Path]:
+def resumable_folder(path: Path, fingerprint: str, marker: Marker) -> Iterator[Path]:
     """Yield the folder to fill. It replaces `path` if the block succeeds, and is kept for resuming on failure.
 
     Raises UserError as `check_replaceable` does, and if another process fills the folder.

@@ -11,17 +11,16 @@ import numpy as np
 
 from ..artifacts.contact import SHEET, Shown, thumbnail, write_contact_sheet
 from ..artifacts.manifest import (
-    FILE_NAME,
     Frame,
     FrameManifest,
     Package,
     PackageManifest,
     Quarantined,
-    check_quarantine,
-    check_splits,
+    marker_of,
     read_manifest,
     write_manifest,
 )
+from ..artifacts.refusals import check_quarantine, check_splits
 from ..core.files import sha256_of_file
 from ..core.images import Pixels, read_listed_image, resize, to_grey, write_png
 from ..core.log import logger
@@ -75,7 +74,7 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
     items = [
         (_key(frame, made_by), _Item(frame, frames.resolve(), manifest.kinds, params)) for frame in manifest.images
     ]
-    with resumable_folder(output, digest(made_by), FILE_NAME) as folder:
+    with resumable_folder(output, digest(made_by), marker_of(PackageManifest)) as folder:
         found = map_resumably("crop_resize", _crop, items, folder, Reuse(output.resolve(), _made))
         records = list(zip(manifest.images, found, strict=True))
         packages = [_package(frame, record) for frame, record in records if "reason" not in record]

@@ -16,7 +16,7 @@ from fabgan.model.defects.networks import DefectConfig, DefectGenerator
 
 from ..artifacts.tensors import check_weights, load_weights
 from ..core.errors import OtherVersionError, UserError
-from ..core.files import read_json, sha256_of_file, write_json
+from ..core.files import json_marker, read_json, sha256_of_file, write_json
 from ..core.images import Pixels
 from ..core.parameters import parameters, parse
 from ..measures.gains import Gain
@@ -28,6 +28,8 @@ from .pool import Paint
 
 WEIGHTS = "defects.safetensors"
 CARD = "defects.json"
+FOLDER = json_marker(CARD, "format", "config", "kinds", "judged")
+"""What tells the folder of a defect model from all others."""
 SHEET = "defects.png"
 PAGE = "defects.html"
 FORMAT = 4

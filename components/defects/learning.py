@@ -22,6 +22,7 @@ from ..measures.inspection import DenseFeatures, Image
 from .card import (
     CARD,
     FITTED,
+    FOLDER,
     METHODS,
     NONE,
     PAGE,
@@ -62,7 +63,7 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
     training, held_out = (open_packages(packages, params.size_px, split) for split in ("train", "held_out"))
     pool = pool_of(training)
     _check_held_out(held_out)
-    with resumable_folder(model, work, CARD) as folder:
+    with resumable_folder(model, work, FOLDER) as folder:
         network = _network(pool, params, folder / WEIGHTS)
         paints = paints_of(network, list(pool.cutouts))
         sheet = sheet_of(pool, {name: paints[name] for name in (PASTED, FITTED)})

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..artifacts.contact import Shown, spread, thumbnail, write_sections
-from ..artifacts.manifest import FILE_NAME, DefectImage, DefectManifest, manifest_digest, write_manifest
+from ..artifacts.manifest import DefectImage, DefectManifest, manifest_digest, marker_of, write_manifest
 from ..core.errors import UserError
 from ..core.files import read_json, sha256_of_file, write_json
 from ..core.images import read_image, write_png
@@ -59,7 +59,7 @@ def run(
     settings = [asdict(params), counts, {kind: [one.name, one.weights_sha256] for kind, one in methods.items()}]
     drawn = [[sha256_of_file(one) for one in pictures(path)] if path else [] for path in (where, shapes)]
     work = digest([*settings, drawn, manifest_digest(packages), code_of("defects")])
-    with resumable_folder(output, work, FILE_NAME) as folder:
+    with resumable_folder(output, work, marker_of(DefectManifest)) as folder:
         made = DefectManifest(
             packages_sha256=manifest_digest(packages),
             image_size_px=params.size_px,

@@ -20,8 +20,7 @@ from ..artifacts.packages import Packages, open_packages
 from ..artifacts.pages.render import in_words
 from ..artifacts.pages.report import write_report
 from ..artifacts.sheets import image_grid, of_full_rows, side_by_side, with_corners
-from ..artifacts.verdict import FILE_NAME as VERDICT
-from ..artifacts.verdict import Sensitivity, write_verdict
+from ..artifacts.verdict import FOLDER, Sensitivity, write_verdict
 from ..core.files import atomic_folder, check_replaceable
 from ..core.images import write_png
 from ..core.log import logger
@@ -47,7 +46,7 @@ def run(
     `verdict.json`, the page `report.html`, the page `report_export.html` without real images and addresses, and
     `samples_beside_real.png`. Raises UserError for too few held-out images.
     """
-    check_replaceable(report, VERDICT)
+    check_replaceable(report, FOLDER)
     card, trained = load_card(generator), load_generator(generator)
     evaluation = evaluation_of(trained, card, packages, params, "evaluate")
     sensitivity = _sensitivity(evaluation, packages, trained.config.image_size_px, params)
@@ -58,7 +57,7 @@ def run(
     grids = [image_grid(with_corners(images[:rows], SHEET_COLUMNS), SHEET_COLUMNS) for images in shown]
     identity, exported = (_identity(trained, card, packages, params, addresses) for addresses in (True, False))
     inside = identity | ({"run": run} if run else {})
-    with atomic_folder(report, VERDICT) as partial:
+    with atomic_folder(report, FOLDER) as partial:
         write_verdict(partial, verdict)
         write_png(
             partial / "samples_beside_real.png",

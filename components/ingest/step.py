@@ -12,14 +12,13 @@ from pathlib import Path, PurePosixPath
 
 from ..artifacts.contact import SHEET, THUMBNAIL_PX, Shown, thumbnail, write_contact_sheet
 from ..artifacts.manifest import (
-    FILE_NAME,
     Frame,
     FrameManifest,
     Quarantined,
-    check_quarantine,
-    check_splits,
+    marker_of,
     write_manifest,
 )
+from ..artifacts.refusals import check_quarantine, check_splits
 from ..core.errors import UnusableImageError, UserError
 from ..core.files import atomic_file, sha256_of_bytes
 from ..core.images import (
@@ -84,7 +83,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
     check_apart(params.source, output)
     listing = list_source(params.source, params.revision)
     code = code_of("ingest")
-    with resumable_folder(output, code, FILE_NAME) as folder:
+    with resumable_folder(output, code, marker_of(FrameManifest)) as folder:
         reuse = Reuse(output.resolve(), made)
         skipped: dict[str, int] = {}
         if is_rendered(params.source):

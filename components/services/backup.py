@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..core.errors import UserError
-from ..core.files import link, put_back, read_json, sha256_of_file, unfinished, write_json
+from ..core.files import json_marker, link, put_back, read_json, sha256_of_file, unfinished, write_json
 from ..core.parameters import digest, parameters, parse
 from ..core.progress import Progress
 from ..core.resumable import RECORDS, keep_only, resumable_folder
@@ -76,7 +76,7 @@ def save(root: Path, buckets: Sequence[str], files: Sequence[Path], keep: int) -
         )
     before = _Before(earlier[-1] if earlier else None)
     _continue(root, today)
-    with resumable_folder(today, MANIFEST, MANIFEST) as folder:
+    with resumable_folder(today, MANIFEST, json_marker(MANIFEST, "files", "buckets")) as folder:
         for file in files:
             shutil.copyfile(file, folder / file.name)
         saved = {bucket: _save_bucket(bucket, folder, before) for bucket in buckets}

@@ -19,12 +19,12 @@ from torch import Tensor
 from fabgan.model.processes import Processes
 from fabgan.model.streams import random_stream
 
-from ..artifacts.generator import CARD, SEEN, generate, save_generator
+from ..artifacts.generator import FOLDER, SEEN, generate, save_generator
 from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Labels, load_labels, load_packages, photographs
 from ..artifacts.sheets import image_grid
 from ..core.errors import UserError
-from ..core.files import atomic_folder, check_replaceable
+from ..core.files import atomic_folder, check_replaceable, names_marker
 from ..core.images import write_png
 from ..core.log import logger
 from ..core.parameters import digest
@@ -39,7 +39,8 @@ from .start import RANDOM, Start, check_start, started
 from .variants import Task, Training, new_training, on_this_computer
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
-LOSSES = "losses.csv"
+LOSSES, SAMPLES = "losses.csv", "samples"
+REPORT = names_marker(LOSSES, (LOSSES, f"{SAMPLES}/", ".gitignore"), "images,")  # DVC may have written a .gitignore
 LOSS_POINTS = 500
 SAMPLES_IN_GRID = 16
 RARE = 20
@@ -64,8 +65,8 @@ def run(
     losses and the number of images shown. Of several processes, only the leader writes. Raises UserError for parameters
     that do not fit the data or the processes, for folders that hold something else, and for losses that are not finite.
     """
-    check_replaceable(generator, CARD)
-    check_replaceable(report, LOSSES)
+    check_replaceable(generator, FOLDER)
+    check_replaceable(report, REPORT)
     check_start(params.start_from, generator)
     processes, params = launched(), on_this_computer(params)
     x_NCHW = _training_images(params, packages)
@@ -251,8 +252,8 @@ def _save_samples(folder: Path, training: Training, images: int) -> None:
 
 
 def _write_report(report: Path, points: list[LossPoint], samples: Path) -> None:
-    with atomic_folder(report, LOSSES) as partial:
-        shutil.copytree(samples, partial / "samples")
+    with atomic_folder(report, REPORT) as partial:
+        shutil.copytree(samples, partial / SAMPLES)
         with (partial / LOSSES).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["images", *points[0].losses])

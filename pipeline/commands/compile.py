@@ -15,7 +15,7 @@ from kfp.compiler import Compiler
 from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_folder
+from fabgan.components.core.files import atomic_folder, names_marker
 from fabgan.components.steps import load_parameters
 
 from ..definitions.augmentation import augmentation_pipeline
@@ -31,6 +31,13 @@ PIPELINES = {
     "augmentation": augmentation_pipeline,
     "defects": defects_pipeline,
 }
+FIRST, RESOURCES = "training", "kubernetes"
+FOLDER = names_marker(
+    f"{FIRST}.yaml",
+    [f"{place}{name}.yaml" for name in PIPELINES for place in ("", f"{RESOURCES}/")],
+    f"# PIPELINE DEFINITION\n# Name: fabgan-{FIRST}\n",
+)
+"""What tells the folder of compiled pipelines from all others."""
 
 
 def pipeline_of(name: str, image: str, params: Path, place: Placement | None = None) -> Any:
@@ -54,13 +61,13 @@ def check_image(image: str) -> None:
 def compile_pipelines(image: str, params: Path, output: Path) -> list[Path]:
     """Write NAME.yaml and kubernetes/NAME.yaml of every pipeline into the folder `output`; return the files."""
     made = {name: pipeline_of(name, image, params) for name in PIPELINES}
-    with atomic_folder(output, "training.yaml") as partial:
-        (partial / "kubernetes").mkdir()
+    with atomic_folder(output, FOLDER) as partial:
+        (partial / RESOURCES).mkdir()
         for name, pipeline in made.items():
             compile_to(partial / f"{name}.yaml", pipeline)
             options = KubernetesManifestOptions(include_pipeline_manifest=True)
             compile_to(
-                partial / "kubernetes" / f"{name}.yaml",
+                partial / RESOURCES / f"{name}.yaml",
                 pipeline,
                 kubernetes_manifest_format=True,
                 kubernetes_manifest_options=options,

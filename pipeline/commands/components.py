@@ -14,28 +14,39 @@ from kfp import dsl
 from kfp.compiler import Compiler
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_folder
+from fabgan.components.core.files import Marker, atomic_file, atomic_folder, check_replaceable, names_marker
 
 from ..definitions.catalogue import CATALOGUE, KUBEFLOW_PIPELINES, Entry
 from ..definitions.cluster import AUTHORITIES, ENDPOINTS, MLFLOW_KEYS, S3_KEYS
 from .compile import check_image
 
-INDEX = "README.md"
+COMPONENT, METADATA, OWNERS, INDEX = "component.yaml", "metadata.yaml", "OWNERS", "README.md"
+TITLE = "# Components of fabgan\n"
 
 
 def write_components(image: str, owners: Sequence[str], output: Path) -> list[Path]:
     """Write CATEGORY/NAME/ of every component into the folder `output`; return the folders.
 
-    `owners` are the people who answer for the components. Raises UserError for an image without a fixed tag or digest,
-    for no owner, and for an `output` that holds something else.
+    Everything else in `output` stays, and so does a README.md that was not written here. `owners` are the people who
+    answer for the components. Raises UserError for an image without a fixed tag or digest, for no owner, and if a
+    CATEGORY/NAME holds something else.
     """
     check_image(image)
     if not all(owner.strip() for owner in owners):
         raise UserError("--owner: expected the name of a person or a team")
-    with atomic_folder(output, INDEX) as partial:
-        lines = [_write(entry, image, owners, partial) for entry in CATALOGUE]
-        (partial / INDEX).write_text("# Components of fabgan\n\n" + "".join(lines), encoding="utf-8")
+    for entry in CATALOGUE:
+        check_replaceable(output / _place(entry), _marker(entry))
+    lines = [_write(entry, image, owners, output) for entry in CATALOGUE]
+    index = output / INDEX
+    if not index.exists() or index.read_text(encoding="utf-8", errors="replace").startswith(TITLE):
+        with atomic_file(index) as partial:
+            partial.write_text(f"{TITLE}\n{''.join(lines)}", encoding="utf-8")
     return [output / _place(entry) for entry in CATALOGUE]
+
+
+def _marker(entry: Entry) -> Marker:
+    name = entry.name.replace("_", "-")
+    return names_marker(COMPONENT, (COMPONENT, METADATA, OWNERS, INDEX), f"# PIPELINE DEFINITION\n# Name: {name}\n")
 
 
 def _place(entry: Entry) -> Path:
@@ -44,13 +55,13 @@ def _place(entry: Entry) -> Path:
 
 def _write(entry: Entry, image: str, owners: Sequence[str], output: Path) -> str:
     """Write the folder of a component; return its line of the index."""
-    folder, component = output / _place(entry), component_of(entry, image)
-    folder.mkdir(parents=True)
-    Compiler().compile(component, str(folder / "component.yaml"))
-    _dump(folder / "metadata.yaml", metadata_of(entry))
-    _dump(folder / "OWNERS", {"approvers": list(owners)})
+    component = component_of(entry, image)
     told = parse(inspect.getdoc(entry.function) or "")
-    (folder / INDEX).write_text("\n".join(_readme(entry, component.component_spec, told)) + "\n", encoding="utf-8")
+    with atomic_folder(output / _place(entry), _marker(entry)) as folder:
+        Compiler().compile(component, str(folder / COMPONENT))
+        _dump(folder / METADATA, metadata_of(entry))
+        _dump(folder / OWNERS, {"approvers": list(owners)})
+        (folder / INDEX).write_text("\n".join(_readme(entry, component.component_spec, told)) + "\n", encoding="utf-8")
     return f"- [{entry.name}]({_place(entry).as_posix()}/{INDEX}): {told.description}\n"
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_file, atomic_folder, read_json, write_json
+from fabgan.components.core.files import atomic_file, atomic_folder, json_marker, names_marker, read_json, write_json
 from fabgan.components.core.resumable import resumable_folder
 
 
@@ -29,12 +29,12 @@ def test_a_full_disk_is_told_with_the_file_that_did_not_fit(tmp_path: Path) -> N
 
 def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "folder"
-    with atomic_folder(path, "first") as partial:
+    with atomic_folder(path, names_marker("first", ["first"])) as partial:
         (partial / "first").write_text("1")
-    with pytest.raises(RuntimeError), atomic_folder(path, "first") as partial:
+    with pytest.raises(RuntimeError), atomic_folder(path, names_marker("first", ["first"])) as partial:
         fail(partial / "second")
     assert [item.name for item in path.iterdir()] == ["first"]
-    with atomic_folder(path, "first") as partial:
+    with atomic_folder(path, names_marker("first", ["first"])) as partial:
         (partial / "third").write_text("3")
     assert [item.name for item in path.iterdir()] == ["third"]
     assert [item.name for item in tmp_path.iterdir()] == ["folder"]
@@ -58,10 +58,10 @@ def test_what_a_killed_process_was_about_to_replace_comes_back(tmp_path: Path) -
 def test_a_link_to_a_folder_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "report").symlink_to(tmp_path / "behind" / "report")
     for content in ("first", "second"):
-        with atomic_folder(tmp_path / "report", "verdict.json") as folder:
-            (folder / "verdict.json").write_text(content)
+        with atomic_folder(tmp_path / "report", json_marker("verdict.json", "said")) as folder:
+            write_json(folder / "verdict.json", {"said": content})
     assert (tmp_path / "report").is_symlink()
-    assert (tmp_path / "behind" / "report" / "verdict.json").read_text() == "second"
+    assert (tmp_path / "behind" / "report" / "verdict.json").read_text() == '{\n  "said": "second"\n}\n'
     assert sorted(path.name for path in tmp_path.iterdir()) == ["behind", "report"]
 
 
@@ -81,7 +81,7 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     for path in (tmp_path / "data", tmp_path / "file"):
         with (
             pytest.raises(UserError, match=r"holds something else \(no manifest"),
-            atomic_folder(path, "manifest.json"),
+            atomic_folder(path, json_marker("manifest.json", "images")),
         ):
             pass
     assert (tmp_path / "data" / "photographs" / "one.jpg").read_text() == "1"

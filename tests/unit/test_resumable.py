@@ -10,10 +10,11 @@ import pytest
 
 from fabgan.components.core import locks, resumable
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import sha256_of_file
+from fabgan.components.core.files import Marker, sha256_of_file
 from fabgan.components.core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 
-MARKER = "finished.json"
+FINISHED = "finished.json"
+MARKER = Marker(FINISHED, lambda folder: "")
 ITEMS = [(str(number), number) for number in range(6)]
 
 
@@ -64,26 +65,26 @@ def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
     for fingerprint in ("first", "second"):
         with resumable_folder(link, fingerprint, MARKER) as folder:
             assert folder.parent == tmp_path / "large"
-            (folder / MARKER).write_text(fingerprint)
+            (folder / FINISHED).write_text(fingerprint)
         assert link.is_symlink()
         assert [path.name for path in link.parent.iterdir()] == ["frames"]
         assert [path.name for path in (tmp_path / "large").iterdir()] == ["frames"]
-        assert (link / MARKER).read_text() == fingerprint
+        assert (link / FINISHED).read_text() == fingerprint
 
 
 def test_a_folder_that_another_process_fills_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "WAIT_S", 0.0)
     with resumable_folder(tmp_path / "out", "first", MARKER) as folder:
-        (folder / MARKER).write_text("first")
+        (folder / FINISHED).write_text("first")
         with (
             pytest.raises(UserError, match="out: another process is filling it"),
             resumable_folder(tmp_path / "out", "second", MARKER),
         ):
             pass
-    assert (tmp_path / "out" / MARKER).read_text() == "first"
+    assert (tmp_path / "out" / FINISHED).read_text() == "first"
     with resumable_folder(tmp_path / "out", "second", MARKER) as folder:
-        (folder / MARKER).write_text("second")
-    assert (tmp_path / "out" / MARKER).read_text() == "second"
+        (folder / FINISHED).write_text("second")
+    assert (tmp_path / "out" / FINISHED).read_text() == "second"
 
 
 def test_what_was_finished_is_not_done_again(tmp_path: Path) -> None:
@@ -155,10 +156,10 @@ def written(tmp_path: Path, numbers: list[int], *, stumble: bool = False) -> dic
         if stumble:
             raise RuntimeError("stumbled")
         done = tries(folder)
-        keep_only(folder, {f"{number}.txt" for number in numbers} | {MARKER})
-        (folder / MARKER).touch()
+        keep_only(folder, {f"{number}.txt" for number in numbers} | {FINISHED})
+        (folder / FINISHED).touch()
     files = {path.name for path in (tmp_path / "out").iterdir()}
-    assert files == {f"{number}.txt" for number in numbers} | {MARKER}
+    assert files == {f"{number}.txt" for number in numbers} | {FINISHED}
     assert all((tmp_path / "out" / f"{number}.txt").read_text() == str(number * number) for number in numbers)
     return done
 
@@ -195,7 +196,7 @@ def test_a_file_that_was_changed_while_others_were_made_is_made_again(tmp_path: 
     with resumable_folder(tmp_path / "out", "same", MARKER) as folder:
         items = [("1", 1), ("damaging", 3)]
         map_resumably("test", write_square_but_damage_the_first, items, folder, Reuse(tmp_path / "out", made))
-        (folder / MARKER).touch()
+        (folder / FINISHED).touch()
     assert (tmp_path / "out" / "1.txt").read_text() == "damaged"
     assert set(written(tmp_path, [1, 2])) == {"1", "2"}
 

@@ -1,9 +1,9 @@
 """Sources of photographs: a folder, a bucket, or a DVC repository at a revision. All have the same listing."""
 
-import errno
 from pathlib import Path
 
 from ...core.errors import UserError
+from ...core.files import overlap, resolved
 from ...services.storage import SCHEME as S3
 from .bucket import list_bucket
 from .dvc_repository import SCHEME as GIT
@@ -22,21 +22,12 @@ def check_apart(source: str, output: Path) -> None:
 
     They would be taken for photographs in the next run, or replaced.
     """
-    folder, result = _resolved(Path(source), "ingest.source"), _resolved(output, "the folder that ingest writes")
-    if folder.is_dir() and (folder.is_relative_to(result) or result.is_relative_to(folder)):
+    folder, result = resolved(Path(source), "ingest.source"), resolved(output, "the folder that ingest writes")
+    if folder.is_dir() and overlap(folder, result):
         raise UserError(
             f"{source} (ingest.source) and {output}, which ingest writes, lie within each other; move the photographs "
             "to a folder of their own"
         )
-
-
-def _resolved(path: Path, what: str) -> Path:
-    try:
-        path.stat()
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise UserError(f"{path} ({what}): links in a circle; correct the path") from error
-    return path.resolve()
 
 
 def list_source(source: str, revision: str) -> Listing:
