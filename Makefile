@@ -37,7 +37,7 @@ defects: install  ## Judge and make defects with masks, in the project build/def
 	cd build/defects && PATH="$(CURDIR)/$(BIN):$$PATH" && fabgan preset defects && \
 		fabgan ingest --output data/frames --metrics ingest.json && \
 		fabgan crop_resize --frames data/frames --output data/packages --metrics crop_resize.json && \
-		fabgan train_defects $(DEFECTS) --steps 200 --runs 4 && \
+		fabgan train_defects $(DEFECTS) --steps 200 --runs 4 && rm -rf out/defects && \
 		fabgan defects $(DEFECTS) --kinds deformed_ball:20,missing_ball:20,scratch:20 --layout coco --out out/defects
 
 lint: install  ## Check style, formatting, types and import rules

@@ -15,6 +15,8 @@ class Step:
     """Path arguments of the step's `run`, with their help."""
     reads: tuple[str, ...] = ()
     """Sections of other steps that its `run` takes after its own."""
+    fills: tuple[str, ...] = ("output",)
+    """Those of the paths that are folders to fill."""
 
 
 SCHEMA = 4
@@ -39,6 +41,7 @@ STEPS = {
             "generator": "folder for the trained generator",
             "report": "folder for the losses and the sample grids",
         },
+        fills=("checkpoints", "generator", "report"),
     ),
     "evaluate": Step(
         "measure the generator against held-out images, and give a verdict with a report",
@@ -48,6 +51,7 @@ STEPS = {
             "training": "folder of train's losses and sample grids, for the report",
             "report": "folder for the verdict, the report pages and the sheet of samples",
         },
+        fills=("report",),
     ),
     "publish": Step(
         "measure the generator again and register it in MLflow, as candidate and perhaps as champion",
@@ -127,10 +131,13 @@ def run_step(name: str, sections: Mapping[str, Any], paths: Mapping[str, Path]) 
     """Run a step inside its MLflow run; return the metrics.
 
     `sections` are the parameters by step. They hold at least those that the step takes. Of several training processes,
-    only the leader has a run and metrics.
+    only the leader has a run and metrics. Raises UserError for a folder to fill that lies in or around another path.
     """
+    from .core.files import check_apart
     from .services.tracking.registry import model_folder
 
+    filled = {path: place for path, place in paths.items() if path in STEPS[name].fills}
+    check_apart(filled, {path: place for path, place in paths.items() if path not in filled})
     if name != "train":
         return _run_tracked(name, sections, paths)
     with model_folder(sections[name].start_from) as start:

@@ -207,6 +207,8 @@ class DefectManifest:
     kinds: list[str]
     """The value k in a mask means the k-th, but in the layout `mvtec`, where 255 marks the defect."""
     images: list[DefectImage]
+    request_sha256: str = ""
+    """Digest of all that was asked for; empty in manifests of earlier versions."""
 
 
 Manifest = FrameManifest | PackageManifest | GeneratedManifest | DefectManifest

@@ -12,7 +12,7 @@ from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Packages, open_packages
 from ..artifacts.tensors import check_weights, load_weights, save_tensors
 from ..core.errors import UserError
-from ..core.files import read_json, write_json
+from ..core.files import check_apart, read_json, write_json
 from ..core.images import write_png
 from ..core.parameters import digest
 from ..core.progress import Progress
@@ -55,8 +55,9 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
 
     A run that is cut short resumes when it is started again, with the trained network and the finished runs of the
     judge. Raises UserError without annotated defects or without good packages, in the training or in the held-out
-    images.
+    images, and for a model that would lie among the packages.
     """
+    check_apart({"model": model}, {"packages": packages})
     work = digest([asdict(params), manifest_digest(packages), code_of_module(__name__)])
     if (made := _made(model)) and made.work_sha256 == work:
         return made

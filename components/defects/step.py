@@ -5,15 +5,23 @@ a larger count begins with the images of a smaller count.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..artifacts.contact import Shown, spread, thumbnail, write_sections
-from ..artifacts.manifest import DefectImage, DefectManifest, manifest_digest, marker_of, write_manifest
+from ..artifacts.manifest import (
+    FILE_NAME,
+    DefectImage,
+    DefectManifest,
+    has_manifest,
+    manifest_digest,
+    marker_of,
+    write_manifest,
+)
 from ..core.errors import UserError
-from ..core.files import read_json, sha256_of_file, write_json
+from ..core.files import check_apart, check_replaceable, read_json, sha256_of_file, write_json
 from ..core.images import read_image, write_png
 from ..core.log import logger
 from ..core.masks import parts_of
@@ -29,6 +37,7 @@ from .pool import Pool, read_pool
 from .shares import by_need
 
 SHOWN_PER_KIND = 24
+FOLDER = marker_of(DefectManifest)
 LOG = logger("defects")
 
 
@@ -48,8 +57,11 @@ def run(
 
     A run that is cut short leaves nothing under the final name, and the same call again continues it. Raises UserError
     for a kind without annotated defects, for a folder without annotations or without good packages, for the model of
-    other kinds, for pictures that `read_pool` refuses, and for an output that holds something else.
+    other kinds, for pictures that `read_pool` refuses, and for an output that holds something else or images of
+    another request, or that lies among what is read.
     """
+    check_replaceable(output, FOLDER)
+    check_apart({"output": output}, {"packages": packages, "model": model, "where": where, "shapes": shapes})
     pool = read_pool(packages, params.size_px, where, shapes)
     methods = methods_of(model, list(pool.cutouts))
     if model and not load_card(model).helps:
@@ -58,20 +70,34 @@ def run(
     check_layout(params.layout, list(counts))
     settings = [asdict(params), counts, {kind: [one.name, one.weights_sha256] for kind, one in methods.items()}]
     drawn = [[sha256_of_file(one) for one in pictures(path)] if path else [] for path in (where, shapes)]
-    work = digest([*settings, drawn, manifest_digest(packages), code_of("defects")])
-    with resumable_folder(output, work, marker_of(DefectManifest)) as folder:
-        made = DefectManifest(
-            packages_sha256=manifest_digest(packages),
-            image_size_px=params.size_px,
-            seed=params.seed,
-            layout=params.layout,
-            kinds=list(pool.cutouts),
-            images=list(_images(params, pool, methods, counts, folder)),
-        )
+    wanted = DefectManifest(
+        packages_sha256=manifest_digest(packages),
+        image_size_px=params.size_px,
+        seed=params.seed,
+        layout=params.layout,
+        kinds=list(pool.cutouts),
+        images=[],
+        request_sha256=digest([*settings, drawn, manifest_digest(packages)]),
+    )
+    _check_request(output, wanted)
+    work = digest([wanted.request_sha256, code_of("defects")])
+    with resumable_folder(output, work, FOLDER) as folder:
+        made = replace(wanted, images=list(_images(params, pool, methods, counts, folder)))
         write_annotations(folder, made)
         write_manifest(folder, made)
         _write_sheet(folder, made)
     return {"images": sum(counts.values())}
+
+
+def _check_request(output: Path, wanted: DefectManifest) -> None:
+    """Raise a UserError if `output` has images of another request. An earlier version does not tell all of it."""
+    found = read_json(output / FILE_NAME) if has_manifest(output) else {}
+    asked = {key: value for key, value in asdict(wanted).items() if key != "images"}
+    if other := [key for key, value in asked.items() if found.get(key, value) != value]:
+        raise UserError(
+            f"{output}: holds images of another request (see {', '.join(other)} in its {FILE_NAME}); nothing was "
+            "changed, choose another folder, or delete this one"
+        )
 
 
 def _write_sheet(folder: Path, made: DefectManifest) -> None:

@@ -38,7 +38,8 @@ def add(commands: "Subcommands") -> None:
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same images; default: 0")
     layout = "how a training program expects them: masks, coco, yolo or mvtec; default: masks"
     command.add_argument("--layout", default="masks", metavar="NAME", help=layout)
-    command.add_argument("--out", type=local_path, required=True, metavar="DIR", help="new or empty folder to fill")
+    out = "new or empty folder to fill, or one that the same command filled"
+    command.add_argument("--out", type=local_path, required=True, metavar="DIR", help=out)
     command.set_defaults(run=_run)
 
 

@@ -21,7 +21,7 @@ from fabgan.components.artifacts.manifest import (
     write_manifest,
 )
 from fabgan.components.artifacts.packages import open_packages
-from fabgan.components.core.files import read_json, sha256_of_file
+from fabgan.components.core.files import read_json, sha256_of_file, write_json
 from fabgan.components.core.images import read_image
 from fabgan.components.core.parameters import parse
 from fabgan.components.defects.cutouts import neighbourhood
@@ -229,4 +229,29 @@ def test_a_killed_run_goes_on_where_it_was_and_other_settings_begin_anew(annotat
     for image in whole.images:
         assert sha256_of_file(tmp_path / "out" / image.file) == image.sha256
         assert sha256_of_file(tmp_path / "out" / image.mask) == image.mask_sha256
-    assert made(annotated, tmp_path / "out", "--per-kind=1", "--seed=9") != whole
+
+
+def test_a_folder_of_another_request_is_left_as_it_is(annotated: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = made(annotated, out, "--per-kind=1")
+    for options in (["--per-kind=1", "--seed=9"], ["--per-kind=1", "--defects-per-image=2"], ["--per-kind=2"]):
+        refused = defects(annotated, out, *options)
+        assert (refused.returncode, "out: holds images of another request" in refused.stderr) == (1, True)
+    assert read_manifest(out, DefectManifest) == first
+    content = read_json(out / "manifest.json")
+    write_json(out / "manifest.json", {key: content[key] for key in content if key != "request_sha256"})
+    assert "another request (see seed" in defects(annotated, out, "--per-kind=1", "--seed=9").stderr
+    assert made(annotated, out, "--per-kind=1") == first
+
+
+def test_packages_are_no_place_for_images(annotated: Path, tmp_path: Path) -> None:
+    packages = shutil.copytree(annotated, tmp_path / "data" / "packages")
+    (tmp_path / "link").symlink_to(packages)
+    before = {path: path.stat().st_mtime_ns for path in packages.rglob("*")}
+    for out in (packages, tmp_path / "link"):
+        refused = defects(packages, out, "--per-kind=1")
+        assert (refused.returncode, "(packages of crop_resize); nothing was" in refused.stderr) == (1, True)
+    for out in (packages / "new", tmp_path / "link" / "new"):
+        refused = defects(packages, out, "--per-kind=1")
+        assert (refused.returncode, "lie within each other" in refused.stderr) == (1, True)
+    assert {path: path.stat().st_mtime_ns for path in packages.rglob("*")} == before

@@ -103,7 +103,7 @@ def test_a_frame_that_was_changed_is_noticed(frames: Path, tmp_path: Path) -> No
 
 
 def test_a_folder_of_another_step_is_refused(packages: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"manifest.json: .*"):
+    with pytest.raises(UserError, match="holds packages of crop_resize, and not frames of ingest"):
         crop_resize.run(parameters(), packages, tmp_path / "out")
     with pytest.raises(UserError, match="missing; run the step that writes this folder first"):
         crop_resize.run(parameters(), tmp_path / "none", tmp_path / "out")

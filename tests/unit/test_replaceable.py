@@ -16,6 +16,7 @@ from fabgan.components.artifacts.manifest import (
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import check_replaceable, names_marker, write_json
 from fabgan.components.defects import card
+from fabgan.components.steps import run_step
 from fabgan.components.train.step import REPORT
 from fabgan.pipeline.commands.compile import FOLDER, compile_pipelines
 from fabgan.pipeline.commands.components import write_components
@@ -118,6 +119,32 @@ def test_components_are_written_into_a_repository_and_leave_all_else_as_it_is(tm
     with pytest.raises(UserError, match=r"tests\.py, which this command does not write"):
         write_components(IMAGE, ["vision"], tmp_path)
     assert all("others" in (folder / "OWNERS").read_text() for folder in folders)
+
+
+FRAMES_TO_PACKAGES = {"frames": "data/frames", "output": "data/packages"}
+TRAINING = {"packages": "data/packages", "checkpoints": "checkpoints", "generator": "generator", "report": "report"}
+
+
+@pytest.mark.parametrize(
+    ("step", "paths"),
+    [
+        ("crop_resize", FRAMES_TO_PACKAGES | {"output": "data/frames"}),
+        ("crop_resize", FRAMES_TO_PACKAGES | {"output": "data"}),
+        ("crop_resize", FRAMES_TO_PACKAGES | {"output": "link/packages"}),
+        ("train", TRAINING | {"checkpoints": "data/packages"}),
+        ("train", TRAINING | {"report": "data/packages/report"}),
+        ("evaluate", {"packages": "data/packages", "generator": "g", "training": "r/train", "report": "r"}),
+    ],
+)
+def test_what_a_step_reads_is_no_place_for_its_results(
+    step: str, paths: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "frames").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("data/frames")
+    with pytest.raises(UserError, match="lie within each other"):
+        run_step(step, {}, {name: Path(place) for name, place in paths.items()})
+    assert {path.name for path in tmp_path.rglob("*")} == {"data", "link", "frames"}
 
 
 def test_names_stand_for_files_and_for_whole_folders(tmp_path: Path) -> None:
