@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.errors import UserError
+from ..core.parameters import parse
 from ..services.tracking.registry import model_folder
 from .card import methods_of
-from .parameters import DEFECTS_PER_IMAGE
+from .parameters import DEFECTS_PER_IMAGE, DatasetParameters
 from .pool import read_pool
 from .shares import by_need
 
@@ -57,21 +58,24 @@ class DefectDataset(Dataset[DefectItem]):
         it, defects are pasted. `kinds` are made in turn. By default, those that the model recommends are made, more of
         those that an inspection model finds worse, or all in turn. `where` is a picture of a package that is white
         where the middle of a defect may lie. `shapes` is such a picture, or a folder of them, whose white parts are the
-        places and shapes of defects. Raises UserError for a kind without annotated defects, if no kind is recommended,
-        and for what `read_pool`, `model_folder` and `methods_of` refuse.
+        places and shapes of defects. Raises UserError for impossible numbers, for a kind without annotated defects, if
+        no kind is recommended, and for what `read_pool`, `model_folder` and `methods_of` refuse.
         """
-        self._pool = read_pool(Path(packages), size_px, *(Path(drawn) if drawn else None for drawn in (where, shapes)))
+        asked = _parsed(kinds, size_px=size_px, length=length, seed=seed, defects_per_image=defects_per_image)
+        self._pool = read_pool(
+            Path(packages), asked.size_px, *(Path(drawn) if drawn else None for drawn in (where, shapes))
+        )
         self._names = list(self._pool.cutouts)
         with model_folder(str(model or "")) as folder:
             self._methods = methods_of(folder, self._names)
         present = self._pool.present
         self.kinds = list(kinds) or [kind for kind in present if self._methods[kind].useful]
         if not self.kinds or set(self.kinds) - set(present):
-            asked, known = ", ".join(kinds) or "a recommended kind", ", ".join(present)
-            raise UserError(f"{packages}: no defects of {asked} (annotated: {known})")
+            wanted, known = ", ".join(kinds) or "a recommended kind", ", ".join(present)
+            raise UserError(f"{packages}: no defects of {wanted} (annotated: {known})")
         needs = {kind: self._methods[kind].need for kind in self.kinds}
-        self._order = list(islice(cycle(kinds), length)) if kinds else by_need(needs, length)
-        self._number, self._seed = defects_per_image, seed
+        self._order = list(islice(cycle(kinds), asked.length)) if kinds else by_need(needs, asked.length)
+        self._number, self._seed = asked.defects_per_image, asked.seed
 
     def __len__(self) -> int:
         return len(self._order)
@@ -85,3 +89,12 @@ class DefectDataset(Dataset[DefectItem]):
         value = self._names.index(kind) + 1
         image_CHW = torch.from_numpy(made.pixels_HWC).permute(2, 0, 1).contiguous()
         return DefectItem(image_CHW, torch.from_numpy(made.mask_HW * np.uint8(value)), value)
+
+
+def _parsed(kinds: Sequence[str], **numbers: object) -> DatasetParameters:
+    """Return the numbers, which may be numpy's. Raises UserError for impossible ones, and for a text as `kinds`."""
+    where = "fabgan.DefectDataset"
+    if isinstance(kinds, str):
+        raise UserError(f"{where}: kinds: expected a list of names, such as [{kinds!r}], got {kinds!r}")
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in numbers.items()}
+    return parse(DatasetParameters, plain, where)

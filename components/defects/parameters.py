@@ -32,6 +32,16 @@ class DefectsParameters:
 
 
 @parameters
+class DatasetParameters:
+    """The images that a data set of torch makes."""
+
+    size_px: PositiveInt
+    length: PositiveInt
+    seed: NonNegativeInt
+    defects_per_image: PositiveInt
+
+
+@parameters
 class TrainDefectsParameters:
     """How the defect model is trained and judged."""
 

@@ -42,7 +42,7 @@ def test_defects_lie_where_a_drawn_picture_is_white(annotated: Path, tmp_path: P
     dataset = DefectDataset(annotated, SIZE_PX, 1, kinds=["missing_ball"], where=tmp_path / "where.png")
     assert not dataset[0].mask_HW[: SIZE_PX // 2 - 8].any()
     write_png(tmp_path / "where.png", 255 - drawn)
-    elsewhere = made(annotated, tmp_path / "out", *ask, f"--where={tmp_path / 'where.png'}")
+    elsewhere = made(annotated, tmp_path / "elsewhere", *ask, f"--where={tmp_path / 'where.png'}")
     assert {image.sha256 for image in elsewhere.images}.isdisjoint(image.sha256 for image in found.images)
 
 
