@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,16 +51,37 @@ def _run(options: argparse.Namespace) -> None:
 def new_project(folder: Path) -> None:
     """Write a project's files into a new or empty folder, and make it a git repository.
 
-    Raises UserError if the folder is not empty, or git is not installed or fails.
+    If that fails, for example on a full disk, nothing of it stays. Raises UserError if the folder is not empty, or git
+    is not installed or fails.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: exists and is not an empty folder; name a new folder. Nothing was changed")
     git = shutil.which("git")
     if git is None:
         raise UserError("git: not found, and a project is a git repository; install git. Nothing was changed")
+    with _nothing_left(folder):
+        _fill(folder, git)
+
+
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Delete what the block has made of a new or empty folder if it fails."""
+    existed = folder.exists()
+    made = next((one for one in reversed(folder.parents) if not one.exists()), folder)
+    try:
+        yield
+    except BaseException:
+        for path in list(folder.iterdir()) if existed else [made]:
+            shutil.rmtree(path, ignore_errors=True)
+            if path.is_file():
+                path.unlink()
+        raise
+
+
+def _fill(folder: Path, git: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(  # noqa: S603
-        [git, "init", "--quiet", str(folder)], env=environment, capture_output=True, text=True, check=False
+        [git, "init", "--quiet", "--", str(folder)], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise UserError(f"{folder}: git init failed: {' '.join(done.stderr.split())}")
