@@ -45,8 +45,8 @@ def test_what_a_killed_process_was_about_to_replace_comes_back(tmp_path: Path) -
     (tmp_path / ".folder.old").mkdir()
     (tmp_path / ".folder.old" / "first").write_text("1")
     for replacing in (
-        atomic_folder(tmp_path / "folder", "first"),
-        resumable_folder(tmp_path / "folder", "same", "first"),
+        atomic_folder(tmp_path / "folder", names_marker("first", ["first"])),
+        resumable_folder(tmp_path / "folder", "same", names_marker("first", ["first"])),
     ):
         with pytest.raises(RuntimeError), replacing as partial:
             fail(partial / "second")

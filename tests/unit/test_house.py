@@ -166,6 +166,24 @@ def test_a_preset_with_a_misspelt_key_is_refused_and_nothing_is_written(tmp_path
     assert path.read_text() == text
 
 
+@pytest.mark.parametrize("preset", ["{trainn: {seed: 5}}", "7", "{}", "{schema: 3}"])
+def test_a_preset_that_would_set_nothing_is_refused(preset: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text() + f"  bad: {preset}\n"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"presets.bad: expected sections with values, got: .* \(known: crop_resize"):
+        apply_preset(path, "bad")
+    assert path.read_text() == text
+
+
+def test_a_preset_says_how_many_values_it_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text() + "  night: {train: {seed: 5, batch_size: 8}}\n")
+    for changed in (1, 0):
+        assert main(["preset", "night", "--params", str(path)]) == 0
+        assert capsys.readouterr().out == f"{path}: preset night: {changed} value(s) changed; next: dvc repro\n"
+
+
 def test_lock_file_pins_every_dependency() -> None:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
