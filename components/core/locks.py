@@ -28,17 +28,24 @@ def alone(folder: Path, busy: str, file: str = "") -> Iterator[None]:
 
 
 def _locked(folder: Path, file: str, busy: str) -> int:
-    """Return the handle of a folder or file that is locked while the handle is open."""
+    """Return the handle of a folder or file that is locked while the handle is open.
+
+    Raises UserError, which says `busy`, if another process stays, and OSError for a folder that cannot be made.
+    """
     path, mode = folder / file, os.O_RDWR | os.O_CREAT if file else os.O_RDONLY
+    failure: OSError | None = None
     for _ in range(TRIES):
-        with suppress(FileExistsError, FileNotFoundError):  # the other process has just given it another name
+        try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, mode)
+            handle, failure = os.open(path, mode), None
+        except (FileExistsError, FileNotFoundError) as error:  # the other process may just have given it another name
+            failure = error
+        else:
             if _is_locked(handle, path):
                 return handle
             os.close(handle)
         time.sleep(WAIT_S)
-    raise UserError(busy)
+    raise failure or UserError(busy)
 
 
 def _is_locked(handle: int, path: Path) -> bool:

@@ -87,6 +87,14 @@ def test_a_folder_that_another_process_fills_is_left_to_it(tmp_path: Path, monke
     assert (tmp_path / "out" / FINISHED).read_text() == "second"
 
 
+def test_a_folder_that_cannot_be_made_is_told_by_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "WAIT_S", 0.0)
+    (tmp_path / ".out.partial").write_text("a file")
+    for path, reason in ((Path("/proc/out"), FileNotFoundError), (tmp_path / "out", FileExistsError)):
+        with pytest.raises(reason), resumable_folder(path, "same", MARKER):
+            pass
+
+
 def test_what_was_finished_is_not_done_again(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="stumbled"), resumable_folder(tmp_path / "out", "same", MARKER) as folder:
         map_resumably("test", square_but_stumble, ITEMS, folder)
