@@ -17,8 +17,7 @@ def add_command(commands: "Subcommands", name: str, text: str) -> argparse.Argum
 
 def local_path(text: str) -> Path:
     """Return a path on this computer. Of an address, pathlib would make the name of a folder, and of nothing, `.`."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected a path, and not an empty text; is a variable of the shell unset?")
+    _check_given(text)
     if "://" in text:
         raise argparse.ArgumentTypeError("expected a path on this computer, and not an address")
     return Path(text)
@@ -26,9 +25,15 @@ def local_path(text: str) -> Path:
 
 def folder_or_bucket(text: str) -> str:
     """Return a path on this computer, or s3://BUCKET/PREFIX. What is refused is not repeated: it may hold a secret."""
+    _check_given(text)
     if "://" in text and (not text.startswith("s3://") or holds_secret(text)):
         raise argparse.ArgumentTypeError("expected a path on this computer, or s3://BUCKET/PREFIX without a key")
     return text
+
+
+def _check_given(text: str) -> None:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, and not an empty text; is a variable of the shell unset?")
 
 
 def add_params(command: argparse.ArgumentParser) -> None:

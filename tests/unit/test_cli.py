@@ -94,10 +94,16 @@ def test_a_folder_for_the_metrics_is_refused_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
-def test_an_empty_path_is_refused_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("ingest --output data/frames", "--metrics"), ("augment --model m --count 1", "--out"), ("gather", "--out")],
+)
+def test_an_empty_path_is_refused_before_the_work(
+    command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        cli.main(["ingest", "--output", "data/frames", "--metrics", ""])
-    assert "argument --metrics: expected a path, and not an empty text" in capsys.readouterr().err
+        cli.main([*command.split(), option, ""])
+    assert f"argument {option}: expected a path, and not an empty text" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
