@@ -2,8 +2,11 @@
 
 import argparse
 import os
+import select
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     again = f"run the same command again{': finished work is kept' if options.command in RESUMING else ''}"
     try:
         options.run(options)
+        sys.stdout.flush()
     except UserError as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:
@@ -55,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(f"{error.name} is not installed, which `fabgan {options.command}` needs: install fabgan[all]")
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return SIGNALLED + signal.SIGPIPE
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or ", ".join(map(str, error.args))  # an OSError of a library has no strerror
         return _fail(f"{where}{reason}; fix this and {again}")
@@ -72,6 +78,17 @@ def _open_closed_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (until the program ends)
+
+
+def _nobody_reads() -> bool:
+    """Return whether the program has ended that standard output is piped into. If so, nothing more is written to it."""
+    with suppress(OSError, ValueError):  # of a stream that is no file
+        poll, output = select.poll(), sys.stdout.fileno()
+        poll.register(output, 0)
+        if any(events & select.POLLERR for _, events in poll.poll(0)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+            return True
+    return False
 
 
 def _fail(message: str) -> int:

@@ -1,5 +1,6 @@
 """The verdict on a generator, a JSON file that `evaluate` writes and `publish` checks."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,8 @@ from ..core.parameters import parameters, parse
 FILE_NAME = "verdict.json"
 FOLDER = json_marker(FILE_NAME, "reasons", "weights_sha256", "held_out_sha256")
 """What tells the report of `evaluate` from all other folders."""
+SAID = 3
+"""Of more reasons than this, messages give the number alone."""
 Outcome = Literal["refused", "candidate", "exportable"]
 """Refused, good enough to be used inside the fab, or good enough to be handed on. In rising order."""
 
@@ -139,6 +142,12 @@ def outcome_of(checks: list[Check]) -> tuple[Outcome, list[str]]:
     if not checks or any(check.decides == "candidate" for check in failed):
         return "refused", reasons
     return ("candidate" if failed else "exportable"), reasons
+
+
+def shortened(reasons: Sequence[str]) -> str:
+    """Return the first reasons in one line, and how many more there are."""
+    more = [f"and {len(reasons) - SAID} more"] if len(reasons) > SAID else []
+    return "; ".join([*reasons[:SAID], *more])
 
 
 def write_verdict(folder: Path, verdict: Verdict) -> None:

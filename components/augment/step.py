@@ -14,6 +14,7 @@ from pathlib import Path
 from ..artifacts.generator import Generator, generate, load_card, load_generator
 from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, marker_of, read_manifest, write_manifest
 from ..artifacts.sheets import pixels_of
+from ..artifacts.verdict import shortened
 from ..core.errors import UserError
 from ..core.files import read_json
 from ..core.images import Pixels
@@ -69,7 +70,7 @@ def _warn_unless_usable(version: Version) -> None:
     if verdict not in USABLE:
         logger("augment").warning(
             "%s: its verdict is %s%s, so its images may do harm in a training set; they are made all the same",
-            *(version.uri, verdict, f" ({reasons})" if reasons else ""),
+            *(version.uri, verdict, f" ({shortened(reasons.split('; '))})" if reasons else ""),
         )
 
 

@@ -33,6 +33,8 @@ def drawn_places(picture: Path) -> NDArray[np.bool_]:
 
     Raises UserError if it is missing, unreadable, not square, or black.
     """
+    if picture.is_dir():
+        raise UserError(f"{picture}: is a folder; name one picture, square, and white where defects may lie")
     if not picture.is_file():
         raise UserError(f"{picture}: no such file; draw a square picture, white where defects lie")
     try:

@@ -19,6 +19,8 @@ def upload_folder(folder: Path, url: str) -> tuple[int, int]:
     deleted. Raises UserError for a missing or empty folder, for a file that cannot be read, and if the store fails.
     """
     bucket, prefix = split_url(url)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name a folder of photographs")
     files = list_folder(folder).files
     if not files:
         raise UserError(f"{folder}: there are no files in it")

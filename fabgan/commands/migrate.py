@@ -47,9 +47,11 @@ def add(commands: "Subcommands") -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    before = options.params.read_bytes() if options.params.is_file() else b""
     changes = migrate(options.params)
     sys.stdout.writelines(f"{change}\n" for change in changes)
-    sys.stdout.write(f"{options.params}: schema {SCHEMA}\n")
+    same = options.params.read_bytes() == before
+    sys.stdout.write(f"{options.params}: schema {SCHEMA}{' already, so nothing was changed' if same else ''}\n")
 
 
 def migrate(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabgan.components.steps import STEPS, load_parameters, run_step
@@ -37,3 +38,14 @@ def _run(options: argparse.Namespace) -> None:
         write_json(options.metrics, metrics)
         figures = "  ".join(f"{name} {value:.6g}" for name, value in metrics.items())
         sys.stdout.write(f"{options.command}: {figures}\n")
+    if options.command == "evaluate":
+        sys.stdout.write(f"evaluate: {_outcome(options.report)}\n")
+
+
+def _outcome(report: Path) -> str:
+    """Return a verdict in words, and where its page is."""
+    from fabgan.components.artifacts.verdict import read_verdict, shortened
+
+    verdict = read_verdict(report)
+    why = f" ({shortened(verdict.reasons)})" if verdict.reasons else ""
+    return f"{verdict.outcome}{why}; look at {report / 'report.html'}"

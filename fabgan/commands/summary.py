@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 NEXT = """
 Look at   reports/evaluate/report.html   the verdict, and generated packages beside real ones
           reports/train/samples/         images of the same latents during training
-Then      . .venv/bin/activate
-          fabgan augment --model models:/bga-generator/1 --count 64 --seed 7 --out out/augmented
+Then      {activate}fabgan augment --model models:/bga-generator/1 --count 64 --seed 7 --out out/augmented
           MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db
           fabgan init ../packages-of-mine   # a project for your own photographs
 """
+
+
+ACTIVATE = Path(".venv/bin/activate")
 
 
 def add(commands: "Subcommands") -> None:
@@ -48,7 +50,8 @@ def summarise(folder: Path) -> str:
         raise UserError(f"{folder}: holds no metrics of a step; run the pipeline first (`dvc repro`)")
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{step:<{widths[0]}}  {name:<{widths[1]}}  {value:>{widths[2]}}" for step, name, value in rows]
-    return "\n".join(["", *lines, NEXT])
+    activate = f". {ACTIVATE}\n          " if ACTIVATE.is_file() else ""
+    return "\n".join(["", *lines, NEXT.format(activate=activate)])
 
 
 def _metrics(file: Path) -> dict[str, float]:

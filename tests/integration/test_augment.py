@@ -1,6 +1,7 @@
 """Images of registered generators: the same for the same seed, and a warning if no verdict stands for them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,7 @@ def test_images_of_a_refused_version_are_made_with_a_warning(fab: Fab) -> None:
     status, said = fab.fabgan(*ask, "--out=refused")
     (warning,) = warnings_of(said)
     assert warning.startswith("augment: warning: models:/bga-generator/1: its verdict is refused (kernel_distance ")
+    assert re.search(r"^[^;]*;[^;]*;[^;]*; and \d+ more\), so its images", warning)
     assert (status, len(images_in(fab.folder / "refused"))) == (0, 2)
     fab.client.delete_model_version_tag("bga-generator", "1", "verdict")
     fab.client.delete_model_version_tag("bga-generator", "1", "verdict_reasons")

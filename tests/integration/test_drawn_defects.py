@@ -85,6 +85,8 @@ def test_drawings_in_which_no_defect_can_be_seen_are_refused(annotated: Path, tm
     for name, message in refused.items():
         with pytest.raises(UserError, match=message):
             read_pool(annotated, SIZE_PX, shapes=tmp_path / name)
+    with pytest.raises(UserError, match="empty: is a folder; name one picture"):
+        read_pool(annotated, SIZE_PX, where=tmp_path / "empty")
     with pytest.raises(UserError, match="give either where defects may lie, or their places and shapes"):
         read_pool(annotated, SIZE_PX, where=tmp_path / "dot.png", shapes=tmp_path / "dot.png")
 

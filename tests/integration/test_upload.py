@@ -67,7 +67,7 @@ def test_what_cannot_be_uploaded_is_one_line(bucket: Bucket, tmp_path: Path) -> 
     broken = photographs(tmp_path / "broken")
     (broken / "lot-2.png").symlink_to(tmp_path / "nowhere.png")
     for folder, url, words in (
-        (tmp_path / "missing", bucket.url(), "missing: no such folder of photographs"),
+        (tmp_path / "missing", bucket.url(), "missing: no such folder; name a folder of photographs"),
         (tmp_path / "empty", bucket.url(), "empty: there are no files in it"),
         (broken, bucket.url(), "lot-2.png: cannot be read: No such file or directory"),
         (broken, "october", "october: expected s3://bucket/prefix"),

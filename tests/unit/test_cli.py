@@ -9,6 +9,7 @@ import pytest
 
 from fabgan import cli
 from fabgan.commands import preset, step
+from fabgan.components.artifacts.verdict import Verdict, write_verdict
 from fabgan.components.core.files import atomic_file
 from fabgan.components.core.signals import Terminated
 from fabgan.components.steps import STEPS
@@ -122,6 +123,47 @@ def test_a_summary_shows_the_metrics_of_steps(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "ingest.json").write_text("{}")
     assert cli.main(["summary", "--metrics", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[1:3] == ["train  loss_G    1.25", "train  images  12,000"]
+
+
+def test_a_summary_names_an_environment_only_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.json").write_text('{"images": 12000}')
+    assert cli.main(["summary", "--metrics", "."]) == 0
+    said = capsys.readouterr().out
+    assert "Then      fabgan augment" in said
+    assert ".venv" not in said
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "activate").touch()
+    assert cli.main(["summary", "--metrics", "."]) == 0
+    assert "Then      . .venv/bin/activate\n          fabgan augment" in capsys.readouterr().out
+
+
+def test_a_verdict_is_told_with_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(step, "run_step", lambda *_: {"passed": 0.0})
+    reasons = [f"reason {number}" for number in range(15)]
+    write_verdict(tmp_path, Verdict("refused", reasons, [], "", "", "", "", 1, 1, 1, 0, {}))
+    write_params(tmp_path)
+    paths = [f"--{path}={tmp_path}" for path in STEPS["evaluate"].paths]
+    options = [f"--params={tmp_path}/params.yaml", f"--metrics={tmp_path}/metrics.json"]
+    assert cli.main(["evaluate", *paths, *options]) == 0
+    said = "refused (reason 0; reason 1; reason 2; and 12 more); look at"
+    assert capsys.readouterr().out.splitlines()[1] == f"evaluate: {said} {tmp_path}/report.html"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_ended_is_no_error_to_tell(unbuffered: str, tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text('{"loss_G": 1.25}')
+    command = [sys.executable, "-m", "fabgan", "summary", "--metrics", str(tmp_path)]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment, cwd=ROOT, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 @pytest.mark.parametrize("content", ['{"a": "x"}', "[1]", '{"a": null}', "7"])

@@ -103,6 +103,14 @@ def test_limits_of_measures_that_are_gone_are_taken_out_and_told(
     assert evaluate == EvaluateParameters(seed=5, min_ser=0.9)
 
 
+def test_a_file_that_needs_no_migration_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("schema: 3\ntrain: {seed: 5}\n")
+    for said in ("schema 4", "schema 4 already, so nothing was changed"):
+        assert main(["migrate", "--params", str(path)]) == 0
+        assert capsys.readouterr().out == f"{path}: {said}\n"
+
+
 def test_the_keys_that_a_migration_names_are_keys_of_this_version() -> None:
     known = {field.name for field in fields(EvaluateParameters)}
     assert set(WITHOUT_SUCCESSOR.values()) <= known
