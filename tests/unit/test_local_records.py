@@ -120,6 +120,18 @@ def test_a_folder_with_a_percent_sign_keeps_its_own_artifacts(tmp_path: Path, mo
     assert pages_in(here) == {"first.html", "second.html"}
 
 
+@pytest.mark.parametrize("name", ['it\'s "x"', ":colon"])
+def test_a_database_is_made_in_a_folder_with_quotes_or_a_colon(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / name}/mlflow.db")
+    record("page.html")
+    assert pages_in(tmp_path / name) == {"page.html"}
+    (first,) = [one for one in mlflow.MlflowClient().search_experiments() if one.experiment_id == "0"]
+    assert (first.name, first.artifact_location) == ("Default", f"{tmp_path / name}/mlruns/0")
+
+
 @pytest.mark.parametrize("name", ["project", "que?stion", "per%20cent"])
 @pytest.mark.parametrize("dvc_root", ["", "sub"], ids=["git's root", "a folder of git"])
 def test_what_lies_in_a_copy_of_dvc_lies_in_the_project(
