@@ -12,15 +12,15 @@ from fabgan.model.measures.distances import separation
 from ..artifacts.verdict import Check
 from .parameters import EvaluateParameters
 
-NEAR_DUPLICATE = 0.98
-"""Correlation from which a held-out image shows what a training image shows, and so tells nothing of new images."""
+ODD_SHARE = 0.02
+"""Share of the held-out images, and at least one, that raise no bound: they may be near-duplicates of training ones."""
 
 
 def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> list[Check]:
     """Return the checks of copies, from how generated images and new ones, the held-out ones, are like training images.
 
     A generated image is a copy if its detail, or that of a part, correlates more with a training image than half way
-    from the most alike held-out image to an exact copy. Near-duplicates among the held-out images raise no limit.
+    from the most alike held-out image, but for odd ones, to an exact copy.
     """
     copied_N = copied(excess(made, new))
     known = all(is_finite(one.similarity_N, one.part_N) for one in (made, new))
@@ -92,7 +92,7 @@ def excess(made: Likeness, new: Likeness) -> Tensor:
 
 
 def _beyond_half_way(made_N: Tensor, new_N: Tensor) -> Tensor:
-    half_way = (1 + min(float(new_N.max()), NEAR_DUPLICATE)) / 2
+    half_way = (1 + float(new_N.quantile(1 - ODD_SHARE, interpolation="lower"))) / 2
     return (made_N - half_way) / (1 - half_way)
 
 
