@@ -9,7 +9,7 @@ from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_out
 from fabgan.components.crop_resize.outline.background import View, view_of
 from fabgan.components.crop_resize.outline.body import whole_body
 from fabgan.components.crop_resize.outline.doubt import refuse_part
-from tests.drawn_packages import GREEN, Colour, Corners, draw, rectangle
+from tests.drawn_packages import GREEN, WHITE, Colour, Corners, draw, rectangle
 
 
 def fill(frame: Pixels, corners: Corners, colour: Colour) -> None:
@@ -98,3 +98,36 @@ def test_faint_line_around_a_package_is_no_rim_of_it(line_px: int, room_px: int)
         (left - 0.5, bottom + 0.5),
     ]
     assert iou(corners, find_outline(photographed(frame, noise=2)).corners_px) > 0.97
+
+
+FAINT = [((128, 130, 134), (120, 121, 126)), ((60, 120, 95), (67, 127, 101)), ((180, 182, 186), (172, 173, 178))]
+
+
+def with_faint_rim(ground: Colour, rim: Colour, inner: Colour, corners: Corners) -> Pixels:
+    frame = np.full((480, 640, 3), ground, np.uint8)
+    fill(frame, corners, rim)
+    middle = np.mean(corners, axis=0)
+    lid = middle + 0.84 * (np.array(corners) - middle)
+    cv2.fillConvexPoly(frame, np.round(lid * 16).astype(np.int32), inner, cv2.LINE_AA, 4)
+    cv2.putText(frame, "X1234", (250, 250), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (230, 230, 225), 4, cv2.LINE_AA)
+    return frame
+
+
+@pytest.mark.parametrize("inner", [(40, 40, 44), (205, 175, 105)])
+@pytest.mark.parametrize(("ground", "rim"), FAINT)
+def test_faint_rim_around_a_lid_is_kept(ground: Colour, rim: Colour, inner: Colour) -> None:
+    corners = rectangle((320, 240), 260, 250, 13)
+    found = find_outline(photographed(with_faint_rim(ground, rim, inner, corners), noise=1.5)).corners_px
+    assert iou(corners, found) > 0.98
+
+
+@pytest.mark.parametrize(("ground", "rim"), FAINT)
+def test_faint_rim_is_kept_beside_the_shadow_of_its_package(ground: Colour, rim: Colour) -> None:
+    """From the shadow, it looks like the floor of a pocket behind a dark wall."""
+    corners = rectangle((320, 240), 260, 250, 13)
+    shadow, package = (np.zeros((480, 640, 3), np.uint8) for _ in range(2))
+    fill(shadow, rectangle((325, 252), 260, 250, 13), WHITE)
+    fill(package, corners, WHITE)
+    left = 1 - 0.35 / 250 * np.where(package > 0, 0, cv2.GaussianBlur(shadow, (0, 0), 4))
+    shaded = (with_faint_rim(ground, rim, (40, 40, 44), corners) * left).astype(np.uint8)
+    assert iou(corners, find_outline(photographed(shaded, noise=1.5)).corners_px) > 0.98

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from . import shade
 from .background import View
 from .edges import Edge, edges_along, strip_of
 from .geometry import Points
@@ -19,8 +20,10 @@ from .strips import Map, inward, meet
 
 OUT_SHARE, IN_SHARE = 0.35, 0.05
 """Reach of the search beyond and inside a side, as a share of the shorter side."""
-MIN_SIZE = 6.0
-"""Minimum change of colour across an edge, in Lab units."""
+MIN_SIZE = 2.0
+"""Minimum change of colour across an edge, in Lab units. A person sees no less."""
+MAX_ALIKE = 6.0
+"""Up to this difference, in Lab units, two places may have one colour in a slightly different light."""
 MIN_SUPPORT = 0.7
 """Minimum share of a side that shows the edge."""
 BEHIND_CELLS = np.array([2.0, 3.0, 4.0])
@@ -31,8 +34,6 @@ STAYS_CELLS = 2.0
 MIN_OTHER = 2
 """Number of sides where a rim must differ from the background, or in tint from what is beside it. Near a border of the
 frame that a package nearly reaches, the background is not known well. There the rim is known by its other sides."""
-MIN_RIM_SIZE = 3.0
-"""As `MIN_SIZE`, on the other sides of such a rim."""
 MAX_RIM_SPREAD = 0.02
 """Maximum difference between the widths of such a rim, as a share of the shorter side."""
 NEAR_BORDER_SHARE = 0.06
@@ -89,15 +90,17 @@ def _moved(corners: Points, chosen: list[_Choice]) -> Points:
 
 
 def _is_rim(view: View, corners: Points, rim: list[_Choice]) -> bool:
-    """Return whether edges bound a body that nearly reaches a border of the frame, and has one colour up to `corners`.
+    """Return whether edges bound a body that has one colour up to `corners`, and are not those of a pocket's floor.
 
-    Behind a line that is drawn around a package, the ground goes on.
+    Behind a line that is drawn around a package, the ground goes on. A shadow of the body leaves two sides free that
+    meet, and the walls of a pocket at most two that do not.
     """
     height, width = view.lab.shape[:2]
     outer, ends = _moved(corners, rim), np.roll(corners, -1, axis=0)
     room = np.min([outer.min(axis=0), np.array([width, height]) - 1 - outer.max(axis=0)])
-    return bool(room <= NEAR_BORDER_SHARE * min(height, width)) and all(
-        _differ(_colour(view.lab, corners[i], ends[i], depth), rim[i].colour) < MIN_SIZE
+    meet_free = any(rim[i - 1].is_sure and rim[i].is_sure for i in range(4))
+    return (meet_free or bool(room <= NEAR_BORDER_SHARE * min(height, width))) and all(
+        _differ(_colour(view.lab, corners[i], ends[i], depth), rim[i].colour) < MAX_ALIKE
         for i in range(4)
         for depth in np.linspace(rim[i].depth_cells + BEHIND_CELLS[0], -BEHIND_CELLS[0], RIM_SAMPLES)[:, None]
     )
@@ -110,7 +113,7 @@ def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Ch
     choices = [
         _judged(view, start, end, edge)
         for edge in edges
-        if abs(edge.depth_cells) <= STAYS_CELLS or edge.size >= MIN_RIM_SIZE
+        if abs(edge.depth_cells) <= STAYS_CELLS or edge.size >= MIN_SIZE
     ]
     for edge in tint_edges(view, start, end, depths):
         seen = any(one.is_sure and abs(edge.depth_cells - one.depth_cells) <= STAYS_CELLS for one in choices)
@@ -129,13 +132,17 @@ def _may_be_side(view: View, start: Points, end: Points, edge: Edge) -> bool:
     """Return whether an edge was found as a side, or lies between the background and something else."""
     if abs(edge.depth_cells) <= STAYS_CELLS:
         return True
-    if edge.size < MIN_SIZE:
+    if _shows_ground(view, start, end, edge.depth_cells + shade.BEHIND_CELLS):
         return False
     ground = _colour(view.ground, start, end, edge.depth_cells + BEHIND_CELLS)
     before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
-    is_ground = _differ(behind, ground) < MIN_SIZE
-    in_pocket = is_shade(behind, ground, TRAY) and _differ(before, ground) > MIN_SIZE
-    return not is_ground and not in_pocket
+    return not (is_shade(behind, ground, TRAY) and _differ(before, ground) > MAX_ALIKE)
+
+
+def _shows_ground(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> bool:
+    """Return whether one of the depths along a side has the colour of the background, as behind a line on it."""
+    lab, ground = (np.median(strip_of(image, start, end, depths), axis=0) for image in (view.lab, view.ground))
+    return bool((np.linalg.norm(lab - ground, axis=1) < MIN_SIZE).any())
 
 
 def _is_other(view: View, start: Points, end: Points, edge: Edge) -> bool:
@@ -170,7 +177,8 @@ def _rim(sides: list[list[_Choice]], spread: float) -> list[_Choice] | None:
         row = [[one for one in choices if _differ(one.colour, choice.colour) < MAX_DIFFERENCE] for choices in sides]
         near = [[one for one in ones if abs(one.depth_cells - choice.depth_cells) <= spread] for ones in row]
         if all(near) and sum(ones[0].is_other for ones in near) >= MIN_OTHER:
-            return [ones[0] for ones in near]
+            # Before the edge of a body there may be that of its shadow.
+            return [next((one for one in ones if one.is_sure), ones[0]) for ones in near]
     return None
 
 
