@@ -20,8 +20,8 @@ from .strips import Map, inward, meet
 
 OUT_SHARE, IN_SHARE = 0.35, 0.05
 """Reach of the search beyond and inside a side, as a share of the shorter side."""
-MIN_SIZE = 2.0
-"""Minimum change of colour across an edge, in Lab units. A person sees no less."""
+MIN_SIZE = 3.0
+"""Minimum change of colour across an edge, in Lab units. The light around a body has fainter edges."""
 MAX_ALIKE = 6.0
 """Up to this difference, in Lab units, two places may have one colour in a slightly different light."""
 MIN_SUPPORT = 0.7
