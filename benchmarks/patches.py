@@ -92,6 +92,34 @@ def _capped(random: Random) -> Patch:
     return patch
 
 
+# What is no package
+
+
+def _side_by_side(random: Random) -> Patch:
+    """Return two packages, and the ground between them, which they shade a little."""
+    package = PACKAGES[str(random.choice(sorted(PACKAGES)))]
+    first = package(random)
+    gap = np.zeros((len(first), round(random.uniform(0.04, 0.08) * len(first)), 4), np.float32)
+    gap[..., 3] = random.uniform(0, 0.4)
+    return np.concatenate([first, gap, first[::-1, ::-1]], axis=1)
+
+
+def _wire_frame(random: Random) -> Patch:
+    """Return nested frames of wire with only the ground in them."""
+    patch, wire = np.zeros((SIDE, SIDE, 4), np.float32), (60.0, 60.0, 65.0, 1.0)
+    for inset in np.linspace(14, random.uniform(60, 100), 3):
+        low, high = round(inset), SIDE - 1 - round(inset)
+        cv2.rectangle(patch, (low, low), (high, high), wire, 16, cv2.LINE_AA)
+    return patch
+
+
+def _ruler(random: Random) -> Patch:
+    patch = _body(SIDE // 7, SIDE, (215, 205, 150), random, 2)
+    for place in range(10, SIDE - 10, 11):
+        patch[: 46 if place % 110 == 10 else 24, place : place + 3, :3] = 20
+    return patch
+
+
 PACKAGES: dict[str, Callable[[Random], Patch]] = {
     "moulded package": _moulded,
     "dual in-line package": _dual_in_line,
@@ -99,3 +127,9 @@ PACKAGES: dict[str, Callable[[Random], Patch]] = {
     "landed laminate": _landed,
     "capped laminate": _capped,
 }
+THINGS: dict[str, Callable[[Random], Patch]] = {
+    "packages side by side": _side_by_side,
+    "wire frame": _wire_frame,
+    "ruler": _ruler,
+}
+"""What is no package, and fills the patch. Its cover leaves the ground between its parts free."""

@@ -7,6 +7,7 @@ random numbers depend on its name and number alone. Lengths are shares of the fr
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from fabgan.components.core.images import Pixels
 
 from .grounds import GROUNDS, TRAYS, blotches
-from .patches import PACKAGES
+from .patches import PACKAGES, THINGS
 
 Random = np.random.Generator
 Canvas = NDArray[np.float32]
@@ -212,6 +213,12 @@ def _cut_package(painting: _Painting) -> None:
     _lay(painting, PACKAGES["lidded laminate"](painting.random))
 
 
+def _lay_thing(painting: _Painting, thing: str) -> None:
+    patch, random = THINGS[thing](painting.random), painting.random
+    painting.corners = _place(patch.shape, random.uniform(0.4, 0.75), random.uniform(-180, 180), random)
+    _lay(painting, patch)
+
+
 Change = Callable[[_Painting], None]
 AROUND: dict[str, Change] = {
     "alone": _nothing,
@@ -231,6 +238,7 @@ WITHOUT: dict[str, Change] = {
     "coin": _round_thing,
     "two packages": _two_packages,
     "cut package": _cut_package,
+    **{thing: partial(_lay_thing, thing=thing) for thing in THINGS},
 }
 
 

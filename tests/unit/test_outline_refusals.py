@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline, iou
+from fabgan.components.crop_resize.outline.background import view_of
+from fabgan.components.crop_resize.outline.flanks import leave_out_flanks
 from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Point, draw, rectangle
 
 
@@ -109,6 +111,52 @@ def test_two_packages_are_refused() -> None:
         find_outline(frame)
 
 
+@pytest.mark.parametrize("ground", [(140, 143, 148), WHITE, (165, 120, 80)])
+@pytest.mark.parametrize("gap_px", [7, 12])
+def test_packages_side_by_side_are_refused(ground: Colour, gap_px: int) -> None:
+    """The rough search joins them across the small gap between them."""
+    apart = (180 + gap_px) / 2
+    with pytest.raises(OutlineNotFoundError, match="more than one"):
+        find_outline(draw(*(rectangle((320 + way * apart, 240), 180, 170, 0) for way in (-1, 1)), ground=ground))
+
+
+def test_packages_side_by_side_are_refused_where_they_shade_the_gap() -> None:
+    pair = rectangle((234, 240), 160, 180, 0), rectangle((406, 240), 160, 180, 0)
+    frame = draw(*pair, ground=WHITE).astype(np.float32)
+    frame[140:340, 312:328] *= np.linspace(0.9, 0.5, 16)[:, None]
+    with pytest.raises(OutlineNotFoundError, match="more than one"):
+        find_outline(frame.astype(np.uint8))
+
+
+def test_rows_of_lands_on_a_body_like_the_ground_in_shade_are_one_package() -> None:
+    """Between its rows, the body has the tint of the ground right across, as a gap would have."""
+    true = rectangle((320, 240), 260, 260, 0)
+    frame = draw(true, body=(98, 100, 104), ground=(140, 143, 148))
+    for y in range(130, 350, 20):
+        for x in range(210, 430, 20):
+            cv2.circle(frame, (x, y), 6, (205, 175, 105), -1, cv2.LINE_AA)
+    assert iou(find_outline(frame).corners_px, true) > 0.98
+
+
+@pytest.mark.parametrize("ground", [(140, 143, 148), WHITE])
+def test_frame_of_wire_is_refused(ground: Colour) -> None:
+    frame = draw(ground=ground)
+    for size_px in (280, 252, 224):
+        cv2.polylines(frame, [np.round(rectangle((320, 240), size_px, size_px, 9)).astype(np.int32)], True, BLACK, 5)
+    with pytest.raises(OutlineNotFoundError, match="a frame around the background"):
+        find_outline(frame)
+
+
+def test_ruler_is_refused() -> None:
+    with pytest.raises(OutlineNotFoundError, match=r"more than 5\.5 times longer than wide"):
+        find_outline(draw(rectangle((320, 240), 440, 70, 20), body=(205, 175, 105), ground=WHITE))
+
+
+def test_narrow_dual_in_line_package_is_not_too_long() -> None:
+    true = rectangle((320, 240), 400, 80, 20)
+    assert iou(find_outline(draw(true, body=BLACK, ground=WHITE)).corners_px, true) > 0.98
+
+
 @pytest.mark.parametrize("shape", [(40, 60_000), (60_000, 40), (200, 5000, 3)])
 def test_long_photograph_is_refused(shape: tuple[int, ...]) -> None:
     """Hardly anything of its shorter side would be left in a reduced copy."""
@@ -155,5 +203,6 @@ def test_noise_in_a_narrow_photograph_is_refused(shape: tuple[int, int]) -> None
 
 
 def test_package_of_a_few_pixels_has_no_flanks_to_look_for() -> None:
-    frame = draw(rectangle((320, 240), 160, 6, 0), body=BLACK, ground=WHITE)[180:300]
-    assert iou(find_outline(frame).corners_px, rectangle((320, 60), 160, 6, 0)) > 0.8
+    true = rectangle((320, 60), 32, 6, 0)
+    frame = draw(rectangle((320, 240), 32, 6, 0), body=BLACK, ground=WHITE)[180:300]
+    assert iou(leave_out_flanks(view_of(frame), np.array(true)), true) == 1

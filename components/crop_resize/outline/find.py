@@ -16,6 +16,7 @@ from .body import whole_body
 from .doubt import has_sharp_sides, refuse_part, refuse_plain
 from .errors import OutlineNotFoundError
 from .flanks import leave_out_flanks
+from .gaps import refuse_frame, refuse_several
 from .geometry import TILTED_DEG, Outline, Points, keystone_deg, outline_from_corners
 from .sides import around, follow_sides, free_sides, refine_sides
 
@@ -27,6 +28,8 @@ MAX_ELONGATION = 20
 MIN_FRAME_SHARE = 0.005
 MIN_SIDE_SHARE = 0.03
 """Minimum side of a package, as a share of the frame's shorter side. Hairs and the edges of trays are thinner."""
+MAX_ASPECT = 5.5
+"""Maximum ratio of a package's sides. Narrow dual in-line packages of 28 pins reach 5; rulers and bars are longer."""
 MIN_RECTANGULARITY = 0.85
 RIVAL_SHARE, FAINT_RIVAL_SHARE = 0.4, 0.1
 """Maximum area of a second object relative to the largest one; the second is for a search that sees faint objects in
@@ -87,7 +90,10 @@ def _corners(view: View, otsu_share: float) -> Points:
     _refuse_outside(corners, view.residual.shape)
     corners = _seen_tilted(view, _whole(view, corners))
     _refuse_thin(corners, view.residual.shape)
+    _refuse_long(corners)
     refuse_part(view, corners)
+    refuse_frame(view, corners)
+    refuse_several(view, corners)
     refuse_plain(view, corners)
     return leave_out_flanks(view, corners)
 
@@ -202,6 +208,12 @@ def _refuse_thin(corners: Points, shape: tuple[int, ...]) -> None:
         raise OutlineNotFoundError("no package found: the object on the background is too thin")
 
 
+def _refuse_long(corners: Points) -> None:
+    lengths = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+    if lengths.max() > MAX_ASPECT * lengths.min():
+        raise OutlineNotFoundError(f"no package found: the object is more than {MAX_ASPECT} times longer than wide")
+
+
 def _refuse_outside(corners: Points, shape: tuple[int, ...]) -> None:
     """Refuse a package with corners beyond the frame, or with a side that is the frame's border."""
     height, width = shape[:2]
@@ -217,4 +229,5 @@ def _refuse_cut(component: Mask) -> None:
 def _refuse_borders(*cut: bool | np.bool_) -> None:
     borders = [name for name, is_cut in zip(("left", "top", "right", "bottom"), cut, strict=True) if is_cut]
     if borders:
-        raise OutlineNotFoundError(f"the package is cut by the frame's {' and '.join(borders)} border")
+        where = f"the frame's {' and '.join(borders)} border"
+        raise OutlineNotFoundError(f"the package is cut by {where}, or something reaches from the one to the other")

@@ -1,0 +1,76 @@
+"""Refuse what the ground shows through: several packages side by side, and frames.
+
+The rough search joins packages across small gaps. The ground, in its light or in shade, reaches straight across them,
+and interrupts the rims that it passes. A plain body, or one with rows of lands, may look like the ground in shade too,
+but its rim does not change where such a row ends.
+"""
+
+import cv2
+import numpy as np
+
+from .background import View
+from .errors import OutlineNotFoundError
+from .geometry import Points
+from .shade import tint_of
+from .strips import Map
+
+LINES, PARTS = 256, 32
+"""Number of lines across a body, parallel to a side, and of parts along each of them."""
+OUTER_SHARE = 0.08
+"""Share of the lines that is left out at both sides. Packages are wider than this."""
+MIN_GROUND_SHARE = 0.88
+"""Minimum share of a line's parts that show the ground. Lines on a mat may cross it."""
+MAX_SIGMAS = 6.0
+"""Maximum difference of the ground in its own light, in its standard deviations. Wood has streaks."""
+SHADES, MAX_TINT = (0.25, 1.12), 4.0
+"""Range of the lightness of the ground in a gap, relative to its own, and maximum difference of its tint, in Lab units.
+Between thick packages, it is dark, and the blur of a narrow gap mixes it with their colours."""
+MIN_CHANGE = 6.0
+"""Minimum change of the rim's colour where a gap interrupts it, in Lab units."""
+FRAME_SHARE = 0.15
+"""Share of the body at each side that may be the frame around an opening."""
+MIN_OPEN_SHARE, MAX_OPEN_CHANGE = 0.94, 3.0
+"""Minimum share of an opening that is like the ground, and maximum difference of its median colour, in Lab units. The
+marking of a package as black as the ground takes more."""
+
+
+def refuse_several(view: View, corners: Points) -> None:
+    """Raise OutlineNotFoundError if the ground reaches across four corners (4 x 2, clockwise), parallel to a side."""
+    seen = _seen(view, corners)
+    if _has_gap(*seen) or _has_gap(*(square.transpose(1, 0, 2) for square in seen)):
+        raise OutlineNotFoundError("more than one object in the frame could be the package")
+
+
+def refuse_frame(view: View, corners: Points) -> None:
+    """Raise OutlineNotFoundError if four corners (4 x 2, clockwise) enclose the ground, as a frame of wire does."""
+    rim = round(FRAME_SHARE * LINES)
+    lab, ground, residual = (image[rim:-rim, rim:-rim].reshape(-1, 3) for image in _seen(view, corners))
+    change = np.linalg.norm(np.median(lab - ground, axis=0))
+    is_ground = np.linalg.norm(residual, axis=1) < MAX_SIGMAS
+    if change < MAX_OPEN_CHANGE and is_ground.mean() >= MIN_OPEN_SHARE:
+        raise OutlineNotFoundError("no package found: the object on the background is a frame around the background")
+
+
+def _has_gap(*seen: Map) -> bool:
+    """Return whether the ground fills a row of a square; colours, ground and residual, LINES x LINES x 3 each."""
+    lab, ground, residual = (np.median(square.reshape(LINES, PARTS, -1, 3), axis=2) for square in seen)
+    shade = (lab[..., 0] + 16) / (ground[..., 0] + 16)
+    is_shade = (shade > SHADES[0]) & (shade < SHADES[1]) & (tint_of(lab, ground) < MAX_TINT)
+    is_ground = is_shade | (np.linalg.norm(residual, axis=2) < MAX_SIGMAS)
+    is_gap = is_ground.mean(axis=1) >= MIN_GROUND_SHARE
+    for end in (0, -1):
+        rim = np.median(lab[:, end], axis=0)
+        is_gap &= is_ground[:, end] & (np.linalg.norm(lab[:, end] - rim, axis=1) > MIN_CHANGE)
+    outer = round(OUTER_SHARE * LINES)
+    return bool(is_gap[outer:-outer].any())
+
+
+def _seen(view: View, corners: Points) -> list[Map]:
+    return [_rectified(image, corners) for image in (view.lab, view.ground, view.residual)]
+
+
+def _rectified(image: Map, corners: Points) -> Map:
+    """Return what four corners enclose, as a square of LINES x LINES."""
+    square = np.array([(0, 0), (LINES, 0), (LINES, LINES), (0, LINES)], np.float32) - 0.5
+    warp = cv2.getPerspectiveTransform(corners.astype(np.float32), square)
+    return np.asarray(cv2.warpPerspective(image, warp, (LINES, LINES), borderMode=cv2.BORDER_REPLICATE), np.float32)
