@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+
+LITTER = re.compile(r"(^|/)(\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$|\.nfs|\.ipynb_checkpoints/)")
+"""What file managers, file servers and notebooks leave in any folder."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def json_marker(file: str, *keys: str) -> Marker:
         try:
             content = read_json(folder / file)
         except UserError as error:
-            return str(error)
+            return f"{error}; if it is a damaged result, delete it"
         written = isinstance(content, dict) and content.keys() >= set(keys)
         return "" if written else f"its {file} was not written by this command"
 
@@ -46,7 +50,7 @@ def names_marker(file: str, names: Collection[str], begins: str = "") -> Marker:
 
     def objection(folder: Path) -> str:
         found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-        if strange := [name for name in found if not _is_one_of(name, names)]:
+        if strange := [name for name in found if not (_is_one_of(name, names) or LITTER.search(name))]:
             return f"{strange[0]}, which this command does not write"
         with (folder / file).open(encoding="utf-8", errors="replace") as lines:
             return "" if lines.read(len(begins)) == begins else f"its {file} was not written by this command"
@@ -85,7 +89,7 @@ def atomic_folder(path: Path, marker: Marker) -> Iterator[Path]:
 
     A link stays, and the folder that it names is replaced. Raises UserError as `check_replaceable` does.
     """
-    put_back(path)
+    put_back(path, marker.file)
     check_replaceable(path, marker)
     partial = unfinished(path)
     shutil.rmtree(partial, ignore_errors=True)
@@ -154,10 +158,13 @@ def replace_folder(new: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def put_back(path: Path) -> None:
-    """Give the earlier content of a folder its name again, if a process was killed while it replaced the folder."""
+def put_back(path: Path, file: str) -> None:
+    """Give the earlier content of a folder its name again, if a process was killed while it replaced the folder.
+
+    Whole content holds `file`.
+    """
     place = path.resolve()
-    if not place.exists() and _earlier(place).is_dir():
+    if not place.exists() and (_earlier(place) / file).is_file():
         _earlier(place).rename(place)
 
 

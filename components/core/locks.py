@@ -37,7 +37,7 @@ def _locked(folder: Path, file: str, busy: str) -> int:
     for _ in range(TRIES):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle, failure = os.open(path, mode), None
+            handle, failure = os.open(path, mode, 0o666), None
         except (FileExistsError, FileNotFoundError) as error:  # the other process may just have given it another name
             failure = error
         else:

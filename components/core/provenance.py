@@ -105,12 +105,12 @@ def _known(base: str, name: str = "") -> list[str]:
 
 @cache
 def _without_comments(source: bytes) -> str:
-    """Return a module's source without comments and docstrings, in one form for all versions of Python."""
+    """Return the syntax tree of a module's source as text, without comments and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _is_docstring(statement)]  # type: ignore[attr-defined]
-    return ast.unparse(tree)
+    return ast.dump(tree)
 
 
 def _is_docstring(node: ast.AST) -> bool:

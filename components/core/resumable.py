@@ -118,7 +118,7 @@ def resumable_folder(path: Path, fingerprint: str, marker: Marker) -> Iterator[P
     check_replaceable(path, marker)
     partial = unfinished(path)
     with alone(partial, f"{path}: another process is filling it; wait until it ends, then run the same command again"):
-        put_back(path)
+        put_back(path, marker.file)
         record = partial / RECORDS / "fingerprint.json"
         if not record.is_file() or read_json(record) != fingerprint:
             _empty(partial)

@@ -12,6 +12,7 @@ from fabgan.model.measures.distances import separation
 from ..artifacts.verdict import Check
 from .parameters import EvaluateParameters
 
+SMALLEST = 1e-6
 ODD_SHARE = 0.02
 """Share of the held-out images, and at least one, that raise no bound: they may be near-duplicates of training ones."""
 
@@ -93,7 +94,7 @@ def excess(made: Likeness, new: Likeness) -> Tensor:
 
 def _beyond_half_way(made_N: Tensor, new_N: Tensor) -> Tensor:
     half_way = (1 + float(new_N.quantile(1 - ODD_SHARE, interpolation="lower"))) / 2
-    return (made_N - half_way) / (1 - half_way)
+    return (made_N - half_way) / max(1 - half_way, SMALLEST)
 
 
 def is_finite(*values: Tensor) -> bool:

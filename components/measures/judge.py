@@ -21,7 +21,6 @@ from .copying import copied, copy_checks, excess, is_finite, membership_checks
 from .features import Features
 from .parameters import EvaluateParameters
 from .real import Real
-from .repetition import CLOSEST
 from .two_sample import told_apart
 
 SUBSETS = 8
@@ -164,13 +163,13 @@ def repetition_check(generated: Features, real: Real, params: EvaluateParameters
         name="repeated_share",
         value=share if isfinite(share) else None,
         deviation=0.0,
-        floor=CLOSEST,
+        floor=real.repetition.floor,
         at_least=None,
-        at_most=params.max_repeated,
+        at_most=real.repetition.floor + params.max_repeated,
         decides="candidate",
         meaning=(
-            "Share of images that are closer to another generated one than 99% of the real ones are to another real "
-            "one. Lower is better."
+            "Share of images that are nearly equal to another generated one: half as far from it as real images are "
+            "from each other, or nearer. Lower is better."
         ),
     )
 

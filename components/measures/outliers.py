@@ -12,11 +12,12 @@ from torch import Tensor
 from .features import Features
 
 ODD_SHARE = 0.01
-"""Share of the real images that do not count where it is said how far these lie: one odd photograph decides nothing."""
+"""Share of the real images, and at least one, that do not count where it is said how far these lie: one odd photograph
+decides nothing."""
 NEW_LOTS = 1.1
 """Images of new lots lie somewhat farther than those of known lots do: so many times as far."""
 FAR = 1.5
-"""So many times as far as that, no real image was found."""
+"""So many times as far as that, no real image lay in any set of the ladder."""
 
 
 @dataclass(frozen=True)
@@ -93,5 +94,5 @@ def _outliers(whole_N: Tensor, part_N: Tensor, whole_reach: Tensor, part_reach: 
     """Return the shares of images beyond one of the two reaches. They are not numbers if a distance is none."""
     if whole_N.isnan().any() or part_N.isnan().any():
         return Outliers(torch.nan, torch.nan)
-    farther_N = torch.maximum(whole_N / whole_reach, part_N / part_reach)
-    return Outliers(*(float((farther_N > times).double().mean()) for times in (1, FAR)))
+    beyond = ((whole_N > times * whole_reach) | (part_N > times * part_reach) for times in (1, FAR))
+    return Outliers(*(float(outside_N.double().mean()) for outside_N in beyond))

@@ -20,8 +20,8 @@ class EvaluateParameters:
     """Maximum share of generated images that are unlike every real one; real lots that differ may double it."""
     max_far_outliers: NonNegativeFloat = 0.01
     """Maximum share of generated images that are so unlike every real one that they are garbage."""
-    max_repeated: NonNegativeFloat = 0.2
-    """Maximum share of generated images that are nearly equal to another one."""
+    max_repeated: NonNegativeFloat = 0.1
+    """How far the share of generated images that are nearly equal to another one may lie above that of real ones."""
     min_ser: PositiveFloat = 0.95
     """Minimum seam excess ratios for the verdict (1 = as real)."""
     max_ser: PositiveFloat = 1.05

@@ -10,8 +10,9 @@ from fabgan.model.streams import random_stream
 
 from .features import Features
 
-CLOSEST = 0.01
-"""Share of the real images that count as repeated: the closest ones, such as photographs of one second."""
+CLOSE = 0.5
+"""An image repeats another one if they are closer than this, relative to how far real images are from the nearest other
+one in the middle. Of photographs a second apart, and of rendered packages, hardly any are."""
 SUBSETS = 8
 
 
@@ -19,11 +20,13 @@ class Repetition:
     """How close real images are to one another."""
 
     def __init__(self, real: Features) -> None:
-        self._size = len(real)
-        self._repeated_from = _nearest(real.whole_NF).quantile(CLOSEST)
+        nearest_N = _nearest(real.whole_NF)
+        self._size, self._repeated_from = len(real), CLOSE * nearest_N.median()
+        self.floor = _share(nearest_N, self._repeated_from)
+        """The share of the real images that repeat one another, such as equal ones."""
 
     def share(self, generated: Features, seed: int) -> float:
-        """Return the share of generated images that are as close to another one as the closest real ones are.
+        """Return the share of generated images that repeat one another.
 
         The more images there are, the closer they lie. So random subsets of at most as many as there are real ones are
         compared. It is not a number if a feature is none.
@@ -31,9 +34,13 @@ class Repetition:
         if not generated.whole_NF.isfinite().all():
             return torch.nan
         size = min(self._size, len(generated))
-        drawn = (generated.drawn(size, random_stream(seed, "repetition", at)) for at in range(SUBSETS))
-        close = [(_nearest(one.whole_NF) <= self._repeated_from).double().mean() for one in drawn]
-        return float(torch.stack(close).mean())
+        subsets = SUBSETS if size < len(generated) else 1
+        drawn = [generated.drawn(size, random_stream(seed, "repetition", at)) for at in range(subsets)]
+        return sum(_share(_nearest(one.whole_NF), self._repeated_from) for one in drawn) / subsets
+
+
+def _share(nearest_N: Tensor, repeated_from: Tensor) -> float:
+    return float((nearest_N <= repeated_from).double().mean())
 
 
 def _nearest(x_NF: Tensor) -> Tensor:

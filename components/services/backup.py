@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from ..core.errors import UserError
 from ..core.files import json_marker, link, put_back, read_json, sha256_of_file, unfinished, write_json
+from ..core.locks import alone
 from ..core.parameters import digest, parameters, parse
 from ..core.progress import Progress
 from ..core.resumable import RECORDS, keep_only, resumable_folder
@@ -60,14 +61,18 @@ class Saved:
 def save(root: Path, buckets: Sequence[str], files: Sequence[Path], keep: int) -> Saved:
     """Make the backup of today in a folder of `root`; of earlier ones, keep so many that there are `keep`.
 
-    A backup of the same day is replaced. Raises UserError if a bucket or a file cannot be read, or if there is a backup
-    of a later day; then nothing changes.
+    A backup of the same day is replaced. Raises UserError if a bucket or a file cannot be read, if there is a backup of
+    a later day, or if another process makes one; then nothing changes.
     """
     _check_names(files)
-    root.mkdir(parents=True, exist_ok=True)
+    with alone(root, f"{root}: another backup is being made there; wait until it ends"):
+        return _save_today(root, buckets, files, keep)
+
+
+def _save_today(root: Path, buckets: Sequence[str], files: Sequence[Path], keep: int) -> Saved:
     today = root / f"{datetime.now(UTC):%Y-%m-%d}"
     for old in root.glob(f"{HIDDEN_DAY}.old"):
-        put_back(root / old.name[1:-4])
+        put_back(root / old.name[1:-4], MANIFEST)
     earlier = days(root)
     if earlier and earlier[-1].name > today.name:
         raise UserError(

@@ -19,7 +19,7 @@ from ..core.log import logger
 from .variants import Training
 
 FILE_NAME = "checkpoint.safetensors"
-LOCK = "lock"
+LOCK = "checkpoint.lock"
 """A file beside the checkpoint that is locked while a run writes the folder."""
 DIGEST = "sha256"
 """Key of the metadata for the digest of everything else in the file."""

@@ -74,7 +74,8 @@ def run(
     settings = params.settings
     labels = _labels(packages, warn=processes.leads) if settings.labels else None
     kinds = find_kinds(x_NCHW, labels, settings.max_kinds, settings.min_images_per_kind)
-    training = _new_training(params, x_NCHW.shape[1], kinds, processes)
+    with _memory_said(f"train.{params.variant}: the networks"):
+        training = _new_training(params, x_NCHW.shape[1], kinds, processes)
     begun = started(training, start) if start else RANDOM
     data_sha256, relevant = manifest_digest(packages), params.relevant()
     # The kinds are included, because k-means may cluster differently on another machine.
@@ -82,8 +83,11 @@ def run(
     kept = Checkpoints(checkpoints, run_digest, processes.leads, _seen(params, packages, begun, processes.leads))
     facts = {"data_sha256": data_sha256, "parameters": relevant, "training_images": len(x_NCHW)}
     facts |= {"classes": labels.names if labels else [], "start_sha256": begun.sha256, SEEN: kept.seen}
-    with joined(processes), kept.written_alone(), _memory_said(params):
-        points = _train(params, training, _Images.on_device(x_NCHW, kinds), kept, processes, log)
+    with joined(processes), kept.written_alone():
+        with _memory_said(f"train.image_size_px: {len(x_NCHW)} training images of {params.image_size_px} px"):
+            images = _Images.on_device(x_NCHW, kinds)
+        with _memory_said(f"train.batch_size: {params.batch_size} images of {params.image_size_px} px"):
+            points = _train(params, training, images, kept, processes, log)
         if processes.leads:
             save_generator(generator, params.variant, training.generator, facts)
             _write_report(report, points, kept.samples)
@@ -212,12 +216,11 @@ def _train(
 
 
 @contextmanager
-def _memory_said(params: TrainParameters) -> Iterator[None]:
+def _memory_said(what: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        what = f"{params.batch_size} images of {params.image_size_px} px need more memory than the device has"
-        raise UserError(f"train.batch_size: {what}; lower it, or train.image_size_px ({error})") from error
+        raise UserError(f"{what} need more memory than the device has; lower the number or the size") from error
 
 
 def _resumed(training: Training, checkpoints: Checkpoints, processes: Processes) -> tuple[int, list[LossPoint]]:

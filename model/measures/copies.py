@@ -148,7 +148,7 @@ class CopySearch:
         similarities, places = zip(*self._whole(x_NRR, alike_NK), strict=True)
         pairs = zip(self._parts_of(x_NRR), self._parts, strict=True)
         parts = [(ours @ theirs.T).max(dim=1) for ours, theirs in pairs]
-        part_N, best_N = torch.stack([part.values for part in parts]).max(dim=0)
+        part_N, best_N = torch.stack([part.values for part in parts]).clamp(max=1).max(dim=0)
         part_place_N = torch.stack([part.indices for part in parts]).gather(0, best_N[None])[0]
         place_N = torch.tensor(places)
         numbers = (number for place in (place_N, part_place_N) for number in (place // 8, place % 8))

@@ -153,7 +153,9 @@ def test_a_gpu_without_memory_is_said(packages: Path, tmp_path: Path, monkeypatc
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr(PaperTraining, "step", step)
-    with pytest.raises(UserError, match=r"train.batch_size: 8 images of 64 px need more memory than .* lower it"):
+    with pytest.raises(
+        UserError, match=r"train.batch_size: 8 images of 64 px need more memory than .* lower the number"
+    ):
         trained(packages, tmp_path)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fabgan.components.core import locks
 from fabgan.components.core.errors import UserError
+from fabgan.components.core.locks import alone
 from fabgan.components.services import backup
 from fabgan.components.services.backup import days, save
 from fabgan.components.services.storage import StoredObject
@@ -42,6 +44,16 @@ def test_the_last_backups_are_kept_and_the_one_of_today_is_told(tmp_path: Path, 
         backup_of(day, root, dump)
     assert save(root, [], [dump], keep=2).folder == root / TODAY
     assert [day.name for day in days(root)] == ["2026-01-02", TODAY]
+
+
+def test_a_backup_that_another_process_makes_is_left_to_it(
+    tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "WAIT_S", 0.0)
+    (tmp_path / "backups" / ".2020-01-01.partial").mkdir(parents=True)
+    with alone(tmp_path / "backups", "taken"), pytest.raises(UserError, match="another backup is being made there"):
+        save(tmp_path / "backups", [], [dump], keep=7)
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [".2020-01-01.partial"]
 
 
 def test_only_unfinished_backups_are_removed(tmp_path: Path, dump: Path) -> None:

@@ -55,6 +55,26 @@ def test_what_a_killed_process_was_about_to_replace_comes_back(tmp_path: Path) -
         (tmp_path / "folder").rename(tmp_path / ".folder.old")
 
 
+def test_what_is_left_of_an_earlier_result_does_not_come_back(tmp_path: Path) -> None:
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old" / "second").write_text("1")
+    with atomic_folder(tmp_path / "folder", names_marker("first", ["first"])) as partial:
+        (partial / "first").write_text("2")
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["first"]
+
+
+@pytest.mark.parametrize("litter", [".DS_Store", "samples/Thumbs.db", ".nfs0001", ".ipynb_checkpoints/first"])
+def test_what_file_managers_leave_makes_no_folder_somebody_elses(litter: str, tmp_path: Path) -> None:
+    path = tmp_path / "folder" / litter
+    path.parent.mkdir(parents=True)
+    path.write_text("x")
+    (tmp_path / "folder" / "first").write_text("1")
+    marker = names_marker("first", ["first", "samples/"])
+    assert not marker.objection(tmp_path / "folder")
+    (tmp_path / "folder" / "DS_Store").write_text("x")
+    assert marker.objection(tmp_path / "folder") == "DS_Store, which this command does not write"
+
+
 def test_a_link_to_a_folder_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "report").symlink_to(tmp_path / "behind" / "report")
     for content in ("first", "second"):

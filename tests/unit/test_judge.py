@@ -245,6 +245,11 @@ def test_a_near_duplicate_among_held_out_images_hides_no_copies() -> None:
     assert (share.value, share.passed) == (0.5, False)
 
 
+def test_held_out_images_that_copy_parts_of_training_ones_make_no_copies_of_others() -> None:
+    new = likeness([0.5] * 3, [1.0000002] * 3)
+    assert not (excess(likeness([0.5, 0.1], [0.9, 0.1]), new) > 0).any()
+
+
 def test_the_excess_is_1_for_an_exact_copy_and_0_at_the_limit() -> None:
     new = likeness([0.6, 0.6, 0.1], [0.9, 0.9, 0.3])
     found_2N = excess(likeness([1.0, 0.8, 0.2], [0.95, 1.0, 0.9]), new)

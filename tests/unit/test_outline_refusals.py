@@ -128,6 +128,15 @@ def test_packages_side_by_side_are_refused_where_they_shade_the_gap() -> None:
         find_outline(frame.astype(np.uint8))
 
 
+@pytest.mark.parametrize("light", [20, 30])
+def test_a_soft_reflection_across_a_black_package_is_no_gap(light: int) -> None:
+    true = rectangle((320, 240), 320, 240, 0)
+    band = light * np.exp(-(((np.arange(640) - 300) / 25) ** 2) / 2)
+    frame = draw(true, body=(40, 40, 44), ground=(190, 190, 190)).astype(np.float32)
+    frame[120:360] += band[None, :, None]
+    assert iou(find_outline(frame.clip(0, 255).astype(np.uint8)).corners_px, true) > 0.98
+
+
 def test_rows_of_lands_on_a_body_like_the_ground_in_shade_are_one_package() -> None:
     """Between its rows, the body has the tint of the ground right across, as a gap would have."""
     true = rectangle((320, 240), 260, 260, 0)

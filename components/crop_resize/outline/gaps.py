@@ -27,6 +27,10 @@ SHADES, MAX_TINT = (0.25, 1.12), 4.0
 Between thick packages, it is dark, and the blur of a narrow gap mixes it with their colours."""
 MIN_CHANGE = 6.0
 """Minimum change of the rim's colour where a gap interrupts it, in Lab units."""
+STEP = 4
+"""Number of lines within which the rim changes so much where a gap begins and ends. Light changes it slowly."""
+MAX_GAP = 25
+"""Maximum number of lines of a gap. The rough search joins no packages that lie farther apart."""
 FRAME_SHARE = 0.15
 """Share of the body at each side that may be the frame around an opening."""
 MIN_OPEN_SHARE, MAX_OPEN_CHANGE = 0.94, 3.0
@@ -62,7 +66,21 @@ def _has_gap(*seen: Map) -> bool:
         rim = np.median(lab[:, end], axis=0)
         is_gap &= is_ground[:, end] & (np.linalg.norm(lab[:, end] - rim, axis=1) > MIN_CHANGE)
     outer = round(OUTER_SHARE * LINES)
-    return bool(is_gap[outer:-outer].any())
+    is_gap[:outer] = is_gap[-outer:] = False
+    starts, stops = np.flatnonzero(np.diff(is_gap, prepend=False, append=False)).reshape(-1, 2).T
+    return any(
+        _is_sharp(lab, start, stop) for start, stop in zip(starts, stops, strict=True) if stop - start <= MAX_GAP
+    )
+
+
+def _is_sharp(lab: Map, start: int, stop: int) -> bool:
+    """Return whether both rims of a square change within a few lines where a gap begins, and where it ends."""
+    for end in (0, -1):
+        rim = lab[:, end]
+        for beyond, near in ((start - STEP, rim[start:stop][:STEP]), (stop - 1 + STEP, rim[start:stop][-STEP:])):
+            if np.linalg.norm(near - rim[beyond], axis=1).max() <= MIN_CHANGE:
+                return False
+    return True
 
 
 def _seen(view: View, corners: Points) -> list[Map]:
