@@ -21,11 +21,10 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.progress import Progress
 from fabgan.components.measures import spoiling
 from fabgan.components.measures.comparison import MEASURES, compare
-from fabgan.components.measures.copying import copy_checks, excess, membership_checks
 from fabgan.components.measures.judge import judge, standard_error
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import Real, divided, measure_real
-from fabgan.model.measures.copies import Likeness, turned
+from fabgan.model.measures.copies import turned
 from fabgan.model.streams import random_stream
 from tests.unit.test_features import EXTRACTOR, extracted
 from tests.unit.test_floors import PER_LOT, packages
@@ -225,37 +224,6 @@ def test_twice_the_power_in_an_octave_is_three_decibels() -> None:
     assert found["lattice_db"] == 0
 
 
-def likeness(similarities: list[float], parts: list[float]) -> Likeness:
-    none_N = torch.zeros(len(similarities), dtype=torch.int64)
-    return Likeness(torch.tensor(similarities), torch.tensor(parts), none_N, none_N, none_N, none_N)
-
-
-def test_a_copy_is_more_like_training_than_half_way_from_the_most_alike_held_out_image_to_an_exact_copy() -> None:
-    new = likeness([0.6, 0.6, 0.1], [0.9, 0.9, 0.3])  # limits 0.8 and 0.95
-    made = likeness([0.79, 0.81, 0.1, 0.1], [0.94, 0.1, 0.96, 0.94])
-    share, count = copy_checks(made, new, PARAMS)
-    assert (share.name, share.value, share.passed) == ("copied_share", 0.5, False)
-    assert (count.name, count.value, count.passed, count.decides) == ("copied_images", 2, False, "exportable")
-    assert all(check.passed for check in copy_checks(new, new, PARAMS))
-
-
-def test_a_near_duplicate_among_held_out_images_hides_no_copies() -> None:
-    made, new = likeness([0.81, 0.5], [0.5, 0.5]), likeness([0.9995, 0.6, 0.1], [0.7, 0.9, 0.3])
-    share, _ = copy_checks(made, new, PARAMS)
-    assert (share.value, share.passed) == (0.5, False)
-
-
-def test_held_out_images_that_copy_parts_of_training_ones_make_no_copies_of_others() -> None:
-    new = likeness([0.5] * 3, [1.0000002] * 3)
-    assert not (excess(likeness([0.5, 0.1], [0.9, 0.1]), new) > 0).any()
-
-
-def test_the_excess_is_1_for_an_exact_copy_and_0_at_the_limit() -> None:
-    new = likeness([0.6, 0.6, 0.1], [0.9, 0.9, 0.3])
-    found_2N = excess(likeness([1.0, 0.8, 0.2], [0.95, 1.0, 0.9]), new)
-    torch.testing.assert_close(found_2N, torch.tensor([[1.0, 0.0, -3.0], [0.0, 1.0, -1.0]]))
-
-
 def test_two_lots_of_one_product_are_too_few_to_judge_by() -> None:
     for lots, judged in ((2, False), (3, True)):
         listed = packages({"a": (lots, 1)})
@@ -269,17 +237,6 @@ def test_an_objection_tells_the_value_from_the_limit() -> None:
     assert check.objection == "ser1 1.0804 is above 1.0801"
     assert replace(check, value=2.0).objection == "ser1 2 is above 1.08"
     assert replace(check, value=0.5).objection == "ser1 0.5 is below 0.9"
-
-
-def test_membership_is_seen_when_generated_images_lie_nearer_to_training_images() -> None:
-    near, far = torch.linspace(0, 1, 101), torch.linspace(1, 2, 201)
-    auc, caught = membership_checks(near, far, PARAMS)
-    assert auc.value == pytest.approx(1, abs=1e-4)
-    assert (auc.passed, auc.decides) == (False, "exportable")
-    assert caught.value == pytest.approx(1, abs=0.02)
-    auc, caught = membership_checks(far, far, PARAMS)
-    assert (auc.value, auc.passed) == (0.5, True)
-    assert caught.value == pytest.approx(0.01, abs=0.005)
 
 
 def test_real_images_are_measured_in_the_order_of_their_list(packages: Path) -> None:
@@ -303,23 +260,6 @@ def test_flat_real_images_are_refused() -> None:
     every = divided(extracted(flat), Packages(Path(), SIDE, LISTED), 1)
     with pytest.raises(UserError, match="seams cannot be measured: the real images have no structure"):
         judge(extracted(fresh()), every, PARAMS)
-
-
-def test_copies_that_could_not_be_searched_for_are_refused() -> None:
-    known = Likeness(*(torch.tensor([0.1, 0.2]) for _ in range(6)))
-    unknown = replace(known, similarity_N=torch.tensor([0.1, torch.nan]))
-    for made, new in ((unknown, known), (known, unknown)):
-        outcome, reasons = outcome_of(copy_checks(made, new, EvaluateParameters()))
-        assert outcome == "refused"
-        assert "copied_share could not be computed" in reasons
-
-
-def test_a_membership_that_could_not_be_inferred_is_not_exportable() -> None:
-    near, unknown = torch.tensor([0.1, 0.2]), torch.tensor([0.1, torch.nan])
-    for training, held_out in ((near, unknown), (unknown, near)):
-        outcome, reasons = outcome_of(membership_checks(training, held_out, EvaluateParameters()))
-        assert outcome == "candidate"
-        assert reasons == ["membership_auc could not be computed"]
 
 
 @pytest.mark.parametrize(("count", "size"), [(1000, 40), (1000, 150), (256, 128)])
