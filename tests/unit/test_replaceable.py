@@ -50,7 +50,7 @@ WRITTEN = [
     ("verdict", VERDICT),
     ("model", MODEL),
 ]
-"""What the first version wrote of each kind, and of some kinds what a later one writes."""
+"""What an earlier version wrote of each kind, and of some kinds what a later one writes."""
 
 
 @pytest.mark.parametrize(("kind", "content"), WRITTEN)
