@@ -14,13 +14,22 @@ from fabgan.components.crop_resize.outline.flanks import leave_out_flanks
 from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Point, draw, rectangle
 
 
-def test_white_sheet_is_refused() -> None:
+@pytest.mark.parametrize("light", [1, 0.5, 0.125])
+def test_white_sheet_is_refused_in_any_light(light: float) -> None:
     frame = draw(ground=(120, 90, 60))
     cv2.fillConvexPoly(
         frame, np.round(rectangle((320, 240), 300, 220, 9)).astype(np.int32), (240, 240, 238), cv2.LINE_AA
     )
     with pytest.raises(OutlineNotFoundError, match="blank white sheet"):
-        find_outline(frame)
+        find_outline((frame * light).astype(np.uint8))
+
+
+@pytest.mark.parametrize("light", [0.5, 0.25, 0.125])
+@pytest.mark.parametrize(("body", "ground"), [(GREEN, WHITE), (BLACK, WHITE), (GREEN, (140, 143, 148))])
+def test_little_light_is_no_reason_to_refuse(body: Colour, ground: Colour, light: float) -> None:
+    true = rectangle((331.3, 236.8), 240, 150, 12)
+    frame = draw(true, body=body, ground=ground) * light
+    assert iou(true, find_outline(np.round(frame).astype(np.uint8)).corners_px) > 0.98
 
 
 @pytest.mark.parametrize("ground", [(140, 143, 148), WHITE, GREEN])

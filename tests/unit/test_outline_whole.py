@@ -9,7 +9,7 @@ from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_out
 from fabgan.components.crop_resize.outline.background import View, view_of
 from fabgan.components.crop_resize.outline.body import whole_body
 from fabgan.components.crop_resize.outline.doubt import refuse_part
-from tests.drawn_packages import GREEN, WHITE, Colour, Corners, draw, rectangle
+from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Corners, draw, rectangle
 
 
 def fill(frame: Pixels, corners: Corners, colour: Colour) -> None:
@@ -76,6 +76,7 @@ def test_rim_of_the_grounds_colour_is_kept_where_a_package_nearly_fills_the_fram
     top, bottom = 50 - gap_px, 480 - gap_px
     frame[top:bottom, 120:520] = rim
     frame[top + 35 : bottom - 35, 155:485] = inner
+    frame[200:210, 200:440] = BLACK
     found = find_outline(photographed(frame.astype(np.uint8), noise=2)).corners_px
     assert iou([(119.5, top - 0.5), (519.5, top - 0.5), (519.5, bottom - 0.5), (119.5, bottom - 0.5)], found) > 0.98
 

@@ -18,6 +18,11 @@ MIN_SIGMA = 1.0
 """In Lab units. An overexposed background has no noise, and then every trace of compression would stand out."""
 GRID_STEP = 6
 MAD_TO_SIGMA = 1.4826
+BRIGHT_PERCENT, MIN_BRIGHT = 99.0, 128.0
+"""This percentile of a photograph's values has at least this value, or the photograph is made brighter. A few glints do
+not count."""
+MAX_GAIN = 8.0
+"""What is darker is mostly noise."""
 
 Map = NDArray[np.float32]
 
@@ -69,9 +74,12 @@ def view_of(work: Pixels, border: Border = "whole") -> View:
 
 
 def _lab(work: Pixels) -> Map:
+    """Return a photograph in Lab, brighter if it is dark, because the limits in Lab units are for well exposed ones."""
     colour = cv2.cvtColor(work, cv2.COLOR_GRAY2RGB) if work.ndim == 2 else work
-    lab = cv2.cvtColor(np.asarray(colour, np.float32) / 255, cv2.COLOR_RGB2Lab)
-    return np.asarray(lab, np.float32)
+    bright = max(float(np.percentile(colour.max(axis=2), BRIGHT_PERCENT)), 1.0)
+    gain = min(max(MIN_BRIGHT / bright, 1.0), MAX_GAIN)
+    exposed = np.minimum(np.asarray(colour, np.float32) * np.float32(gain / 255), 1)
+    return np.asarray(cv2.cvtColor(exposed, cv2.COLOR_RGB2Lab), np.float32)
 
 
 @lru_cache(maxsize=1)

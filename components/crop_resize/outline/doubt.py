@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .background import View
+from .background import BRIGHT_PERCENT, View
 from .edges import edges_along, strip_of
 from .errors import OutlineNotFoundError
 from .geometry import Points
@@ -34,6 +34,8 @@ SHADOWS = (0.4, 1.12)
 """Range of the lightness of a plain area that is taken for the background in another light. One lamp alone leaves less
 light in its shadow than there is in a pocket."""
 PAPER_LIGHTNESS, PAPER_CHROMA = 70.0, 12.0
+PAPER_SHARE = 0.85
+"""Paper has at least this share of the lightness of a photograph's brightest places, if all are darker than that."""
 CLEAR_CELLS, BEYOND_SHARE = 4.0, 0.15
 """Distances from a corner, the second as a share of the shorter side, between which the edge along a side is compared
 on both sides of the corner. Corners may be rounded."""
@@ -75,7 +77,8 @@ def refuse_plain(view: View, corners: Points) -> None:
         texture_share = _texture_share(view.lab, corners, shade_of(colour, ground))
         if detail_share < max(SHADED_SHARE, TEXTURE_RATIO * texture_share):
             raise OutlineNotFoundError("no package found: an empty pocket, or a shadow")
-    if detail_share < PLAIN_SHARE and colour[0] > PAPER_LIGHTNESS and np.hypot(*colour[1:]) < PAPER_CHROMA:
+    paper = min(PAPER_LIGHTNESS, PAPER_SHARE * float(np.percentile(view.lab[..., 0], BRIGHT_PERCENT)))
+    if detail_share < PLAIN_SHARE and colour[0] > paper and np.hypot(*colour[1:]) < PAPER_CHROMA:
         raise OutlineNotFoundError("no package found: the object on the background is a blank white sheet")
 
 
