@@ -32,6 +32,7 @@ from ..core.provenance import code_of
 from ..core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 from .annotations import Shape, boxes_px, draw_mask, read_annotations, read_boxes
 from .checksums import with_checksums
+from .copies import without_copies
 from .depth import with_white_levels
 from .labels import read_labels
 from .parameters import IngestParameters
@@ -194,7 +195,7 @@ def _manifest(
 ) -> FrameManifest:
     """Return the manifest. Raises UserError if a listed file would be in none of its lists."""
     quarantined = [Quarantined(record["source"], record["reason"]) for record in records if "reason" in record]
-    usable, copies = _without_copies(record for record in records if "reason" not in record)
+    usable, copies = without_copies(record for record in records if "reason" not in record)
     usable, too_bright = with_white_levels(usable, params.bits)
     held_out = _held_out_per_product(usable, params)
     images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
@@ -207,16 +208,6 @@ def _manifest(
             "when they are written in UTF-8: rename one of them"
         )
     return FrameManifest(params.source, listing.revision, listed, skipped, images, unusable, kinds)
-
-
-def _without_copies(records: Iterable[Record]) -> tuple[list[Record], list[Quarantined]]:
-    first: dict[str, Record] = {}
-    copies = []
-    for record in records:
-        original = first.setdefault(record["sha256"], record)
-        if original is not record:
-            copies.append(Quarantined(record["source"], f"the same bytes as {original['source']}"))
-    return list(first.values()), copies
 
 
 def _held_out_per_product(records: Iterable[Record], params: IngestParameters) -> set[str]:
