@@ -21,13 +21,22 @@ WHITE_IS_ZERO = 0
 """Value of `MEANING_TAG`."""
 SEPARATE = 2
 """Value of `PLANES_TAG`: all of red, then all of green, then all of blue."""
+CODESTREAM = b"\xff\x4f\xff\x51"
+"""How the pixels of a JPEG 2000 begin, after any boxes of its file: the markers SOC and SIZ (ISO/IEC 15444-1, A.5)."""
+CHANNELS_AT = 40
+"""Place of the number of channels, in bytes from there. Three bytes of each follow, and the first has its bits."""
+COLOUR = ("RGB", "RGBA")
+"""Modes of JPEG 2000 with colour."""
 UNUSED_BITS = 2
 """An image that leaves so many bits unused may have fewer of them than its file."""
 
 
 def white_of(image: Any) -> float | None:
-    """Return the value that means white, if a TIFF or PPM that is not loaded yet says so."""
-    tags = _tags(image)
+    """Return the value that means white, if a TIFF, JPEG 2000 or PPM that is not loaded yet says so."""
+    tags, bits = _tags(image), _bits_of_jpeg2000(image)
+    if 8 < bits < 16:
+        stretched = 16 - bits if image.mode.startswith("I") else 0  # Pillow does that to grey
+        return float((2**bits - 1) << stretched)
     bits, highest = (np.max(tags.get(tag, 0)) for tag in (BITS_TAG, MAX_VALUE_TAG))
     if 8 < bits < 16:
         return float(2**bits - 1)
@@ -52,7 +61,7 @@ def is_deep_colour(image: Any) -> bool:
             f"{depths.max()} bits a channel, in a plane for each channel; save it with interleaved channels"
         )
     deep = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
-    return deep or _max_value_of_ppm(image) > 255
+    return deep or _max_value_of_ppm(image) > 255 or (image.mode in COLOUR and _bits_of_jpeg2000(image) > 8)
 
 
 def colour_values(path: Path) -> NDArray[Any]:
@@ -98,6 +107,17 @@ def _is_stretched(image: Any) -> bool:
     """Return whether Pillow will let the white of a grey PPM that is not loaded yet be `DEEPEST`."""
     is_grey: bool = image.format == "PPM" and image.mode == "I"
     return is_grey and image.tile[0].codec_name != "raw"
+
+
+def _bits_of_jpeg2000(image: Any) -> int:
+    """Return the most bits that a channel of a JPEG 2000 has that is not loaded yet, or 0 for other images."""
+    if image.format != "JPEG2000":
+        return 0
+    image.fp.seek(0)
+    start = image.fp.read().partition(CODESTREAM)[2]
+    at = CHANNELS_AT - len(CODESTREAM)
+    channels = int.from_bytes(start[at : at + 2])
+    return max(((bits & 0x7F) + 1 for bits in start[at + 2 : at + 2 + 3 * channels : 3]), default=0)
 
 
 def _max_value_of_ppm(image: Any) -> int:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from fabgan.components.artifacts.manifest import FrameManifest
+from fabgan.components.core.deep import CODESTREAM
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.images import read_image
 from tests.unit.test_ingest import ingested, parameters
@@ -147,6 +148,36 @@ def test_a_ppm_is_as_bright_as_its_header_says(tmp_path: Path, white: int, colou
     wanted = expected(colour)[1:] / (1 if white > 4095 else 4)
     assert len(shown) == 2 * LOTS
     assert max(float(np.abs(pixels - wanted).max()) for pixels in shown) <= 0.9
+
+
+def jpeg_2000(path: Path, pixels: np.ndarray, bits: int) -> None:
+    """Write a JPEG 2000 of so many bits a channel. OpenCV writes 16. Values are stored without half of white."""
+    lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+    content = bytearray(cv2.imencode(".jp2", pixels + (2**15 - 2 ** (bits - 1)), lossless)[1])
+    if path.suffix == ".j2k":
+        del content[: content.index(CODESTREAM)]
+    first = content.index(CODESTREAM) + 42
+    for at in range(first, first + 3 * (3 if pixels.ndim == 3 else 1), 3):
+        assert content[at] == 15
+        content[at] = bits - 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("bits", "asked"), [(12, 0), (12, 12), (16, 0), (16, 12)])
+@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("suffix", [".jp2", ".j2k"])
+def test_a_jpeg_2000_keeps_its_brightness(tmp_path: Path, bits: int, asked: int, colour: bool, suffix: str) -> None:
+    """Its 12 bits may be in 12 or in 16, as `ingest.bits` says."""
+    folder, pixels = tmp_path / "photographs", values(12, colour).repeat(4, axis=0).repeat(4, axis=1)
+    for index in range(2 * LOTS):
+        path = folder / f"lot-{index % LOTS}" / f"{index}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels[0, :3] = pixels[0, 4 * index]
+        jpeg_2000(path, pixels, bits)
+    manifest, frames, _ = ingested(folder, bits=asked)
+    shown = [read_image(frames / frame.file, None, frame.white_level)[4::4, ::4] for frame in manifest.images]
+    assert len(shown) == 2 * LOTS
+    assert max(float(np.abs(pixels - expected(colour)[1:]).max()) for pixels in shown) <= 0.7
 
 
 def negative(pixels: np.ndarray) -> bytes:
