@@ -4,15 +4,11 @@ import codecs
 import csv
 import io
 import re
-from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 from ..core.errors import UserError
-from ..core.log import logger
-from .spelling import spelled
+from .spelling import spelled, warn_of_twins
 
-LOG = logger("ingest")
 DIVIDED_BY = re.compile(r"\ufeff*sep=(.)[^\r\n]*(?:\r\n|\r|\n)", re.IGNORECASE)
 """The line that tells Excel what divides the cells."""
 DELIMITERS = (",", ";", "\t")
@@ -36,7 +32,7 @@ def read_labels(content: bytes, name: str) -> dict[str, str]:
         labels = _labels(rows, where)
     except csv.Error as error:
         raise UserError(f"{where}: line {rows.line_num}: not CSV: {error}") from error
-    _warn_of_twins(labels.values(), where)
+    warn_of_twins(labels.values(), "labels", where)
     return labels
 
 
@@ -86,15 +82,3 @@ def _labels(rows: Any, where: str) -> dict[str, str]:
 
 def _cells(row: list[str]) -> list[str]:
     return [spelled(cell) for cell in row]
-
-
-def _warn_of_twins(labels: Iterable[str], where: str) -> None:
-    """Warn of labels that differ in capitals alone."""
-    alike: defaultdict[str, set[str]] = defaultdict(set)
-    for label in labels:
-        alike[label.casefold()].add(label)
-    for twins in alike.values():
-        if len(twins) > 1:
-            LOG.warning(
-                "%s: %s are different labels; correct them if they mean the same", where, " and ".join(sorted(twins))
-            )

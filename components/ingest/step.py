@@ -35,6 +35,7 @@ from .checksums import with_checksums
 from .copies import without_copies
 from .depth import with_white_levels
 from .labels import read_labels
+from .lots import lot_of, warn_of_lots
 from .parameters import IngestParameters
 from .records import file_record, made, mask_record, truth_file
 from .rendering import render
@@ -122,9 +123,7 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
     boxes = read_boxes(listing, [path for path in beside if is_asked(path, params.boxes)], params.boxes, taken)
     photographs = []
     for path in taken:
-        match = re.search(params.lot_pattern, path)
-        lot = match.group(1) if match and match.group(1) else path
-        product = (match.groupdict().get("product") or "") if match else ""
+        lot, product = lot_of(path, params.lot_pattern)
         known = (listing.file(path), labels.get(spelled(path)), lot, product, params.min_side_px)
         annotated = (found.shapes.get(path), found.kinds, boxes.shapes.get(path, []), boxes.kind)
         photographs.append(_Photograph(*known, *annotated))
@@ -134,23 +133,13 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
             f"{params.labels_file} (ingest.labels_file): {len(strange)} files in it are not images of the source, "
             f"such as {min(strange)}; name files by their paths below the source, such as {taken[0]}"
         )
-    _warn_of_single_lots(Counter(photograph.lot for photograph in photographs))
+    warn_of_lots((photograph.lot, photograph.product) for photograph in photographs)
     return photographs, found.kinds, {rule: len(paths) for rule, paths in skipped.items()}
 
 
 def _counts(skipped: dict[str, list[str]]) -> str:
     """Return how many files each rule skipped, with an example."""
     return "; ".join(f"{len(paths)} ({rule}), such as {paths[0]}" for rule, paths in skipped.items())
-
-
-def _warn_of_single_lots(images_in_lot: Counter[str]) -> None:
-    single = sum(count == 1 for count in images_in_lot.values())
-    if single > images_in_lot.total() / 2:
-        LOG.warning(
-            "%d of %d photographs are lots of their own, so near-duplicates may be in both training and held-out "
-            "data; put each lot into a folder, or correct ingest.lot_pattern",
-            *(single, images_in_lot.total()),
-        )
 
 
 def _key(item: _Photograph, code: str) -> str:
