@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UnusableImageError
+from .transparency import on_black
 
 DEEPEST = 65_535
 """Largest value of a whole number that can be brightness."""
@@ -64,8 +65,11 @@ def is_deep_colour(image: Any) -> bool:
     return deep or _max_value_of_ppm(image) > 255 or (image.mode in COLOUR and _bits_of_jpeg2000(image) > 8)
 
 
-def colour_values(path: Path) -> NDArray[Any]:
-    """Return the values of a file with more than 8 bits a channel: H x W, or H x W x 3 in the order RGB."""
+def colour_values(path: Path, is_transparent: bool) -> NDArray[Any]:
+    """Return the values of a file with more than 8 bits a channel, on black: H x W, or H x W x 3 in the order RGB.
+
+    Its fourth channel counts if it `is_transparent`. Then the largest value of that is opaque.
+    """
     import cv2
 
     values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
@@ -73,6 +77,8 @@ def colour_values(path: Path) -> NDArray[Any]:
         raise UnusableImageError("16 bits a channel, in a kind of colour that cannot be read; save it as RGB or grey")
     if values.ndim == 2:
         return values
+    if is_transparent and values.shape[2] == 4:
+        values = on_black(values, max(float(values[:, :, 3].max()), 1.0))
     return np.ascontiguousarray(values[:, :, 2::-1])
 
 

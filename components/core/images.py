@@ -19,6 +19,7 @@ from .deep import DEEPEST, colour_values, grey_values, is_deep_colour, refuse_si
 from .errors import UnusableImageError, UserError
 from .files import atomic_file, sha256_of_file
 from .orientation import upright, upright_size
+from .transparency import on_black
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM", "AVIF")
 JPEG = ("JPEG", "MPO")
@@ -217,13 +218,21 @@ def _values(image: Any, path: Path, side_px: int = 0) -> NDArray[Any]:
     deep_colour = is_deep_colour(image)
     image.load()
     if deep_colour:
-        values = colour_values(path)
+        values = colour_values(path, image.has_transparency_data)
     elif image.mode.startswith(("I", "F")):
         values = grey_values(image)
     else:
-        mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-        values = np.asarray(image if image.mode == mode else image.convert(mode))
+        values = _shallow_values(image)
     return upright(values, image)
+
+
+def _shallow_values(image: Image.Image) -> Pixels:
+    """Return the values of a loaded image of 8 bits, on black: H x W, or H x W x 3."""
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if not image.has_transparency_data:
+        return np.asarray(image if image.mode == mode else image.convert(mode))
+    values = on_black(np.asarray(image.convert(f"{mode}A")), WHITE_8_BIT)
+    return values[:, :, 0] if mode == "L" else values
 
 
 def _check_png(path: Path) -> None:
