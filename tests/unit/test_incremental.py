@@ -1,12 +1,15 @@
 """One photograph more, or another split, does no work again for the photographs that are still the same."""
 
+import os
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 import yaml
 
 from fabgan.components.artifacts.manifest import FrameManifest, PackageManifest, manifest_digest, read_manifest
+from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.images import write_png
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
@@ -93,6 +96,25 @@ def test_a_photograph_or_a_mask_that_has_changed_is_done_again(folder: Path) -> 
     write_png(folder / "photographs" / "masks" / "2.png", drawn(50.0)[1])
     after = made(folder)
     assert made_anew(before["packages"], after["packages"]) == {"1", "2"}
+
+
+def test_a_photograph_of_the_same_size_and_time_as_the_one_it_replaces_is_read(folder: Path) -> None:
+    place = folder / "photographs" / "lot-1" / "1.png"
+    frame = drawn(5.0)[0]
+    cv2.imwrite(str(place.with_suffix(".bmp")), frame)
+    place.with_suffix(".bmp").replace(place)
+    made(folder)
+    before = place.stat()
+    frame[0, 0] = 1
+    cv2.imwrite(str(folder / "new.bmp"), frame)
+    os.utime(folder / "new.bmp", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (folder / "new.bmp").replace(place)
+    assert (place.stat().st_size, place.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    made(folder)
+    (found,) = (
+        image for image in read_manifest(folder / "frames", FrameManifest).images if image.source == "lot-1/1.png"
+    )
+    assert found.sha256 == sha256_of_file(place)
 
 
 def test_other_parameters_do_all_crops_again(folder: Path) -> None:

@@ -95,11 +95,14 @@ def _file(place: Path, folder: Path) -> FolderFile:
 
 
 def _version(place: Path) -> str:
-    """Return what tells versions of a file apart. It may be a broken link, out of reach, or gone already."""
+    """Return what tells versions of a file apart. It may be a broken link, out of reach, or gone already.
+
+    Copying programs may keep the time of a photograph, but no program sets when the file itself was changed (ctime).
+    """
     for look in (place.stat, place.lstat):
         with suppress(OSError):
             facts = look()
-            return f"{facts.st_size}/{facts.st_mtime_ns}"
+            return f"{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ctime_ns}"
     return ""
 
 
