@@ -4,11 +4,15 @@ What no rule skips is looked at, whatever its name is. So nothing disappears: a 
 skipped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from ..core.log import logger
+from .annotations.masks import ENDINGS
 from .checksums import holds_checksums
+
+LOG = logger("ingest")
 
 FOLDERS_OF_SYSTEMS = frozenset({
     "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot", "$recycle.bin", "__macosx", "lost+found",
@@ -21,8 +25,8 @@ OTHER_SUFFIXES = frozenset({
     ".gz", ".tar", ".tgz", ".rar", ".db", ".sqlite", ".py", ".ipynb", ".sh", ".bat", ".exe", ".dll", ".lnk", ".url",
     ".dvc", ".cache", ".asc", ".sig", ".gpg", ".npy", ".npz", ".mp4", ".mov", ".avi", ".mkv", ".wav", ".mp3",
 })  # fmt: skip
-
-
+FOLDERS_OF_MASKS = frozenset({"mask", "masks", "gt", "ground_truth", "segmentationclass", "segmentationobject"})
+"""As tools of annotation and published data sets call them, in lower case."""
 ANNOTATION = "an annotation of defects"
 """The rule that keeps annotations apart from photographs."""
 BOXES = "boxes of packages"
@@ -46,6 +50,31 @@ def selected(
 def is_asked(path: str, asked: str) -> bool:
     """Return whether `asked`, which is a file, a folder or a pattern, means a path. An empty text means none."""
     return bool(asked) and (fnmatchcase(path, asked) or f"{path}/".startswith(f"{asked.strip('/')}/"))
+
+
+def warn_of_masks(taken: Sequence[str]) -> None:
+    """Warn of photographs that are called like masks of others: with an ending, or in a folder of masks."""
+    paths = [PurePosixPath(path.lower()) for path in taken]
+    stems, outside = {path.stem for path in paths}, {path.stem for path in paths if not _is_in_masks(path)}
+    found = [
+        file
+        for file, path in zip(taken, paths, strict=True)
+        if (_is_in_masks(path) and path.stem in outside) or _has_ending(path.stem, stems)
+    ]
+    if found:
+        LOG.warning(
+            "%d file(s) that are called like masks are taken for photographs, such as %s; name masks in "
+            "ingest.annotations, or take them out of the source",
+            *(len(found), found[0]),
+        )
+
+
+def _is_in_masks(path: PurePosixPath) -> bool:
+    return bool(FOLDERS_OF_MASKS & set(path.parts[:-1]))
+
+
+def _has_ending(stem: str, stems: set[str]) -> bool:
+    return any(stem.endswith(ending) and stem.removesuffix(ending) in stems for ending in ENDINGS)
 
 
 def _rule(path: str, labels_file: str, annotations: str, boxes: str) -> str:

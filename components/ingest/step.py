@@ -39,7 +39,7 @@ from .lots import lot_of, warn_of_lots
 from .parameters import IngestParameters
 from .records import file_record, made, mask_record, truth_file
 from .rendering import render
-from .selection import ANNOTATION, BOXES, CHECKSUMS, is_asked, selected
+from .selection import ANNOTATION, BOXES, CHECKSUMS, is_asked, selected, warn_of_masks
 from .sources import check_apart, is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 from .spelling import spelled
@@ -116,6 +116,7 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
         raise UserError(f"{params.source}: no photograph: {_counts(skipped) or 'it is empty'}; correct ingest.source")
     if skipped:
         LOG.info("skipped %s", _counts(skipped))
+    warn_of_masks(taken)
     listing = with_checksums(listing, skipped.get(CHECKSUMS, []))
     labels = read_labels(listing.read(params.labels_file), params.labels_file) if params.labels_file else {}
     found = read_annotations(listing, skipped.get(ANNOTATION, []), params.annotations, taken)

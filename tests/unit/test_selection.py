@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.ingest.selection import selected
+from fabgan.components.ingest.selection import selected, warn_of_masks
 from tests.unit.test_ingest import ingested, photographs
 
 __all__ = ["photographs"]
@@ -42,6 +42,28 @@ def test_what_is_no_photograph_is_skipped_by_a_rule(path: str, rule: str) -> Non
     ((named, paths),) = skipped.items()
     assert rule in named
     assert paths == [path]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    ["lot/a_mask.png", "lot/A_GT.PNG", "gt/lot/a.png", "data/SegmentationClass/a.png", "ground_truth/a_mask.png"],
+)
+def test_masks_among_photographs_are_warned_of(mask: str, caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_masks(["lot/a.jpg", "lot/b.jpg", mask])
+    assert f"1 file(s) that are called like masks are taken for photographs, such as {mask}; name" in caplog.text
+
+
+def test_photographs_in_a_folder_of_masks_or_with_an_ending_of_masks_are_not_warned_of(
+    photographs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_masks(["masks/lot-0/a.jpg", "masks/lot-1/a.jpg", "lot-0/face_mask.jpg", "lot-1/c.jpg", "lot-2/c.jpg"])
+    assert not caplog.records
+    Image.new("L", (32, 24)).save(photographs / "lot-0" / "0_mask.png")
+    ingested(photographs)
+    assert "such as lot-0/0_mask.png" in caplog.text
+    caplog.clear()
+    ingested(photographs, annotations="*_mask.png")
+    assert "like masks" not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["a.jpg ", "lot/IMG_0001", "lot/./a.jpg", "../a.jpg", "lot/a.jfif", "lot/a.heic"])
