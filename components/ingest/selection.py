@@ -24,6 +24,7 @@ OTHER_SUFFIXES = frozenset({
     ".html", ".htm", ".pdf", ".xmp", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".ppt", ".pptx", ".zip", ".7z",
     ".gz", ".tar", ".tgz", ".rar", ".db", ".sqlite", ".py", ".ipynb", ".sh", ".bat", ".exe", ".dll", ".lnk", ".url",
     ".dvc", ".cache", ".asc", ".sig", ".gpg", ".npy", ".npz", ".mp4", ".mov", ".avi", ".mkv", ".wav", ".mp3",
+    ".names", ".data",
 })  # fmt: skip
 FOLDERS_OF_MASKS = frozenset({"mask", "masks", "gt", "ground_truth", "segmentationclass", "segmentationobject"})
 """As tools of annotation and published data sets call them, in lower case."""

@@ -34,6 +34,8 @@ def picture(path: Path, seed: int = 0, **options: object) -> Path:
         ("lot/", "mark of a folder"),
         ("labels", "file of labels"),
         ("lot/notes.TXT", ".txt is no suffix of images"),
+        ("obj.names", ".names is no suffix of images"),
+        ("obj.data", ".data is no suffix of images"),
     ],
 )
 def test_what_is_no_photograph_is_skipped_by_a_rule(path: str, rule: str) -> None:
