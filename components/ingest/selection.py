@@ -4,9 +4,11 @@ What no rule skips is looked at, whatever its name is. So nothing disappears: a 
 skipped.
 """
 
-from collections.abc import Iterable, Sequence
+import posixpath
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 from ..core.log import logger
 from .annotations.masks import ENDINGS
@@ -51,6 +53,16 @@ def selected(
 def is_asked(path: str, asked: str) -> bool:
     """Return whether `asked`, which is a file, a folder or a pattern, means a path. An empty text means none."""
     return bool(asked) and (fnmatchcase(path, asked) or f"{path}/".startswith(f"{asked.strip('/')}/"))
+
+
+def as_listed(asked: str, paths: Collection[str]) -> str:
+    """Return a file, a folder or a pattern as the paths of a source are written, or as it is if it means none of them.
+
+    These have no `./` and no backslashes between folders, and an umlaut may be one character in them, or two.
+    """
+    plain = posixpath.normpath(asked.replace("\\", "/")).strip("/")
+    spellings = (asked.strip("/"), plain, normalize("NFC", plain), normalize("NFD", plain))
+    return next((one for one in spellings if any(is_asked(path, one) for path in paths)), asked)
 
 
 def warn_of_masks(taken: Sequence[str]) -> None:

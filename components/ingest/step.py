@@ -39,7 +39,7 @@ from .lots import lot_of, warn_of_lots
 from .parameters import IngestParameters
 from .records import file_record, made, mask_record, truth_file
 from .rendering import render
-from .selection import ANNOTATION, BOXES, CHECKSUMS, is_asked, selected, warn_of_masks
+from .selection import ANNOTATION, BOXES, CHECKSUMS, as_listed, is_asked, selected, warn_of_masks
 from .sources import check_apart, is_rendered, list_source
 from .sources.listing import Listing, SourceFile
 from .spelling import spelled
@@ -111,17 +111,19 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
 def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Photograph], list[str], dict[str, int]]:
     """Return the files that are taken for photographs, the kinds of defects, and how many files each rule skipped."""
     paths = {file.path for file in listing.files}
-    taken, skipped = selected(paths, params.labels_file, params.annotations, params.boxes)
+    named = (params.labels_file, params.annotations, params.boxes)
+    labels_file, annotations, boxes_asked = (as_listed(asked, paths) for asked in named)
+    taken, skipped = selected(paths, labels_file, annotations, boxes_asked)
     if not taken:
         raise UserError(f"{params.source}: no photograph: {_counts(skipped) or 'it is empty'}; correct ingest.source")
     if skipped:
         LOG.info("skipped %s", _counts(skipped))
     warn_of_masks(taken)
     listing = with_checksums(listing, skipped.get(CHECKSUMS, []))
-    labels = read_labels(listing.read(params.labels_file), params.labels_file) if params.labels_file else {}
-    found = read_annotations(listing, skipped.get(ANNOTATION, []), params.annotations, taken)
+    labels = read_labels(listing.read(labels_file), labels_file) if labels_file else {}
+    found = read_annotations(listing, skipped.get(ANNOTATION, []), annotations, taken)
     beside = [*skipped.get(ANNOTATION, []), *skipped.get(BOXES, [])]
-    boxes = read_boxes(listing, [path for path in beside if is_asked(path, params.boxes)], params.boxes, taken)
+    boxes = read_boxes(listing, [path for path in beside if is_asked(path, boxes_asked)], boxes_asked, taken)
     photographs = []
     for path in taken:
         lot, product = lot_of(path, params.lot_pattern)
@@ -131,7 +133,7 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
     strange = labels.keys() - {spelled(path) for path in taken}
     if strange:
         raise UserError(
-            f"{params.labels_file} (ingest.labels_file): {len(strange)} files in it are not images of the source, "
+            f"{labels_file} (ingest.labels_file): {len(strange)} files in it are not images of the source, "
             f"such as {min(strange)}; name files by their paths below the source, such as {taken[0]}"
         )
     warn_of_lots((photograph.lot, photograph.product) for photograph in photographs)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fabgan.components.core.errors import UserError
-from fabgan.components.ingest.selection import selected, warn_of_masks
+from fabgan.components.ingest.selection import as_listed, selected, warn_of_masks
 from tests.unit.test_ingest import ingested, photographs
 
 __all__ = ["photographs"]
@@ -203,6 +203,38 @@ def test_lots_of_one_photograph_are_warned_of(photographs: Path, caplog: pytest.
     assert "lots of their own" not in caplog.text
     ingested(flat)
     assert "20 of 20 photographs are lots of their own" in caplog.text
+
+
+NAMED = "Ma\u0308ngel/scratch/a.png"
+"""With a letter and a mark, as macOS writes umlauts."""
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("./M\u00e4ngel", "Ma\u0308ngel"),
+        ("/Ma\u0308ngel/", "Ma\u0308ngel"),
+        ("M\u00e4ngel\\scratch", "Ma\u0308ngel/scratch"),
+        ("M\u00e4ngel\\*.png", "Ma\u0308ngel/*.png"),
+        (".//M\u00e4ngel/scratch/a.png", NAMED),
+        ("odd\\name.png", "odd\\name.png"),
+        ("./absent", "./absent"),
+        ("", ""),
+    ],
+)
+def test_what_is_asked_for_is_found_however_it_is_written(asked: str, meant: str) -> None:
+    assert as_listed(asked, [NAMED, "lot/a.jpg", "odd\\name.png"]) == meant
+
+
+def test_masks_and_labels_are_found_however_their_places_are_written(photographs: Path) -> None:
+    mask = np.zeros((24, 32), np.uint8)
+    mask[:3] = 255
+    (photographs / "Ma\u0308ngel" / "scratch" / "lot-0").mkdir(parents=True)
+    Image.fromarray(mask).save(photographs / "Ma\u0308ngel" / "scratch" / "lot-0" / "0.png")
+    (photographs / "Ma\u0308ngel.csv").write_text("file,label\nlot-0/0.png,bad\n")
+    manifest, _, _ = ingested(photographs, annotations="./M\u00e4ngel", labels_file="./M\u00e4ngel.csv")
+    assert manifest.kinds == ["scratch"]
+    assert [frame.source for frame in manifest.images if frame.mask and frame.label] == ["lot-0/0.png"]
 
 
 def test_a_source_without_photographs_says_what_was_skipped(photographs: Path) -> None:
