@@ -45,6 +45,8 @@ from .sources.listing import Listing, SourceFile
 from .spelling import spelled
 
 LOG = logger("ingest")
+KEYS = {ANNOTATION: "ingest.annotations", BOXES: "ingest.boxes"}
+"""The parameters that keep files from being photographs, by their rules."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
     labels_file, annotations, boxes_asked = (as_listed(asked, paths) for asked in named)
     taken, skipped = selected(paths, labels_file, annotations, boxes_asked)
     if not taken:
-        raise UserError(f"{params.source}: no photograph: {_counts(skipped) or 'it is empty'}; correct ingest.source")
+        raise _no_photograph(params.source, skipped)
     if skipped:
         LOG.info("skipped %s", _counts(skipped))
     warn_of_masks(taken)
@@ -138,6 +140,11 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
         )
     warn_of_lots((photograph.lot, photograph.product) for photograph in photographs)
     return photographs, found.kinds, {rule: len(paths) for rule, paths in skipped.items()}
+
+
+def _no_photograph(source: str, skipped: dict[str, list[str]]) -> UserError:
+    keys = ["ingest.source", *(KEYS[rule] for rule in skipped if rule in KEYS)]
+    return UserError(f"{source}: no photograph: {_counts(skipped) or 'it is empty'}; correct {' or '.join(keys)}")
 
 
 def _counts(skipped: dict[str, list[str]]) -> str:

@@ -237,6 +237,12 @@ def test_masks_and_labels_are_found_however_their_places_are_written(photographs
     assert [frame.source for frame in manifest.images if frame.mask and frame.label] == ["lot-0/0.png"]
 
 
+@pytest.mark.parametrize("key", ["annotations", "boxes"])
+def test_a_pattern_that_takes_all_photographs_is_named(photographs: Path, key: str) -> None:
+    with pytest.raises(UserError, match=rf"no photograph: 20 \(.*correct ingest.source or ingest.{key}$"):
+        ingested(photographs, **{key: "lot*"})
+
+
 def test_a_source_without_photographs_says_what_was_skipped(photographs: Path) -> None:
     folder = photographs.parent / "notes"
     folder.mkdir()
