@@ -14,6 +14,7 @@ from scipy.ndimage import distance_transform_edt  # type: ignore[import-untyped]
 from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
 from ..core.errors import UnusableImageError, UserError
+from ..core.files import LITTER
 from ..core.images import Pixels, read_image, to_grey
 from ..core.log import logger
 from ..core.masks import Part, parts_of
@@ -64,10 +65,11 @@ def drawn_shapes(drawn: Path, size_px: int) -> list[list[Part]]:
 
 
 def pictures(drawn: Path) -> list[Path]:
-    """Return the files of a folder, sorted, without hidden ones, or the only file."""
+    """Return the files of a folder, sorted, without hidden ones and those of file managers, or the only file."""
     if not drawn.is_dir():
         return [drawn]
-    return sorted(path for path in drawn.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = [path for path in drawn.iterdir() if path.is_file() and not LITTER.search(path.name)]
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def _shapes(picture: Path, size_px: int) -> list[Part]:
