@@ -144,6 +144,23 @@ def test_folders_of_lots_are_no_kinds(
     assert read(tmp_path, photographs, dict.fromkeys(masks, b"")).kinds == kinds
 
 
+def test_several_masks_of_a_photograph_lie_in_a_folder_of_its_name(tmp_path: Path) -> None:
+    photographs = [f"test/{path}" for path in ("good/0.png", "logical/0.png", "logical/1.png")]
+    masks = ["truth/logical/0/0.png", "truth/logical/0/1.png", "truth/logical/1/0.png"]
+    found = read(tmp_path, photographs, dict.fromkeys(masks, b""), "truth")
+    assert found.kinds == ["logical"]
+    assert {path: len(shapes) for path, shapes in found.shapes.items()} == {
+        "test/logical/0.png": 2,
+        "test/logical/1.png": 1,
+    }
+
+
+@pytest.mark.parametrize("classes", [{}, {"classes.txt": b"scratch"}])
+def test_a_kind_with_the_name_of_a_photograph_is_refused(tmp_path: Path, classes: dict[str, bytes]) -> None:
+    with pytest.raises(UserError, match=r"ann/0/1.png \(.*: its folder 0 has the name of the photograph lot0/0.png"):
+        read(tmp_path, ["lot0/0.png", "lot0/1.png"], {"ann/0/1.png": b""} | classes)
+
+
 @pytest.mark.parametrize(
     ("masks", "warns"),
     [(["ann/lot0/0.png", "ann/lot1/1.png"], True), (["ann/a/lot0/0.png", "ann/b/lot1/1.png"], False)],

@@ -122,15 +122,17 @@ def read(
     file: SourceFile, where: str, asked: str, pairing: Pairing, names: ClassNames
 ) -> Iterator[tuple[str, list[Shape]]]:
     """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
-    photograph = pairing.beside(file.path, where, ENDINGS)
-    folder = _kind_folder(file.path, photograph, asked, pairing)
+    path = pairing.whole(file.path)
+    photograph = pairing.beside(path, where, ENDINGS)
+    folder = _kind_folder(path, photograph, asked, pairing, where)
     if names.files:
         mask = MaskFile("", where, file, _of_values(names.all(where)))
     elif folder:
         mask = MaskFile(folder, where, file, [folder])
     else:
         mask = MaskFile(ONLY_KIND, where, file, [ONLY_KIND], ONLY_VALUES)
-    yield pairing.only(photograph, f"mask {mask.kind}", file.path, where), [mask]
+    form = f"mask {mask.kind}" if path == file.path else f"mask {file.path}"
+    yield pairing.only(photograph, form, file.path, where), [mask]
 
 
 def _of_values(names: list[str]) -> list[str]:
@@ -138,11 +140,11 @@ def _of_values(names: list[str]) -> list[str]:
     return names[1:] if names[0].lower() in BACKGROUND else names
 
 
-def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing) -> str:
+def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing, where: str) -> str:
     """Return the folder of a mask that is its kind, or an empty text. It lies within the folder that was asked for."""
     parent, outside = PurePosixPath(path).parent, PurePosixPath(asked)
     if outside not in parent.parents:
         return ""
     within, common = parent.relative_to(outside).parts, common_folders(path, photograph)
     others = within[: max(len(within) - common, 0)]
-    return pairing.kind_folder(photograph, min(common, len(within)), others)
+    return pairing.kind_folder(photograph, min(common, len(within)), others, where)

@@ -45,6 +45,16 @@ class Pairing:
         found = next((self._by_stem[name] for name in stems if self._by_stem[name]), [])
         return self._found(found, file, where)
 
+    def whole(self, file: str) -> str:
+        """Return the path of a mask, or that of its folder if the folder has all masks of one photograph.
+
+        MVTec LOCO keeps the masks of `test/KIND/NAME.png` as `KIND/NAME/000.png`, `001.png` and so on.
+        """
+        parent = PurePosixPath(file).parent
+        path = f"{parent}{PurePosixPath(file).suffix}"
+        sorted_by_kinds = (one for one in self._by_stem[spelled(parent.name)] if _is_of_test(PurePosixPath(one).parent))
+        return path if any(common_folders(path, one) for one in sorted_by_kinds) else file
+
     def only(self, photograph: str, form: str, file: str, where: str) -> str:
         """Return the photograph of a file. Raises UserError if another file of the same form is for it, too."""
         other = self._files.setdefault((photograph, form), file)
@@ -55,17 +65,22 @@ class Pairing:
             )
         return photograph
 
-    def kind_folder(self, photograph: str, common: int, others: Sequence[str]) -> str:
+    def kind_folder(self, photograph: str, common: int, others: Sequence[str], where: str) -> str:
         """Return the folder of a mask that says which kind of defect it shows, or an empty text if there is none.
 
         The mask shares the `common` innermost folders with its photograph. They say where the photograph lies, and the
         innermost of the `others` is the kind. But photographs may be sorted by kinds, too: within `test`, as in the
-        layout of MVTec, or beside a folder of good ones.
+        layout of MVTec, or beside a folder of good ones. Raises UserError if a photograph has the name of the kind.
         """
         parents = list(PurePosixPath(photograph).parents)[:common]
-        if parents and parents[-1].parent.name == "test":
+        if parents and _is_of_test(parents[-1]):
             return parents[-1].name
         if others:
+            if other := next(iter(self._by_stem[spelled(others[-1])]), ""):
+                raise UserError(
+                    f"{where}: its folder {others[-1]} has the name of the photograph {other}, so it is not certain "
+                    f"that it is for {photograph}, and shows a kind {others[-1]}. Rename the folder if it is a kind"
+                )
             return others[-1]
         kind = next((folder.name for folder in parents if self._is_beside_good(folder)), "")
         if parents and not kind:
@@ -120,6 +135,11 @@ class Pairing:
         if common >= min(len(folders), len(parents) - 1):
             return ""
         return folders[common] if parents[common].parent / folders[common] in self._places else ""
+
+
+def _is_of_test(folder: PurePosixPath) -> bool:
+    """Return whether a folder of photographs lies in `test`, and so is a kind in the layout of MVTec."""
+    return folder.parent.name == "test"
 
 
 def _folders(path: str) -> tuple[str, ...]:
