@@ -100,7 +100,7 @@ def test_a_mask_is_turned_as_its_exif_orientation_says(tmp_path: Path, options: 
     np.testing.assert_array_equal(drawn(tmp_path, mask, name=f"a.{options['format'].lower()}"), SCRATCHED)
 
 
-@pytest.mark.parametrize("first", ["_background_", "__background__", "Background"])
+@pytest.mark.parametrize("first", ["_background_", "__background__", "Background", "__ignore__\n_background_"])
 def test_the_background_is_the_value_0_of_a_mask(tmp_path: Path, first: str) -> None:
     mask = {"labels/a.png": saved(Image.fromarray(2 * SCRATCHED))}
     found, _ = annotated(tmp_path, mask | {"classes.txt": f"{first}\ndent\nscratch\n".encode()})

@@ -116,6 +116,27 @@ def test_a_rectangle_may_have_its_four_corners(tmp_path: Path, form: str) -> Non
     np.testing.assert_array_equal(mask, covered(slice(5, 9), slice(10, 14)))
 
 
+@pytest.mark.parametrize("background", ["_background_", "__background__", "Background"])
+def test_background_is_a_hole_in_a_larger_shape(tmp_path: Path, background: str) -> None:
+    shapes = [rectangle("scratch", 4, 20), rectangle(background, 8, 16), rectangle("scratch", 10, 12)]
+    found, _ = annotated(tmp_path, {"labels/a.json": labelme(*shapes)})
+    assert found.kinds == ["scratch"]
+    mask = draw_mask(found.shapes["lot-0/a.png"], found.kinds, WIDTH_PX, HEIGHT_PX)
+    assert np.flatnonzero(mask[10]).tolist() == [4, 5, 6, 7, 10, 11, 16, 17, 18, 19]
+
+
+def test_what_labelme_ignores_is_not_drawn(tmp_path: Path) -> None:
+    shapes = [rectangle("scratch", 4, 20), rectangle("__ignore__", 8, 16), rectangle("__ignore__", 22, 24)]
+    found, _ = annotated(tmp_path, {"labels/a.json": labelme(*shapes)})
+    assert found.kinds == ["scratch"]
+    mask = draw_mask(found.shapes["lot-0/a.png"], found.kinds, WIDTH_PX, HEIGHT_PX)
+    assert np.flatnonzero(mask[10]).tolist() == list(range(4, 20))
+
+
+def rectangle(label: str, left: int, right: int) -> dict[str, Any]:
+    return {"label": label, "shape_type": "rectangle", "points": [[left, left], [right, right]]}
+
+
 @pytest.mark.parametrize("points", ["0.1 0.2 2 0.3 0.4 1", "0.1 0.2 0 0.3 0.4 0.9"])
 def test_of_a_box_with_key_points_only_the_box_counts(tmp_path: Path, points: str) -> None:
     files = {"labels/a.txt": f"0 .5 .5 .2 .2 {points}\n".encode()}

@@ -15,7 +15,7 @@ from ..sources.listing import Listing
 from . import coco, labelme, masks, voc, yolo
 from .classes import ClassNames
 from .pairing import Pairing
-from .shapes import MAX_KINDS, Shape, boxes_px, draw_mask, is_package
+from .shapes import MAX_KINDS, Shape, boxes_px, draw_mask, is_marked, is_package
 
 __all__ = ["Annotations", "Boxes", "Shape", "boxes_px", "draw_mask", "read_annotations", "read_boxes"]
 
@@ -74,7 +74,7 @@ def read_boxes(listing: Listing, files: Sequence[str], asked: str, photographs: 
 
 
 def _kinds(shapes: dict[str, list[Shape]]) -> list[str]:
-    return sorted({kind for found in shapes.values() for shape in found for kind in shape.kinds})
+    return sorted({kind for found in shapes.values() for shape in found for kind in shape.kinds if is_marked(kind)})
 
 
 def _shapes(

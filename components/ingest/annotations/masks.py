@@ -8,6 +8,7 @@ Other masks have one kind, `defect`.
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +22,7 @@ from ...core.orientation import upright
 from ..sources.listing import SourceFile
 from .classes import ClassNames
 from .pairing import Pairing, common_folders
-from .shapes import Patch, Shape, check_size, trimmed
+from .shapes import Patch, Shape, check_size, is_marked, trimmed
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "TIFF", "BMP")
@@ -29,8 +30,6 @@ FORMATS = ("PNG", "TIFF", "BMP")
 ENDINGS = ("_mask", "_gt", "-mask", ".mask")
 """What the name of a mask may have beside that of its photograph. MVTec has the first."""
 ONLY_KIND = "defect"
-BACKGROUND = ("_background_", "__background__", "background")
-"""What tools call the class with the value 0, if they name it."""
 ONLY_VALUES = (1, 255)
 
 
@@ -136,8 +135,11 @@ def read(
 
 
 def _of_values(names: list[str]) -> list[str]:
-    """Return the kinds of the values 1, 2, ... by the names of classes, of which the first may be the background."""
-    return names[1:] if names[0].lower() in BACKGROUND else names
+    """Return the kinds of the values 1, 2, ... by the names of classes.
+
+    Before them may be the background, the value 0. In labelme's list of labels, what is to be ignored is before it.
+    """
+    return list(dropwhile(lambda name: not is_marked(name), names))
 
 
 def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing, where: str) -> str:

@@ -23,6 +23,10 @@ BEYOND_PX = 2.0
 
 PACKAGE = "package"
 """The kind, in any case, that is the package itself and no defect."""
+BACKGROUND = ("_background_", "__background__", "background")
+"""What tools call, in any case, that which has the value 0: the class of a mask, or a hole in a larger shape."""
+IGNORED = "__ignore__"
+"""What labelme calls, in any case, that of which nothing is said."""
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom: the edges of its first and last pixels."""
 Ring = tuple[tuple[float, float], ...]
@@ -151,6 +155,21 @@ def is_package(kind: str) -> bool:
     return kind.lower() == PACKAGE
 
 
+def is_background(kind: str) -> bool:
+    """Return whether shapes of a kind have no defect."""
+    return kind.lower() in BACKGROUND
+
+
+def is_ignored(kind: str) -> bool:
+    """Return whether shapes of a kind say nothing."""
+    return kind.lower() == IGNORED
+
+
+def is_marked(kind: str) -> bool:
+    """Return whether shapes of a kind are defects or packages."""
+    return not is_background(kind) and not is_ignored(kind)
+
+
 def boxes_px(shapes: Sequence[Shape], kind: str, width_px: int, height_px: int) -> list[Box]:
     """Return the upright box around each shape of a kind. Raises UserError for a shape that does not fit."""
     return [found for shape in shapes for found in _around(shape, kind, width_px, height_px)]
@@ -172,14 +191,14 @@ def _around(shape: Shape, kind: str, width_px: int, height_px: int) -> list[Box]
 def draw_mask(shapes: Sequence[Shape], kinds: Sequence[str], width_px: int, height_px: int) -> Pixels:
     """Return the mask of a photograph, H x W uint8: 0 without a defect, k where the k-th of `kinds` is.
 
-    Where shapes overlap, the smaller one counts. Packages are not drawn. Raises UserError for a shape that does not fit
-    the photograph.
+    Where shapes overlap, the smaller one counts, also if it is background. Packages and what is to be ignored are not
+    drawn. Raises UserError for a shape that does not fit the photograph.
     """
     mask = np.zeros((height_px, width_px), dtype=np.uint8)
     drawn = (patch for shape in shapes for patch in shape.patches(width_px, height_px))
-    patches = [patch for patch in drawn if not is_package(patch.kind)]
+    patches = [patch for patch in drawn if not is_package(patch.kind) and not is_ignored(patch.kind)]
     for patch in sorted(patches, key=lambda patch: -np.count_nonzero(patch.covered)):
         height, width = patch.covered.shape
         window = mask[patch.top_px : patch.top_px + height, patch.left_px : patch.left_px + width]
-        window[patch.covered] = kinds.index(patch.kind) + 1
+        window[patch.covered] = 0 if is_background(patch.kind) else kinds.index(patch.kind) + 1
     return mask
