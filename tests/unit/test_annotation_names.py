@@ -1,10 +1,43 @@
 """Annotations find their photographs however a name is written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from tests.unit.test_annotations import HEIGHT_PX, WIDTH_PX, annotated, expected, png
+from tests.unit.test_annotations import (
+    CORNERS,
+    HEIGHT_PX,
+    POLYGON,
+    WIDTH_PX,
+    annotated,
+    coco,
+    expected,
+    labelme,
+    png,
+    voc,
+)
+
+KINDS: dict[str, Callable[[str], dict[str, bytes]]] = {
+    "COCO": lambda kind: {"labels/a.json": coco(POLYGON, categories=[{"id": 3, "name": kind}])},
+    "labelme": lambda kind: {"labels/a.json": labelme({"label": kind, "points": CORNERS})},
+    "VOC": lambda kind: {"labels/a.xml": voc((kind, 11, 6, 14, 9))},
+    "YOLO": lambda kind: {"labels/a.txt": b"0 .5 .5 .2 .2", "classes.txt": kind.encode()},
+    "a folder of masks": lambda kind: {f"labels/{kind}/a.png": png(expected() // 2)},
+}
+
+
+@pytest.mark.parametrize("form", KINDS)
+@pytest.mark.parametrize("kind", ["Lo\u0308t  fehlt", "\u200bL\u00f6t\u00a0fehlt"])
+def test_kinds_that_look_alike_are_one(tmp_path: Path, form: str, kind: str) -> None:
+    found, _ = annotated(tmp_path, KINDS[form](kind))
+    assert found.kinds == [shape.kind for shape in found.shapes["lot-0/a.png"]] == ["L\u00f6t fehlt"]
+
+
+def test_kinds_that_differ_in_capitals_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotated(tmp_path, {"labels/a.xml": voc(("pit", 1, 1, 5, 5), ("Pit", 7, 7, 9, 9), ("dent", 1, 9, 5, 12))})
+    assert "labels (ingest.annotations): Pit and pit are different kinds" in capsys.readouterr().err
 
 
 def test_a_name_with_an_umlaut_is_found_however_it_is_written(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ WRONG = [
     ({"labels/x.json": b"{}"}, "labels/x.json (ingest.annotations): JSON of an unknown form"),
     ({"labels/x.json": b"[" * 100_000}, "labels/x.json (ingest.annotations): not valid JSON: maximum recursion depth"),
     ({"labels/x.json": coco(images=[IMAGE, IMAGE | {"file_name": "b.png"}])}, "images: the id 7 is given to more than"),
-    ({"labels/x.json": coco(categories=[{"id": 3, "name": " "}])}, "categories.0.name: string should have at least 1"),
+    ({"labels/x.json": coco(categories=[{"id": 3, "name": " "}])}, "categories.0.name: expected a name"),
     ({"labels/x.json": coco(categories=2 * [{"id": 3, "name": "a"}])}, "categories: the id 3 is given to more"),
     (
         {"labels/x.json": coco({"category_id": 3, "segmentation": {"counts": "o" * 99 + "0", "size": [1, 1]}})},

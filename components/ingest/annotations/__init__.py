@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from ...core.errors import UserError
 from ...core.log import logger
 from ..sources.listing import Listing
+from ..spelling import warn_of_twins
 from . import coco, labelme, masks, voc, yolo
 from .classes import ClassNames
 from .pairing import Pairing
@@ -91,6 +92,7 @@ def _shapes(
         for photograph, found in _read(listing, file, f"{file} ({key})", asked, pairing, names):
             shapes.setdefault(photograph, []).extend(found)
     pairing.check()
+    warn_of_twins(_kinds(shapes), "kinds", f"{asked} ({key})")
     counts = Counter(shape.kind for found in shapes.values() for shape in found)
     LOG.info(
         "%s: %d of %d photographs: %s",

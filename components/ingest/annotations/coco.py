@@ -5,16 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
+from pydantic import FiniteFloat, NonNegativeInt
 from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
 from ...core.parameters import parse
 from .pairing import Pairing
-from .shapes import Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
+from .shapes import Kind, Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
 
 MOST_BITS = 60
 """Of a number in compressed run lengths. More are damage."""
@@ -31,7 +31,7 @@ class _Image:
 @checked(frozen=True)
 class _Category:
     id: int
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    name: Kind
 
 
 @checked(frozen=True)

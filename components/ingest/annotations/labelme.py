@@ -6,24 +6,24 @@ import math
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
-from pydantic import FiniteFloat, StringConstraints
+from pydantic import FiniteFloat
 from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
 from ...core.parameters import parse
 from .pairing import Pairing
-from .shapes import Covered, Outlines, Patch, Ring, Shape, box, check_size, trimmed
+from .shapes import Covered, Kind, Outlines, Patch, Ring, Shape, box, check_size, trimmed
 
 CIRCLE_CORNERS = 64
 
 
 @checked(frozen=True)
 class _Shape:
-    label: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    label: Kind
     points: list[tuple[FiniteFloat, FiniteFloat]]
     shape_type: str = "polygon"
     mask: str | None = None

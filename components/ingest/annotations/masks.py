@@ -20,6 +20,7 @@ from ...core.errors import UserError
 from ...core.images import Pixels
 from ...core.orientation import upright
 from ..sources.listing import SourceFile
+from ..spelling import one_line
 from .classes import ClassNames
 from .pairing import Pairing, common_folders
 from .shapes import Patch, Shape, check_size, is_marked, trimmed
@@ -123,7 +124,7 @@ def read(
     """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
     path = pairing.whole(file.path)
     photograph = pairing.beside(path, where, ENDINGS)
-    folder = _kind_folder(path, photograph, asked, pairing, where)
+    folder = one_line(_kind_folder(path, photograph, asked, pairing, where))
     if names.files:
         mask = MaskFile("", where, file, _of_values(names.all(where)))
     elif folder:

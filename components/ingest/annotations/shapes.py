@@ -7,14 +7,16 @@ of its first pixel is (0.5, 0.5).
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from ...core.errors import UserError
 from ...core.images import Pixels
+from ..spelling import one_line
 
 MAX_KINDS = 255
 """Kinds that a mask of 8 bits can tell apart."""
@@ -27,6 +29,18 @@ BACKGROUND = ("_background_", "__background__", "background")
 """What tools call, in any case, that which has the value 0: the class of a mask, or a hole in a larger shape."""
 IGNORED = "__ignore__"
 """What labelme calls, in any case, that of which nothing is said."""
+
+
+def _kind(text: str) -> str:
+    """Return a kind as it looks. Raises ValueError if nothing is seen."""
+    found = one_line(text)
+    if not found:
+        raise ValueError("expected a name")
+    return found
+
+
+Kind = Annotated[str, AfterValidator(_kind)]
+"""A kind in a file that is parsed."""
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom: the edges of its first and last pixels."""
 Ring = tuple[tuple[float, float], ...]
