@@ -42,6 +42,16 @@ def draw(found: Annotations) -> NDArray[np.uint8]:
     return draw_mask(found.shapes["lot-0/a.png"], found.kinds, WIDTH_PX, HEIGHT_PX)
 
 
+@pytest.mark.parametrize("folder", ["thread", "Thread"])
+def test_the_folder_and_the_value_of_a_mask_mean_the_same(tmp_path: Path, folder: str) -> None:
+    mask = drawn(tmp_path, saved(Image.fromarray(2 * SCRATCHED)), CLASSES, f"{folder}/a.png")
+    np.testing.assert_array_equal(mask, 2 * SCRATCHED)
+    with pytest.raises(
+        UserError, match=r"a.png .*: it has the value 1, scratch, but its folder is the class thread, 2"
+    ):
+        drawn(tmp_path, saved(Image.fromarray(SCRATCHED)), CLASSES, f"{folder}/a.png")
+
+
 BLACK, WHITE, RED, GREEN = (0, 0, 0), (255, 255, 255), (128, 0, 0), (0, 128, 0)
 PALETTES = {
     "white first, as quantising may order them": (1 - SCRATCHED, (*WHITE, *BLACK), ""),

@@ -52,15 +52,25 @@ class MaskFile:
         mask = self._read()
         check_size((mask.shape[1], mask.shape[0]), width_px, height_px, self.where)
         values = [int(value) for value in np.unique(mask) if value]
-        if self.kind and (len(values) > 1 or not set(values) <= set(self.values or values)):
+        self._check(values)
+        for value in values:
+            yield trimmed(self.kind or self.kinds[value - 1], mask == value)
+
+    def _check(self, values: Sequence[int]) -> None:
+        """Refuse values without a meaning, or of another one than the folder of the mask has."""
+        of_others = set(values) - set(self.values or values)
+        if self.kind and (len(values) > 1 or of_others):
             raise UserError(
                 f"{self.where}: it has the values {', '.join(map(str, values[:5]))}; a mask of one kind has 0 and "
                 f"{' or '.join(map(str, self.values)) or 'one other'}. Name the kinds of values in classes.txt"
             )
-        for value in values:
-            if not self.kind and value > len(self.kinds):
-                raise UserError(f"{self.where}: the value {value} has no name; there are {len(self.kinds)} classes")
-            yield trimmed(self.kind or self.kinds[value - 1], mask == value)
+        if not self.kind and max(values, default=0) > len(self.kinds):
+            raise UserError(f"{self.where}: the value {max(values)} has no name; there are {len(self.kinds)} classes")
+        if of_others:
+            raise UserError(
+                f"{self.where}: it has the value {min(of_others)}, {self.kinds[min(of_others) - 1]}, but its folder is "
+                f"the class {self.kinds[self.values[0] - 1]}, {self.values[0]}. Correct one of them"
+            )
 
     def _read(self) -> Pixels:
         with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +136,9 @@ def read(
     photograph = pairing.beside(path, where, ENDINGS)
     folder = one_line(_kind_folder(path, photograph, asked, pairing, where))
     if names.files:
-        mask = MaskFile("", where, file, _of_values(names.all(where)))
+        kinds = _of_values(names.all(where))
+        named = (value for value, kind in enumerate(kinds, start=1) if kind.casefold() == folder.casefold())
+        mask = MaskFile("", where, file, kinds, tuple(named))
     elif folder:
         mask = MaskFile(folder, where, file, [folder])
     else:
