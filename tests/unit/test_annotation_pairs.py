@@ -117,6 +117,28 @@ def test_voc_beside_its_photograph_is_for_it_in_every_lot(tmp_path: Path) -> Non
     assert sorted(read(tmp_path, ["lot0/1.png", "lot1/1.png"], files, "*.xml").shapes) == ["lot0/1.png", "lot1/1.png"]
 
 
+LOTS: dict[str, tuple[list[str], Mapping[str, str | bytes]]] = {
+    "a folder of labels in each": (
+        ["lot0/images/1.png", "lot1/images/1.png"],
+        yolo("lot0/labels/1.txt", "lot1/labels/1.txt"),
+    ),
+    "COCO in each": (["lot0/1.png", "lot1/1.png"], {f"lot{lot}/labels.json": coco("1.png") for lot in (0, 1)}),
+    "COCO with folders in each": (
+        ["lot0/images/1.png", "lot1/images/1.png"],
+        {f"lot{lot}/labels.json": coco("images/1.png") for lot in (0, 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LOTS)
+def test_an_annotation_in_a_lot_is_for_this_lot(tmp_path: Path, layout: str) -> None:
+    photographs, files = LOTS[layout]
+    assert sorted(read(tmp_path, photographs, files, "*/labels*").shapes) == photographs
+    (tmp_path / photographs[0]).rename(tmp_path / photographs[0].replace("1.png", "2.png"))
+    with pytest.raises(UserError, match=f"of the folder lot0, but the closest of this name is {photographs[1]}"):
+        read(tmp_path, photographs[1:], files, "*/labels*")
+
+
 KINDS = [
     (["lot0/0.png", "lot1/1.png"], ["ann/lot0/0.png", "ann/lot1/1.png"], ["defect"]),
     (["images/lot0/0.png"], ["ann/lot0/0.png"], ["defect"]),

@@ -127,7 +127,7 @@ def _read_json(content: bytes, file: str, where: str, pairing: Pairing) -> Itera
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not valid JSON: {error}") from error
     if isinstance(found, dict) and "annotations" in found:
-        return coco.read(found, where, pairing)
+        return coco.read(found, file, where, pairing)
     if isinstance(found, dict) and "shapes" in found:
         return labelme.read(found, file, where, pairing)
     raise UserError(f"{where}: JSON of an unknown form; expected that of COCO (annotations) or of labelme (shapes)")

@@ -90,7 +90,7 @@ class Runs:
         yield trimmed(self.kind, covered.reshape(width_px, height_px).T)
 
 
-def read(content: dict[str, Any], where: str, pairing: Pairing) -> Iterator[tuple[str, list[Shape]]]:
+def read(content: dict[str, Any], file: str, where: str, pairing: Pairing) -> Iterator[tuple[str, list[Shape]]]:
     """Yield every photograph that the file lists, and its shapes. Raises UserError for what is not in COCO's form."""
     found: _Content = parse(_Content, content, where)
     _check_numbers([image.id for image in found.images], f"{where}: images")
@@ -108,7 +108,8 @@ def read(content: dict[str, Any], where: str, pairing: Pairing) -> Iterator[tupl
         shapes[annotation.image_id].append(_shape(annotation, names[annotation.category_id], size_px, place))
     for at, image in enumerate(found.images):
         place = f"{where}: images.{at}"
-        yield pairing.only(pairing.named(image.file_name, place), where, image.file_name, place), shapes[image.id]
+        photograph = pairing.named(image.file_name, file, place)
+        yield pairing.only(photograph, where, image.file_name, place), shapes[image.id]
 
 
 def _check_numbers(numbers: Sequence[int | str], where: str) -> None:

@@ -77,7 +77,7 @@ def read(content: dict[str, Any], file: str, where: str, pairing: Pairing) -> It
     """Yield the photograph of the file, and its shapes. Raises UserError for what is not in labelme's form."""
     found: _Content = parse(_Content, content, where)
     named = posixpath.join(posixpath.dirname(file), found.imagePath.replace("\\", "/"))
-    photograph = pairing.only(pairing.named(named, f"{where}: imagePath"), "labelme", file, where)
+    photograph = pairing.only(pairing.named(named, file, f"{where}: imagePath"), "labelme", file, where)
     size_px = (found.imageWidth, found.imageHeight) if found.imageWidth and found.imageHeight else None
     places = (f"{where}: shapes.{at}" for at in range(len(found.shapes)))
     yield (

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 
@@ -30,10 +30,10 @@ class Pairing:
         self._apart: list[tuple[str, str, str]] = []
         self._lots: set[str] = set()
 
-    def named(self, path: str, where: str) -> str:
-        """Return the photograph with the name of `path`. See `_found`."""
+    def named(self, path: str, file: str, where: str) -> str:
+        """Return the photograph with the name of `path`, as the annotations of a file have it. See `_found`."""
         path = path.replace("\\", "/")
-        return self._found(self._by_name[spelled(PurePosixPath(path).name)], path, where)
+        return self._found(self._by_name[spelled(PurePosixPath(path).name)], path, file, where)
 
     def beside(self, file: str, where: str, endings: Sequence[str] = ()) -> str:
         """Return the photograph with the name of an annotation file, except for suffixes. See `_found`.
@@ -43,7 +43,7 @@ class Pairing:
         stem = spelled(PurePosixPath(file).stem)
         stems = [stem, *(stem.removesuffix(ending) for ending in endings)]
         found = next((self._by_stem[name] for name in stems if self._by_stem[name]), [])
-        return self._found(found, file, where)
+        return self._found(found, file, file, where)
 
     def whole(self, file: str) -> str:
         """Return the path of a mask, or that of its folder if the folder has all masks of one photograph.
@@ -106,24 +106,26 @@ class Pairing:
             if _folders(path)[1:] in self._agreed:
                 raise _missing(path, _folders(path)[0], photograph, where)
 
-    def _found(self, candidates: list[str], path: str, where: str) -> str:
+    def _found(self, candidates: list[str], path: str, file: str, where: str) -> str:
         """Return the candidate whose folders have most in common with those of `path`, counted from the name upwards.
 
-        Raises UserError, which begins with `where`, if there is no candidate, or no single best one, or if `path` names
-        a folder beside that of the photograph, in which others lie.
+        Of several, it is the one whose path begins most like that of the annotation's `file`. Raises UserError, which
+        begins with `where`, if there is no candidate, or no single best one, or if `path` names a folder beside that of
+        the photograph, in which others lie, or `file` lies in one.
         """
         if not candidates:
             raise UserError(f"{where}: no photograph of the source is called {PurePosixPath(path).name}")
         folders = _folders(path)
-        common = [common_folders(path, candidate) for candidate in candidates]
-        best = [one for one, count in zip(candidates, common, strict=True) if count == max(common)]
+        ranks = [(common_folders(path, candidate), _common_beginning(file, candidate)) for candidate in candidates]
+        common, beginning = max(ranks)
+        best = [one for one, rank in zip(candidates, ranks, strict=True) if rank == (common, beginning)]
         if len(best) > 1:
             raise UserError(
                 f"{where}: {path} may be {best[0]} or {best[1]}; use names that differ, or the same folders"
             )
-        if other := self._beside(best[0], folders, max(common)):
+        if other := self._beside(best[0], folders, common) or self._elsewhere(best[0], file, common, beginning):
             raise _missing(path, other, best[0], where)
-        if max(common):
+        if common:
             self._agreed.add(folders[1:])
         elif folders and _folders(best[0]):
             self._apart.append((path, best[0], where))
@@ -135,6 +137,16 @@ class Pairing:
         if common >= min(len(folders), len(parents) - 1):
             return ""
         return folders[common] if parents[common].parent / folders[common] in self._places else ""
+
+    def _elsewhere(self, photograph: str, file: str, common: int, beginning: int) -> str:
+        """Return where the path of an annotation's file leaves that of its photograph, if others lie in this folder.
+
+        An annotation that names all folders of the photograph from there on means them.
+        """
+        if common >= len(_folders(photograph)) - beginning:
+            return ""
+        outermost_first = list(PurePosixPath(file).parents)[-2::-1]
+        return next((folder.name for folder in outermost_first[beginning:][:1] if folder in self._places), "")
 
 
 def _is_of_test(folder: PurePosixPath) -> bool:
@@ -157,4 +169,13 @@ def _missing(path: str, folder: str, photograph: str, where: str) -> UserError:
 def common_folders(first: str, second: str) -> int:
     """Return how many folders two paths have in common, counted from the name upwards."""
     pairs = zip(_folders(first), _folders(second), strict=False)
+    return _equal(pairs)
+
+
+def _common_beginning(first: str, second: str) -> int:
+    """Return how many folders two paths have in common, counted from the source downwards."""
+    return _equal(zip(_folders(first)[::-1], _folders(second)[::-1], strict=False))
+
+
+def _equal(pairs: Iterable[tuple[str, str]]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

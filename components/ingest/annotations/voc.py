@@ -28,7 +28,7 @@ def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tu
     named = root.findtext("filename", "").strip().replace("\\", "/")
     if named and "/" not in named:
         named = posixpath.join(posixpath.dirname(file), named)
-    photograph = pairing.named(named, f"{where}: filename") if named else pairing.beside(file, where)
+    photograph = pairing.named(named, file, f"{where}: filename") if named else pairing.beside(file, where)
     size_px = _size_px(root, where)
     places = [(f"{where}: object {at}", found) for at, found in enumerate(root.iter("object"), start=1)]
     yield pairing.only(photograph, "VOC", file, where), [_shape(found, size_px, place) for place, found in places]
