@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fabgan.components.core.errors import UserError
 from tests.unit.test_annotations import (
     CORNERS,
     HEIGHT_PX,
+    IMAGE,
     POLYGON,
     WIDTH_PX,
     annotated,
@@ -18,6 +20,33 @@ from tests.unit.test_annotations import (
     png,
     voc,
 )
+
+BLANK = png(np.zeros((HEIGHT_PX, WIDTH_PX)))
+NAMES: dict[str, bytes] = {
+    "a_GT.png": BLANK,
+    "a_MASK.PNG": BLANK,
+    "a_label.png": BLANK,
+    "a.png_mask.tif": BLANK,
+    "a.png.txt": b"",
+    "b.xml": voc().replace(b"a.png", b"a"),
+    "c.xml": voc().replace(b"a.png", b"C:\\lot-0\\a.bmp"),
+    "b.json": coco(images=[IMAGE | {"file_name": "a.tif"}]),
+    "c.json": labelme(imagePath="a"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_photograph_is_found_however_tools_write_its_name(tmp_path: Path, name: str) -> None:
+    found, _ = annotated(tmp_path, {f"labels/{name}": NAMES[name]})
+    assert list(found.shapes) == ["lot-0/a.png"]
+
+
+def test_a_name_with_the_same_suffix_goes_before_one_with_another(tmp_path: Path) -> None:
+    files = {"lot-0/a.jpg": BLANK, "lot-0/a.png.jpg": BLANK, "labels/a.xml": voc()}
+    assert list(annotated(tmp_path, files)[0].shapes) == ["lot-0/a.png"]
+    with pytest.raises(UserError, match=r"a.bmp may be lot-0/a.jpg or lot-0/a.png"):
+        annotated(tmp_path, {"labels/a.xml": voc().replace(b"a.png", b"a.bmp")})
+
 
 KINDS: dict[str, Callable[[str], dict[str, bytes]]] = {
     "COCO": lambda kind: {"labels/a.json": coco(POLYGON, categories=[{"id": 3, "name": kind}])},
@@ -42,7 +71,7 @@ def test_kinds_that_differ_in_capitals_are_told(tmp_path: Path, capsys: pytest.C
 
 def test_a_name_with_an_umlaut_is_found_however_it_is_written(tmp_path: Path) -> None:
     files = {
-        "lot-0/fu\u0308r.png": png(np.zeros((HEIGHT_PX, WIDTH_PX))),
+        "lot-0/fu\u0308r.png": BLANK,
         "lot-0/f\u00fcr_mask.png": png(expected() // 2),
     }
     found, _ = annotated(tmp_path, files, "*_mask.png")

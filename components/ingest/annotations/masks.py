@@ -28,7 +28,7 @@ from .shapes import Patch, Shape, check_size, is_marked, trimmed
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "TIFF", "BMP")
 """Those that keep values exactly."""
-ENDINGS = ("_mask", "_gt", "-mask", ".mask")
+ENDINGS = ("_mask", "_gt", "_label", "-mask", ".mask")
 """What the name of a mask may have beside that of its photograph. MVTec has the first."""
 ONLY_KIND = "defect"
 ONLY_VALUES = (1, 255)

@@ -31,18 +31,23 @@ class Pairing:
         self._lots: set[str] = set()
 
     def named(self, path: str, file: str, where: str) -> str:
-        """Return the photograph with the name of `path`, as the annotations of a file have it. See `_found`."""
+        """Return the photograph with the name of `path`, as the annotations of a file have it. See `_found`.
+
+        If there is none, the suffix does not count: it is missing, or the photographs were saved in another format.
+        """
         path = path.replace("\\", "/")
-        return self._found(self._by_name[spelled(PurePosixPath(path).name)], path, file, where)
+        name = spelled(PurePosixPath(path).name)
+        found = self._by_name[name] or self._by_stem[name] or self._by_stem[PurePosixPath(name).stem]
+        return self._found(found, path, file, where)
 
     def beside(self, file: str, where: str, endings: Sequence[str] = ()) -> str:
         """Return the photograph with the name of an annotation file, except for suffixes. See `_found`.
 
-        The stem of the annotation's name may have one of the `endings` in addition.
+        The stem of the annotation's name may have one of the `endings` in addition, in any case.
         """
         stem = spelled(PurePosixPath(file).stem)
-        stems = [stem, *(stem.removesuffix(ending) for ending in endings)]
-        found = next((self._by_stem[name] for name in stems if self._by_stem[name]), [])
+        stems = [stem, *(stem[: -len(ending)] for ending in endings if stem.lower().endswith(ending))]
+        found = next((found for name in stems if (found := self._by_stem[name] or self._by_name[name])), [])
         return self._found(found, file, file, where)
 
     def whole(self, file: str) -> str:
