@@ -12,7 +12,7 @@ from PIL import Image
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.ingest.annotations import draw_mask
-from tests.unit.test_annotations import HEIGHT_PX, WIDTH_PX, annotated, coco, labelme, voc
+from tests.unit.test_annotations import HEIGHT_PX, IMAGE, WIDTH_PX, annotated, coco, labelme, voc
 
 
 def drawn(tmp_path: Path, files: dict[str, bytes]) -> NDArray[np.uint8]:
@@ -135,6 +135,21 @@ def test_what_labelme_ignores_is_not_drawn(tmp_path: Path) -> None:
 
 def rectangle(label: str, left: int, right: int) -> dict[str, Any]:
     return {"label": label, "shape_type": "rectangle", "points": [[left, left], [right, right]]}
+
+
+def test_a_circle_may_reach_beyond_its_photograph_by_its_radius(tmp_path: Path) -> None:
+    circle = {"label": "scratch", "shape_type": "circle", "points": [[0, 15], [8, 15]]}
+    mask = drawn(tmp_path, {"labels/a.json": labelme(circle)})
+    assert (np.flatnonzero(mask[15]).tolist(), np.flatnonzero(mask[:, 0]).tolist()) == ([*range(8)], [*range(7, 23)])
+    with pytest.raises(UserError, match=r"shapes.0: the scratch reaches 13 px beyond"):
+        drawn(tmp_path, {"labels/a.json": labelme(circle | {"points": [[-5, 15], [3, 15]]})})
+
+
+@pytest.mark.parametrize("unknown", [{"width": 0}, {"height": 0}])
+def test_the_size_in_coco_counts_if_it_is_known(tmp_path: Path, unknown: dict[str, int]) -> None:
+    box = {"category_id": 3, "bbox": [10, 10, 8, 2]}
+    mask = drawn(tmp_path, {"labels/all.json": coco(box, images=[IMAGE | {"width": 9, "height": 9} | unknown])})
+    np.testing.assert_array_equal(mask, covered(slice(10, 12), slice(10, 18)))
 
 
 @pytest.mark.parametrize("points", ["0.1 0.2 2 0.3 0.4 1", "0.1 0.2 0 0.3 0.4 0.9"])

@@ -27,6 +27,11 @@ class _Image:
     width: int
     height: int
 
+    @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Width and height, or none where a tool did not know them."""
+        return (self.width, self.height) if self.width and self.height else None
+
 
 @checked(frozen=True)
 class _Category:
@@ -104,7 +109,7 @@ def read(content: dict[str, Any], file: str, where: str, pairing: Pairing) -> It
             raise UserError(f"{place}: category_id: {annotation.category_id} is none of the categories")
         if annotation.image_id not in images:
             raise UserError(f"{place}: image_id: {annotation.image_id} is none of the images")
-        size_px = images[annotation.image_id].width, images[annotation.image_id].height
+        size_px = images[annotation.image_id].size_px
         shapes[annotation.image_id].append(_shape(annotation, names[annotation.category_id], size_px, place))
     for at, image in enumerate(found.images):
         place = f"{where}: images.{at}"
@@ -119,7 +124,7 @@ def _check_numbers(numbers: Sequence[int | str], where: str) -> None:
         raise UserError(f"{where}: the id {twice[0]} is given to more than one")
 
 
-def _shape(annotation: _Annotation, kind: str, size_px: tuple[int, int], where: str) -> Shape:
+def _shape(annotation: _Annotation, kind: str, size_px: tuple[int, int] | None, where: str) -> Shape:
     outlines = annotation.segmentation
     if isinstance(outlines, _RunLengths):
         lengths = outlines.counts if isinstance(outlines.counts, list) else _unpacked(outlines.counts, where)

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass as checked
 from ...core.errors import UserError
 from ...core.parameters import parse
 from .pairing import Pairing
-from .shapes import Covered, Kind, Outlines, Patch, Ring, Shape, box, check_size, trimmed
+from .shapes import BEYOND_PX, Covered, Kind, Outlines, Patch, Ring, Shape, box, check_size, trimmed
 
 CIRCLE_CORNERS = 64
 
@@ -90,7 +90,9 @@ def _shape(shape: _Shape, size_px: tuple[int, int] | None, where: str) -> Shape:
     if shape.shape_type == "mask" and shape.mask and shape.points:
         left, top = shape.points[0]
         return Bitmap(shape.label, where, int(left), int(top), shape.mask, size_px)
-    return Outlines(shape.label, where, (_ring(shape, where),), size_px)
+    ring = _ring(shape, where)
+    beyond_px = BEYOND_PX + (math.dist(*shape.points) if shape.shape_type == "circle" else 0)
+    return Outlines(shape.label, where, (ring,), size_px, beyond_px=beyond_px)
 
 
 def _ring(shape: _Shape, where: str) -> Ring:
