@@ -13,14 +13,9 @@ from unicodedata import normalize
 from ..core.log import logger
 from .annotations.masks import ENDINGS
 from .checksums import holds_checksums
+from .systems import is_hidden, is_of_system
 
 LOG = logger("ingest")
-
-FOLDERS_OF_SYSTEMS = frozenset({
-    "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot", "$recycle.bin", "__macosx", "lost+found",
-    "system volume information",
-})  # fmt: skip
-FILES_OF_SYSTEMS = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 OTHER_SUFFIXES = frozenset({
     ".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log",
     ".html", ".htm", ".pdf", ".xmp", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".ppt", ".pptx", ".zip", ".7z",
@@ -92,14 +87,13 @@ def _has_ending(stem: str, stems: set[str]) -> bool:
 
 def _rule(path: str, labels_file: str, annotations: str, boxes: str) -> str:
     """Return the rule that skips a path, or an empty text."""
-    parts = path.split("/")
     if path == labels_file:
         return "the file of labels"
     if path.endswith("/"):
         return "the mark of a folder in a bucket"
-    if FOLDERS_OF_SYSTEMS & {part.lower() for part in parts} or parts[-1].lower() in FILES_OF_SYSTEMS:
+    if is_of_system(path):
         return "a file of an operating system or of network storage"
-    if any(part.startswith(".") and part not in (".", "..") for part in parts):
+    if is_hidden(path):
         return "a hidden file"
     if holds_checksums(path):
         return CHECKSUMS

@@ -196,6 +196,22 @@ def test_a_mapping_of_class_names_may_begin_with_1(tmp_path: Path) -> None:
         annotated(tmp_path, {"labels/a.txt": b"0 .5 .5 .2 .2\n"})
 
 
+LINES = {"labels/a.txt": b"1 .5 .5 .2 .2\n", "data.yaml": b"names: [scratch, dent]\n"}
+
+
+@pytest.mark.parametrize("name", ["labels/classes.txt", "lot-0/obj.names", "lot-1/dataset.yaml"])
+def test_several_files_may_name_the_same_classes(tmp_path: Path, name: str) -> None:
+    names = b"names: {0: scratch, 1: dent}" if name.endswith(".yaml") else b"scratch\r\ndent\r\n"
+    assert annotated(tmp_path, LINES | {name: names})[0].kinds == ["dent"]
+    with pytest.raises(UserError, match=r"must be in one file .*, or the same in all; .*data.yaml"):
+        annotated(tmp_path, {name: names.replace(b"dent", b"pit")})
+
+
+@pytest.mark.parametrize("folder", ["#recycle", "labels/@eaDir", "lot-0/.cache"])
+def test_deleted_and_hidden_files_name_no_classes(tmp_path: Path, folder: str) -> None:
+    assert annotated(tmp_path, LINES | {f"{folder}/classes.txt": b"pit\ndent\n"})[0].kinds == ["dent"]
+
+
 @pytest.mark.parametrize("names", ["{0: a, 2: b}", "{a: 0, b: 1}", "a"])
 def test_class_names_without_all_numbers_are_refused(tmp_path: Path, names: str) -> None:
     files = {"labels/a.txt": b"0 .5 .5 .2 .2\n", "data.yaml": f"names: {names}\n".encode()}

@@ -9,6 +9,7 @@ import yaml
 from ...core.errors import UserError
 from ..sources.listing import Listing
 from ..spelling import one_line
+from ..systems import is_hidden, is_of_system
 
 CLASS_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 """As YOLO's tools write them: a name per line, or a list or mapping `names` in YAML."""
@@ -19,7 +20,8 @@ class ClassNames:
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
-        self.files = [file.path for file in listing.files if PurePosixPath(file.path).name in CLASS_FILES]
+        named = (file.path for file in listing.files if PurePosixPath(file.path).name in CLASS_FILES)
+        self.files = [path for path in named if not is_of_system(path) and not is_hidden(path)]
         self._names: list[str] | None = None
         self._first = self._keypoints = 0
 
@@ -43,13 +45,18 @@ class ClassNames:
         return self._keypoints
 
     def _read(self, where: str) -> list[str]:
-        if len(self.files) != 1:
-            found = ", ".join(self.files) or "there is none"
+        found = [self._read_file(file) for file in self.files]
+        if not found or any(names != found[0] for names in found):
             raise UserError(
                 f"{where}: the names of the classes must be in one file of the source called "
-                f"{', '.join(CLASS_FILES[:-1])} or {CLASS_FILES[-1]}; {found}"
+                f"{', '.join(CLASS_FILES[:-1])} or {CLASS_FILES[-1]}, or the same in all; "
+                f"{', '.join(self.files) or 'there is none'}"
             )
-        file = self.files[0]
+        self._first, numbered = found[0]
+        return numbered
+
+    def _read_file(self, file: str) -> tuple[int, list[str]]:
+        """Return what `_numbered` does of a file."""
         try:
             text = self._listing.read(file).decode("utf-8-sig")
             content = _yaml(text) if file.endswith(".yaml") else {"names": text.splitlines()}
@@ -58,8 +65,7 @@ class ClassNames:
             raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
         if isinstance(shape, list) and all(str(number).isdecimal() for number in shape):
             self._keypoints = math.prod(map(int, shape))
-        self._first, numbered = _numbered(names, file)
-        return numbered
+        return _numbered(names, file)
 
 
 def _yaml(text: str) -> Any:
