@@ -41,8 +41,3 @@ def warn_of_twins(names: Iterable[str], what: str, where: str) -> None:
     if twins:
         shown = "; ".join(twins[:MOST_SHOWN])
         LOG.warning("%s: %s are different %s; correct them if they mean the same", where, shown, what)
-
-
-def one_line(text: str) -> str:
-    """Return a text as `spelled`, with one space for blanks and line breaks, which come in many forms."""
-    return " ".join(spelled(text).split())

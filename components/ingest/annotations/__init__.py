@@ -15,8 +15,9 @@ from ..sources.listing import Listing
 from ..spelling import warn_of_twins
 from . import coco, labelme, masks, voc, yolo
 from .classes import ClassNames
+from .kinds import is_marked, is_package
 from .pairing import Pairing
-from .shapes import MAX_KINDS, Shape, boxes_px, draw_mask, is_marked, is_package
+from .shapes import MAX_KINDS, Shape, boxes_px, draw_mask
 
 __all__ = ["Annotations", "Boxes", "Shape", "boxes_px", "draw_mask", "read_annotations", "read_boxes"]
 

@@ -8,8 +8,8 @@ import yaml
 
 from ...core.errors import UserError
 from ..sources.listing import Listing
-from ..spelling import one_line
 from ..systems import is_hidden, is_of_system
+from .kinds import kind_of
 
 CLASS_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 """As YOLO's tools write them: a name per line, or a list or mapping `names` in YAML."""
@@ -86,7 +86,7 @@ def _numbered(names: Any, file: str) -> tuple[int, list[str]]:
             f"{file}: expected the names of classes, one a line or as `names` in YAML: a list, or a mapping "
             "of all numbers from 0 or 1"
         )
-    found = [one_line(str(name)) for name in names]
+    found = [kind_of(str(name)) for name in names]
     while found and not found[-1]:
         found.pop()
     if not found or not all(found) or len(set(found)) < len(found):

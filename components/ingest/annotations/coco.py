@@ -13,8 +13,9 @@ from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
 from ...core.parameters import parse
+from .kinds import Kind
 from .pairing import Pairing
-from .shapes import Kind, Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
+from .shapes import Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
 
 MOST_BITS = 60
 """Of a number in compressed run lengths. More are damage."""

@@ -15,8 +15,9 @@ from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
 from ...core.parameters import parse
+from .kinds import Kind
 from .pairing import Pairing
-from .shapes import BEYOND_PX, Covered, Kind, Outlines, Patch, Ring, Shape, box, check_size, trimmed
+from .shapes import BEYOND_PX, Covered, Outlines, Patch, Ring, Shape, box, check_size, trimmed
 
 CIRCLE_CORNERS = 64
 

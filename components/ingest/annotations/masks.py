@@ -20,10 +20,10 @@ from ...core.errors import UserError
 from ...core.images import Pixels
 from ...core.orientation import upright
 from ..sources.listing import SourceFile
-from ..spelling import one_line
 from .classes import ClassNames
+from .kinds import is_marked, kind_of
 from .pairing import Pairing, common_folders
-from .shapes import Patch, Shape, check_size, is_marked, trimmed
+from .shapes import Patch, Shape, check_size, trimmed
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "TIFF", "BMP")
@@ -134,7 +134,7 @@ def read(
     """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
     path = pairing.whole(file.path)
     photograph = pairing.beside(path, where, ENDINGS)
-    folder = one_line(_kind_folder(path, photograph, asked, pairing, where))
+    folder = kind_of(_kind_folder(path, photograph, asked, pairing, where))
     if names.files:
         kinds = _of_values(names.all(where))
         named = (value for value, kind in enumerate(kinds, start=1) if kind.casefold() == folder.casefold())

@@ -7,40 +7,20 @@ of its first pixel is (0.5, 0.5).
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator
 
 from ...core.errors import UserError
 from ...core.images import Pixels
-from ..spelling import one_line
+from .kinds import is_background, is_ignored, is_package
 
 MAX_KINDS = 255
 """Kinds that a mask of 8 bits can tell apart."""
 BEYOND_PX = 2.0
 """How far a shape may reach beyond its photograph, as tools round."""
-
-PACKAGE = "package"
-"""The kind, in any case, that is the package itself and no defect."""
-BACKGROUND = ("_background_", "__background__", "background")
-"""What tools call, in any case, that which has the value 0: the class of a mask, or a hole in a larger shape."""
-IGNORED = "__ignore__"
-"""What labelme calls, in any case, that of which nothing is said."""
-
-
-def _kind(text: str) -> str:
-    """Return a kind as it looks. Raises ValueError if nothing is seen."""
-    found = one_line(text)
-    if not found:
-        raise ValueError("expected a name")
-    return found
-
-
-Kind = Annotated[str, AfterValidator(_kind)]
-"""A kind in a file that is parsed."""
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom: the edges of its first and last pixels."""
 Ring = tuple[tuple[float, float], ...]
@@ -162,26 +142,6 @@ def _line(ring_px: NDArray[np.float64], shape: tuple[int, ...]) -> Covered:
     corners = np.floor(ring_px).clip(0, np.array(shape[::-1]) - 1).astype(np.int32)
     cv2.polylines(drawn, [corners], True, (1.0,))
     return drawn.astype(np.bool_)
-
-
-def is_package(kind: str) -> bool:
-    """Return whether the shapes of a kind are packages."""
-    return kind.lower() == PACKAGE
-
-
-def is_background(kind: str) -> bool:
-    """Return whether shapes of a kind have no defect."""
-    return kind.lower() in BACKGROUND
-
-
-def is_ignored(kind: str) -> bool:
-    """Return whether shapes of a kind say nothing."""
-    return kind.lower() == IGNORED
-
-
-def is_marked(kind: str) -> bool:
-    """Return whether shapes of a kind are defects or packages."""
-    return not is_background(kind) and not is_ignored(kind)
 
 
 def boxes_px(shapes: Sequence[Shape], kind: str, width_px: int, height_px: int) -> list[Box]:

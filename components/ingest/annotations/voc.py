@@ -7,7 +7,7 @@ from contextlib import suppress
 from xml.etree import ElementTree
 
 from ...core.errors import UserError
-from ..spelling import one_line
+from .kinds import kind_of
 from .pairing import Pairing
 from .shapes import Outlines, Shape, box, reach_px
 
@@ -43,7 +43,7 @@ def _size_px(root: ElementTree.Element, where: str) -> tuple[int, int] | None:
 
 
 def _shape(found: ElementTree.Element, size_px: tuple[int, int] | None, where: str) -> Shape:
-    kind, bounds = one_line(found.findtext("name", "")), found.find("bndbox")
+    kind, bounds = kind_of(found.findtext("name", "")), found.find("bndbox")
     if not kind or bounds is None:
         raise UserError(f"{where}: expected a name and a bndbox")
     left, top, right, bottom = (_number(bounds, name, where) for name in ("xmin", "ymin", "xmax", "ymax"))
