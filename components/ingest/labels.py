@@ -1,6 +1,5 @@
 """The file of labels: a CSV file as people and spreadsheets write it, with the columns `file` and `label`."""
 
-import codecs
 import csv
 import io
 import re
@@ -8,6 +7,7 @@ from typing import Any
 
 from ..core.errors import UserError
 from .spelling import spelled, warn_of_twins
+from .texts import decoded
 
 DIVIDED_BY = re.compile(r"\ufeff*sep=(.)[^\r\n]*(?:\r\n|\r|\n)", re.IGNORECASE)
 """The line that tells Excel what divides the cells."""
@@ -23,7 +23,7 @@ def read_labels(content: bytes, name: str) -> dict[str, str]:
     line, for a row of another length, and for a file that has two labels.
     """
     where = f"{name} (ingest.labels_file)"
-    text = _decoded(content, where)
+    text = decoded(content, where)
     named = DIVIDED_BY.match(text)
     if named:
         text = "\n" + text[named.end() :]  # so that the numbers of lines stay
@@ -34,17 +34,6 @@ def read_labels(content: bytes, name: str) -> dict[str, str]:
         raise UserError(f"{where}: line {rows.line_num}: not CSV: {error}") from error
     warn_of_twins(labels.values(), "labels", where)
     return labels
-
-
-def _decoded(content: bytes, where: str) -> str:
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where}: neither UTF-8 nor UTF-16: {error}; save it as CSV in UTF-8") from error
-    if "\0" in text:
-        raise UserError(f"{where}: it has zero bytes: it is no text, or UTF-16 without a mark; save it in UTF-8")
-    return text
 
 
 def _delimiter(text: str) -> str:

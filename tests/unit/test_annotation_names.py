@@ -9,6 +9,7 @@ import pytest
 from fabgan.components.core.errors import UserError
 from tests.unit.test_annotations import (
     CORNERS,
+    FORMS,
     HEIGHT_PX,
     IMAGE,
     POLYGON,
@@ -46,6 +47,33 @@ def test_a_name_with_the_same_suffix_goes_before_one_with_another(tmp_path: Path
     assert list(annotated(tmp_path, files)[0].shapes) == ["lot-0/a.png"]
     with pytest.raises(UserError, match=r"a.bmp may be lot-0/a.jpg or lot-0/a.png"):
         annotated(tmp_path, {"labels/a.xml": voc().replace(b"a.png", b"a.bmp")})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("form", FORMS)
+def test_texts_may_have_byte_order_marks(tmp_path: Path, form: str, encoding: str) -> None:
+    files = {
+        name: content if name.endswith(".png") else content.decode().encode(encoding)
+        for name, content in FORMS[form].items()
+    }
+    assert annotated(tmp_path, files)[0].kinds == ["dent", "scratch"]
+
+
+ENTITY = "<!DOCTYPE a [<!ENTITY b 'c'>]><annotation/>"
+UNREADABLE = [
+    ({"labels/a.xml": ENTITY.encode("utf-16")}, "XML with a document type or entities"),
+    ({"labels/a.xml": ENTITY.encode("utf-16-le")}, "XML with a document type or entities"),
+    ({"labels/a.json": '{"shapes": "\u00f6"}'.encode("latin-1")}, "neither UTF-8 nor UTF-16: 'utf-8' codec can't"),
+    ({"labels/a.json": "{}".encode("utf-16-le")}, "it has zero bytes: it is no text, or UTF-16 without a mark"),
+    (FORMS["YOLO"] | {"classes.txt": "L\u00f6tstelle".encode("latin-1")}, "classes.txt: neither UTF-8 nor UTF-16"),
+]
+
+
+@pytest.mark.parametrize(("files", "message"), UNREADABLE)
+def test_texts_in_other_encodings_are_refused(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        annotated(tmp_path, files)
+    assert message in str(refused.value)
 
 
 KINDS: dict[str, Callable[[str], dict[str, bytes]]] = {

@@ -13,6 +13,7 @@ from ...core.errors import UserError
 from ...core.log import logger
 from ..sources.listing import Listing
 from ..spelling import warn_of_twins
+from ..texts import decoded
 from . import coco, labelme, masks, voc, yolo
 from .classes import ClassNames
 from .kinds import is_marked, is_package
@@ -24,6 +25,8 @@ __all__ = ["Annotations", "Boxes", "Shape", "boxes_px", "draw_mask", "read_annot
 LOG = logger("ingest")
 CACHE = ".cache"
 """The suffix of what YOLO keeps beside its labels, to read them faster."""
+BEFORE_TEXT = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+"""Byte order marks and blanks, also those of UTF-16."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _read(
     content = listing.read(file)
     if content.startswith((b"\xff\xd8", b"\x89PNG")):
         raise UserError(f"{where}: an image that cannot be a mask; expected {', '.join(masks.SUFFIXES)}")
-    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    start = content.lstrip(BEFORE_TEXT)[:1]
     if start == b"<":
         return voc.read(content, file, where, pairing)
     if start in (b"{", b"["):
@@ -124,7 +127,7 @@ def _read(
 
 def _read_json(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tuple[str, list[Shape]]]:
     try:
-        found = json.loads(content)
+        found = json.loads(decoded(content, where))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not valid JSON: {error}") from error
     if isinstance(found, dict) and "annotations" in found:

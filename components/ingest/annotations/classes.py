@@ -9,6 +9,7 @@ import yaml
 from ...core.errors import UserError
 from ..sources.listing import Listing
 from ..systems import is_hidden, is_of_system
+from ..texts import decoded
 from .kinds import kind_of
 
 CLASS_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
@@ -57,11 +58,11 @@ class ClassNames:
 
     def _read_file(self, file: str) -> tuple[int, list[str]]:
         """Return what `_numbered` does of a file."""
+        text = decoded(self._listing.read(file), file)
         try:
-            text = self._listing.read(file).decode("utf-8-sig")
             content = _yaml(text) if file.endswith(".yaml") else {"names": text.splitlines()}
             names, shape = content["names"], content.get("kpt_shape")
-        except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:  # the first of another encoding, too
+        except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:
             raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
         if isinstance(shape, list) and all(str(number).isdecimal() for number in shape):
             self._keypoints = math.prod(map(int, shape))

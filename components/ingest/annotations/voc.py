@@ -17,7 +17,8 @@ def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tu
 
     Pixels are counted from 1, and a box includes its last row and column. Raises UserError for what has another form.
     """
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # entities can fill the memory
+    plain = content.replace(b"\0", b"")  # as ASCII, if it is in UTF-16
+    if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:  # entities can fill the memory
         raise UserError(f"{where}: XML with a document type or entities; annotations have none")
     try:
         root = ElementTree.fromstring(content)  # noqa: S314 (refused above)

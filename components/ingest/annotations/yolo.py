@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ...core.errors import UserError
+from ..texts import decoded
 from .classes import ClassNames
 from .pairing import Pairing
 from .shapes import Outlines, Shape, box
@@ -16,8 +17,8 @@ def read(
 ) -> Iterator[tuple[str, list[Shape]]]:
     """Yield the photograph of the file, and its shapes. Raises UserError, with the line, for anything else."""
     try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
+        lines = decoded(content, where).splitlines()
+    except UserError as error:
         raise UserError(f"{where}: in no known format of annotations, and no text") from error
     places = ((f"{where}: line {number}", line) for number, line in enumerate(lines, start=1))
     shapes: list[Shape] = [_shape(line, place, names) for place, line in places if line.strip()]
