@@ -145,6 +145,20 @@ def test_a_circle_may_reach_beyond_its_photograph_by_its_radius(tmp_path: Path) 
         drawn(tmp_path, {"labels/a.json": labelme(circle | {"points": [[-5, 15], [3, 15]]})})
 
 
+@pytest.mark.parametrize("outlines", [[10, 10, 18, 10, 18, 12, 10, 12], [[]], [[], [10, 10, 18, 10, 18, 12, 10, 12]]])
+def test_outlines_of_coco_may_be_empty_or_lack_their_list(tmp_path: Path, outlines: list[Any]) -> None:
+    found = {"category_id": 3, "bbox": [10, 10, 8, 2], "segmentation": outlines}
+    np.testing.assert_array_equal(
+        drawn(tmp_path, {"labels/all.json": coco(found)}), covered(slice(10, 12), slice(10, 18))
+    )
+
+
+@pytest.mark.parametrize(("listed", "meant"), [(7, "7"), ("7", 7)])
+def test_numbers_of_images_in_coco_may_be_texts(tmp_path: Path, listed: Any, meant: Any) -> None:
+    box = {"category_id": 3, "bbox": [10, 10, 8, 2], "image_id": meant}
+    assert drawn(tmp_path, {"labels/all.json": coco(box, images=[IMAGE | {"id": listed}])}).any()
+
+
 @pytest.mark.parametrize("unknown", [{"width": 0}, {"height": 0}])
 def test_the_size_in_coco_counts_if_it_is_known(tmp_path: Path, unknown: dict[str, int]) -> None:
     box = {"category_id": 3, "bbox": [10, 10, 8, 2]}

@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import FiniteFloat, NonNegativeInt
+from pydantic import AfterValidator, BeforeValidator, FiniteFloat, NonNegativeInt
 from pydantic.dataclasses import dataclass as checked
 
 from ...core.errors import UserError
@@ -21,9 +21,18 @@ MOST_BITS = 60
 """Of a number in compressed run lengths. More are damage."""
 
 
+def _in_a_list(outlines: object) -> object:
+    """Return the numbers of a single polygon in a list of one, as COCO has them."""
+    return [outlines] if isinstance(outlines, list) and outlines[:1] and not isinstance(outlines[0], list) else outlines
+
+
+Number = Annotated[int | str, AfterValidator(str)]
+"""The id of an image. Tools write the same one as a number and as a text."""
+
+
 @checked(frozen=True)
 class _Image:
-    id: int | str
+    id: Number
     file_name: str
     width: int
     height: int
@@ -55,10 +64,10 @@ def _rotation(attributes: object) -> float:
 
 @checked(frozen=True)
 class _Annotation:
-    image_id: int | str
+    image_id: Number
     category_id: int
     bbox: list[FiniteFloat] = field(default_factory=list)
-    segmentation: list[list[FiniteFloat]] | _RunLengths | None = None
+    segmentation: Annotated[list[list[FiniteFloat]] | _RunLengths | None, BeforeValidator(_in_a_list)] = None
     attributes: Any = None
 
 
@@ -130,8 +139,8 @@ def _shape(annotation: _Annotation, kind: str, size_px: tuple[int, int] | None, 
     if isinstance(outlines, _RunLengths):
         lengths = outlines.counts if isinstance(outlines.counts, list) else _unpacked(outlines.counts, where)
         return Runs(kind, where, tuple(lengths), (outlines.size[1], outlines.size[0]))
-    if outlines:
-        return Outlines(kind, where, tuple(_ring(numbers, where) for numbers in outlines), size_px)
+    if rings := tuple(_ring(numbers, where) for numbers in outlines or [] if numbers):
+        return Outlines(kind, where, rings, size_px)
     if len(annotation.bbox) != 4 or min(annotation.bbox[2:]) <= 0:
         raise UserError(f"{where}: neither a segmentation nor a bbox of four numbers: left, top, width and height")
     left, top, width, height = annotation.bbox
