@@ -80,7 +80,10 @@ def made(folder: Path, files: dict[str, str], **changes: str) -> tuple[FrameMani
     return read_manifest(folder / "frames", FrameManifest), read_manifest(folder / "packages", PackageManifest)
 
 
-@pytest.mark.parametrize("files", [{"boxes/all.json": coco("package")}, yolo(), voc(), labelme()])
+TWICE = dict.fromkeys(["boxes/all.json", "boxes/again.json"], coco("package"))
+
+
+@pytest.mark.parametrize("files", [{"boxes/all.json": coco("package")}, yolo(), voc(), labelme(), TWICE])
 def test_the_crop_is_the_box_filled_up_to_a_square(tmp_path: Path, files: dict[str, str]) -> None:
     shown = photographs(tmp_path / "photographs")
     frames, packages = made(tmp_path, files)
@@ -114,7 +117,7 @@ def test_a_frame_without_its_box_is_quarantined(tmp_path: Path) -> None:
     files = voc()
     del files["boxes/0.xml"]
     files["boxes/2.xml"] = files["boxes/2.xml"].replace(f"<ymax>{BOTTOM}", f"<ymax>{TOP + 15}")
-    files["boxes/4.xml"] = re.sub("(<object>.*</object>)", r"\1\1", files["boxes/4.xml"])
+    files["boxes/4.xml"] = re.sub("(<object>.*<xmin>)131(.*</object>)", r"\g<1>131\2\g<1>135\2", files["boxes/4.xml"])
     _, packages = made(tmp_path, files)
     assert {item.source: item.reason for item in packages.quarantined} == {
         "lot-0/0.png": "it has 0 boxes of a package, not one; see ingest.boxes",

@@ -145,8 +145,11 @@ def _line(ring_px: NDArray[np.float64], shape: tuple[int, ...]) -> Covered:
 
 
 def boxes_px(shapes: Sequence[Shape], kind: str, width_px: int, height_px: int) -> list[Box]:
-    """Return the upright box around each shape of a kind. Raises UserError for a shape that does not fit."""
-    return [found for shape in shapes for found in _around(shape, kind, width_px, height_px)]
+    """Return the upright box around each shape of a kind; one for shapes with the same, such as those of two exports.
+
+    Raises UserError for a shape that does not fit.
+    """
+    return list(dict.fromkeys(found for shape in shapes for found in _around(shape, kind, width_px, height_px)))
 
 
 def _around(shape: Shape, kind: str, width_px: int, height_px: int) -> list[Box]:
