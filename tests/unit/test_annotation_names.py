@@ -42,6 +42,12 @@ def test_a_photograph_is_found_however_tools_write_its_name(tmp_path: Path, name
     assert list(found.shapes) == ["lot-0/a.png"]
 
 
+@pytest.mark.parametrize("name", ["A.PNG", "%61.png"])
+def test_the_photograph_of_a_similar_name_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"is called {name}; lot-0/a.png is the closest one"):
+        annotated(tmp_path, {"labels/all.json": coco(images=[IMAGE | {"file_name": name}])})
+
+
 def test_a_name_with_the_same_suffix_goes_before_one_with_another(tmp_path: Path) -> None:
     files = {"lot-0/a.jpg": BLANK, "lot-0/a.png.jpg": BLANK, "labels/a.xml": voc()}
     assert list(annotated(tmp_path, files)[0].shapes) == ["lot-0/a.png"]

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from ...core.errors import UserError
 from ...core.log import logger
@@ -119,7 +120,8 @@ class Pairing:
         the photograph, in which others lie, or `file` lies in one.
         """
         if not candidates:
-            raise UserError(f"{where}: no photograph of the source is called {PurePosixPath(path).name}")
+            name = PurePosixPath(path).name
+            raise UserError(f"{where}: no photograph of the source is called {name}{self._hint(name)}")
         folders = _folders(path)
         ranks = [(common_folders(path, candidate), _common_beginning(file, candidate)) for candidate in candidates]
         common, beginning = max(ranks)
@@ -135,6 +137,12 @@ class Pairing:
         elif folders and _folders(best[0]):
             self._apart.append((path, best[0], where))
         return best[0]
+
+    def _hint(self, name: str) -> str:
+        """Return a hint at a photograph whose name differs only in capitals or in how URLs write characters."""
+        loosely = _loosely(PurePosixPath(name).stem)
+        alike = [path for stem, paths in self._by_stem.items() if _loosely(stem) == loosely for path in paths]
+        return f"; {alike[0]} is the closest one, so give both the same name" if alike else ""
 
     def _beside(self, photograph: str, folders: tuple[str, ...], common: int) -> str:
         """Return the folder that an annotation names in place of that of a photograph, if it is one beside that."""
@@ -152,6 +160,10 @@ class Pairing:
             return ""
         outermost_first = list(PurePosixPath(file).parents)[-2::-1]
         return next((folder.name for folder in outermost_first[beginning:][:1] if folder in self._places), "")
+
+
+def _loosely(stem: str) -> str:
+    return unquote(spelled(stem)).casefold()
 
 
 def _is_of_test(folder: PurePosixPath) -> bool:
