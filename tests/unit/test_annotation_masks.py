@@ -110,6 +110,15 @@ def test_a_mask_is_turned_as_its_exif_orientation_says(tmp_path: Path, options: 
     np.testing.assert_array_equal(drawn(tmp_path, mask, name=f"a.{options['format'].lower()}"), SCRATCHED)
 
 
+@pytest.mark.parametrize("inverted", [True, False])
+def test_a_mask_that_may_be_inverted_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], inverted: bool
+) -> None:
+    drawn(tmp_path, saved(Image.fromarray(255 * (1 - SCRATCHED if inverted else SCRATCHED))))
+    said = "labels/a.png (ingest.annotations): its defects cover 99% of the photograph; a mask may be inverted"
+    assert (said in capsys.readouterr().err) == inverted
+
+
 @pytest.mark.parametrize("first", ["_background_", "__background__", "Background", "__ignore__\n_background_"])
 def test_the_background_is_the_value_0_of_a_mask(tmp_path: Path, first: str) -> None:
     mask = {"labels/a.png": saved(Image.fromarray(2 * SCRATCHED))}

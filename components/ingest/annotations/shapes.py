@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from ...core.errors import UserError
 from ...core.images import Pixels
+from ...core.log import logger
 from .kinds import is_background, is_ignored, is_package
 
+LOG = logger("ingest")
 MAX_KINDS = 255
 """Kinds that a mask of 8 bits can tell apart."""
+MAX_COVERED_SHARE = 0.5
+"""Defects are small. What covers more of a photograph may be all but its defects."""
 BEYOND_PX = 2.0
 """How far a shape may reach beyond its photograph, as tools round."""
 Box = tuple[int, int, int, int]
@@ -43,6 +47,10 @@ class Shape(Protocol):
     @property
     def kind(self) -> str:
         """What the entry is counted as."""
+
+    @property
+    def where(self) -> str:
+        """The file, and the place in it."""
 
     @property
     def kinds(self) -> Sequence[str]:
@@ -169,7 +177,8 @@ def draw_mask(shapes: Sequence[Shape], kinds: Sequence[str], width_px: int, heig
     """Return the mask of a photograph, H x W uint8: 0 without a defect, k where the k-th of `kinds` is.
 
     Where shapes overlap, the smaller one counts, also if it is background. Packages and what is to be ignored are not
-    drawn. Raises UserError for a shape that does not fit the photograph.
+    drawn. Warn of defects that cover more than `MAX_COVERED_SHARE`. Raises UserError for a shape that does not fit the
+    photograph.
     """
     mask = np.zeros((height_px, width_px), dtype=np.uint8)
     drawn = (patch for shape in shapes for patch in shape.patches(width_px, height_px))
@@ -178,4 +187,9 @@ def draw_mask(shapes: Sequence[Shape], kinds: Sequence[str], width_px: int, heig
         height, width = patch.covered.shape
         window = mask[patch.top_px : patch.top_px + height, patch.left_px : patch.left_px + width]
         window[patch.covered] = 0 if is_background(patch.kind) else kinds.index(patch.kind) + 1
+    share = np.count_nonzero(mask) / mask.size
+    if share > MAX_COVERED_SHARE:
+        LOG.warning(
+            "%s: its defects cover %.0f%% of the photograph; a mask may be inverted", shapes[0].where, 100 * share
+        )
     return mask
