@@ -177,10 +177,19 @@ def test_several_masks_of_a_photograph_lie_in_a_folder_of_its_name(tmp_path: Pat
     }
 
 
+@pytest.mark.parametrize("asked", ["ann", "*ann*.png"])
 @pytest.mark.parametrize("classes", [{}, {"classes.txt": b"scratch"}])
-def test_a_kind_with_the_name_of_a_photograph_is_refused(tmp_path: Path, classes: dict[str, bytes]) -> None:
-    with pytest.raises(UserError, match=r"ann/0/1.png \(.*: its folder 0 has the name of the photograph lot0/0.png"):
-        read(tmp_path, ["lot0/0.png", "lot0/1.png"], {"ann/0/1.png": b""} | classes)
+def test_a_folder_of_masks_with_the_name_of_a_photograph_is_refused(
+    tmp_path: Path, classes: dict[str, bytes], asked: str
+) -> None:
+    photographs = ["lot0/0.png", "lot0/1.png"]
+    with pytest.raises(UserError, match=r"ann/0/1.png \(.*: its folder 0 has the name of lot0/0.png, so it is not"):
+        read(tmp_path, photographs, {"ann/0/1.png": b""} | classes, asked)
+
+
+def test_folders_of_lots_may_have_names_of_photographs(tmp_path: Path) -> None:
+    photographs = ["0/0.png", "0/1.png"]
+    assert sorted(read(tmp_path, photographs, {"ann/0/0.png": b"", "ann/0/1.png": b""}).shapes) == photographs
 
 
 @pytest.mark.parametrize(

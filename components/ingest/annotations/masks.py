@@ -134,7 +134,8 @@ def read(
     """Yield the photograph of a mask, and the mask. `asked` is where masks were asked for."""
     path = pairing.whole(file.path)
     photograph = pairing.beside(path, where, ENDINGS)
-    folder = kind_of(_kind_folder(path, photograph, asked, pairing, where))
+    pairing.check_folder(path, photograph, where)
+    folder = kind_of(_kind_folder(path, photograph, asked, pairing))
     if names.files:
         kinds = _of_values(names.all(where))
         named = (value for value, kind in enumerate(kinds, start=1) if kind.casefold() == folder.casefold())
@@ -155,11 +156,11 @@ def _of_values(names: list[str]) -> list[str]:
     return list(dropwhile(lambda name: not is_marked(name), names))
 
 
-def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing, where: str) -> str:
+def _kind_folder(path: str, photograph: str, asked: str, pairing: Pairing) -> str:
     """Return the folder of a mask that is its kind, or an empty text. It lies within the folder that was asked for."""
     parent, outside = PurePosixPath(path).parent, PurePosixPath(asked)
     if outside not in parent.parents:
         return ""
     within, common = parent.relative_to(outside).parts, common_folders(path, photograph)
     others = within[: max(len(within) - common, 0)]
-    return pairing.kind_folder(photograph, min(common, len(within)), others, where)
+    return pairing.kind_folder(photograph, min(common, len(within)), others)

@@ -61,6 +61,16 @@ class Pairing:
         sorted_by_kinds = (one for one in self._by_stem[spelled(parent.name)] if _is_of_test(PurePosixPath(one).parent))
         return path if any(common_folders(path, one) for one in sorted_by_kinds) else file
 
+    def check_folder(self, path: str, photograph: str, where: str) -> None:
+        """Raise UserError if the folder of a mask, in which its photograph does not lie, has the name of one."""
+        folder = PurePosixPath(path).parent.name
+        named = self._by_stem[spelled(folder)]
+        if named and not common_folders(path, photograph):
+            raise UserError(
+                f"{where}: its folder {folder} has the name of {named[0]}, so it is not certain that it is for "
+                f"{photograph}. Rename the folder if it is a kind, or else unite the masks of each photograph in one"
+            )
+
     def only(self, photograph: str, form: str, file: str, where: str) -> str:
         """Return the photograph of a file. Raises UserError if another file of the same form is for it, too."""
         other = self._files.setdefault((photograph, form), file)
@@ -71,22 +81,17 @@ class Pairing:
             )
         return photograph
 
-    def kind_folder(self, photograph: str, common: int, others: Sequence[str], where: str) -> str:
+    def kind_folder(self, photograph: str, common: int, others: Sequence[str]) -> str:
         """Return the folder of a mask that says which kind of defect it shows, or an empty text if there is none.
 
         The mask shares the `common` innermost folders with its photograph. They say where the photograph lies, and the
         innermost of the `others` is the kind. But photographs may be sorted by kinds, too: within `test`, as in the
-        layout of MVTec, or beside a folder of good ones. Raises UserError if a photograph has the name of the kind.
+        layout of MVTec, or beside a folder of good ones.
         """
         parents = list(PurePosixPath(photograph).parents)[:common]
         if parents and _is_of_test(parents[-1]):
             return parents[-1].name
         if others:
-            if other := next(iter(self._by_stem[spelled(others[-1])]), ""):
-                raise UserError(
-                    f"{where}: its folder {others[-1]} has the name of the photograph {other}, so it is not certain "
-                    f"that it is for {photograph}, and shows a kind {others[-1]}. Rename the folder if it is a kind"
-                )
             return others[-1]
         kind = next((folder.name for folder in parents if self._is_beside_good(folder)), "")
         if parents and not kind:
