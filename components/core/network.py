@@ -15,6 +15,7 @@ NAMED = re.compile(
     re.IGNORECASE,
 )
 """A part of a query whose name tells of a secret. `sslkey` and `passfile` of PostgreSQL name files."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 WEB = ("http", "https")
 SECRET_USER = (*WEB, "s3")
 """Schemes in which a user alone may be a token or a key. That of ssh is no secret."""
@@ -24,13 +25,22 @@ SHOWN = "a user, password or query in an address would appear in MLflow, manifes
 def from_environment(name: str) -> str:
     """Return the value of a variable, empty if it is not set.
 
-    Raises UserError, without the value, which may be a secret, if blanks or line breaks are around it.
+    Raises UserError, without the value, which may be a secret, if blanks or line breaks are around it, or a control
+    character is in it.
     """
     value = os.environ.get(name, "")
     if value != value.strip():
         what = "ends with a line break" if value.endswith("\n") else "begins or ends with a blank"
         raise UserError(f"{name}: {what}; remove it (make a Secret of Kubernetes with `echo -n` or --from-literal)")
+    if CONTROL.search(value):
+        raise UserError(f"{name}: holds a line break or another control character; copy the value again, in one line")
     return value
+
+
+def check_sent(name: str) -> None:
+    """Raise a UserError, without the value, if a client could not send the value of a variable in a header."""
+    if not from_environment(name).isascii():
+        raise UserError(f"{name}: holds a character beyond ASCII, such as a quotation mark; copy the value again")
 
 
 def holds_secret(address: str) -> bool:

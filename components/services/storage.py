@@ -18,11 +18,11 @@ from typing import Any
 
 from ..core.errors import UserError
 from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
-from ..core.network import check_address, from_environment, holds_secret, through_proxy, usual_proxy
+from ..core.network import check_address, check_sent, from_environment, holds_secret, through_proxy, usual_proxy
 
 SCHEME = "s3://"
-SIGNED_WITH = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"
-"""Variables that boto3 reads itself. Blanks around them are refused, because it says nothing about them."""
+SIGNED_WITH = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"
+"""Variables that boto3 reads itself. What cannot be part of them is refused, because it says nothing about that."""
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 30
 RETRIES = 4
@@ -231,7 +231,7 @@ def _client_of(_process: int) -> Any:
     from botocore.exceptions import BotoCoreError
 
     for name in SIGNED_WITH:
-        from_environment(name)
+        check_sent(name)
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")  # no EC2 metadata credentials in a fab
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,

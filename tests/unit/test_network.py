@@ -114,24 +114,40 @@ def test_a_proxy_is_named_without_its_user_and_password(proxy: str, said: str) -
         ("S3cret\r\n", "ends with a line break; remove it"),
         (" S3cret", "begins or ends with a blank; remove it"),
         ("\t", "begins or ends with a blank; remove it"),
+        ("S3cret\nS3cret", "holds a line break or another control character; copy the value again"),
     ],
 )
 @pytest.mark.parametrize(
     "name",
     [
         "MLFLOW_TRACKING_URI",
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
         "AWS_ENDPOINT_URL_S3",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
         "AWS_DEFAULT_REGION",
     ],
 )
-def test_blanks_around_a_variable_are_refused_by_its_name_without_its_value(
+def test_blanks_and_line_breaks_in_a_variable_are_refused_by_its_name_without_its_value(
     name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=f"^{name}: {said}.*echo -n") as raised:
+    with pytest.raises(UserError, match=f"^{name}: {said}") as raised:
+        connect() if name.startswith("MLFLOW") else list_objects("bucket", "")
+    assert "S3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_what_no_header_can_hold_is_refused_by_the_name_of_its_variable_without_its_value(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv(name, "\u201cS3cret\u201d")
+    with pytest.raises(UserError, match=f"^{name}: holds a character beyond ASCII.*; copy the value again$") as raised:
         connect() if name.startswith("MLFLOW") else list_objects("bucket", "")
     assert "S3cret" not in str(raised.value)
 

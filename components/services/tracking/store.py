@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ...core.network import check_address, from_environment, through_proxy
+from ...core.network import check_address, check_sent, from_environment, through_proxy
 from .local import DEFAULT_URI, database_of, follow, make_database, project_uri
 
 QUIET = {
@@ -29,19 +29,22 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
+LOGIN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (the name of a variable)
 DATABASE_LOCK_TIMEOUT_S = 120
 
 
 def connect() -> str:
     """Connect mlflow to MLFLOW_TRACKING_URI, or to a SQLite file in the project; return the URI.
 
-    Raises UserError for an address with a password, or with blanks around it, and if the server does not answer or the
-    database cannot be opened.
+    Raises UserError for an address with a password, for blanks around it or around what logs in, and if the server does
+    not answer or the database cannot be opened.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     uri = os.environ["MLFLOW_TRACKING_URI"] = project_uri(from_environment("MLFLOW_TRACKING_URI") or DEFAULT_URI)
     _check_server(uri)
+    _check_login()
     import mlflow
 
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_traceback)
@@ -90,6 +93,13 @@ def _check_server(uri: str) -> None:
     database = "://" in uri and not _is_server(uri)
     instead = "PGPASSWORD or a .pgpass file" if database else "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     check_address(uri, "MLFLOW_TRACKING_URI", instead)
+
+
+def _check_login() -> None:
+    """Refuse what mlflow cannot send: it would repeat the secret in its message."""
+    for name in LOGIN:
+        from_environment(name)
+    check_sent(TOKEN)
 
 
 def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
