@@ -1,4 +1,4 @@
-"""Objects of an S3-compatible store: list, download and upload them. Only this module imports boto3.
+"""Objects of an S3-compatible store: list, download and upload them.
 
 The usual environment variables name the store and its keys: AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, AWS_CA_BUNDLE. Every failure is a UserError that names endpoint and bucket.
@@ -19,6 +19,7 @@ from typing import Any
 from ..core.errors import UserError
 from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
 from ..core.network import check_address, check_sent, from_environment, holds_secret, through_proxy, usual_proxy
+from .storage_errors import from_store, what_to_fix
 
 SCHEME = "s3://"
 SIGNED_WITH = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"
@@ -33,18 +34,6 @@ LEAST_TIME_S = 60
 RETRY_PAUSE_S = 1
 CHUNK_BYTES = 1 << 20
 PAGE_SIZE = 1000
-FIXES = {
-    "AccessDenied": "this key has no permission; correct AWS_ACCESS_KEY_ID, or its permissions on the bucket",
-    "403": "refused; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or their permissions on the bucket",
-    "InvalidAccessKeyId": "the store does not know this key; correct AWS_ACCESS_KEY_ID",
-    "SignatureDoesNotMatch": "the store refuses the secret key; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "NoSuchBucket": "there is no such bucket; correct its name, or create it",
-    "NoSuchKey": "there is no such object; if it was deleted, run the same command again",
-    "404": "there is no such object; if it was deleted, run the same command again",
-    "InvalidBucketName": "this is not a valid name of a bucket; correct it",
-    "RequestTimeTooSkewed": "the clocks differ; set the clock of this computer or of the store",
-}
-"""What to fix, by the store's error code."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ def list_objects(bucket: str, prefix: str) -> list[StoredObject]:
     with _explained(bucket):
         paginator = _client().get_paginator("list_objects_v2")
         pages = paginator.paginate(Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE_SIZE})
-        found = [item for page in pages for item in page.get("Contents", [])]
+        found = [item for page in pages for item in from_store(page, "Name").get("Contents", [])]
     objects = [StoredObject(bucket, item["Key"], item["Size"], item["ETag"].strip('"')) for item in found]
     return sorted(objects, key=lambda item: item.key)
 
@@ -105,7 +94,7 @@ def download(wanted: StoredObject, to: Path) -> None:
         _fetch(wanted, to)
         if md5_of_file(to) == wanted.etag:
             return
-        head = _client().head_object(Bucket=wanted.bucket, Key=wanted.key, ChecksumMode="ENABLED")
+        head = from_store(_client().head_object(Bucket=wanted.bucket, Key=wanted.key, ChecksumMode="ENABLED"), "ETag")
     where = f"{SCHEME}{wanted.bucket}/{wanted.key}"
     if head["ETag"].strip('"') != wanted.etag:
         raise UserError(f"{where}: changed since the bucket was listed; run the same command again")
@@ -174,26 +163,29 @@ def upload(content: bytes, bucket: str, key: str, metadata: dict[str, str]) -> N
     """Upload an object. The store refuses bytes that were damaged on the way."""
     md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
     with _explained(bucket, key):
-        _client().put_object(Bucket=bucket, Key=key, Body=content, ContentMD5=md5, Metadata=metadata)
+        put = _client().put_object(Bucket=bucket, Key=key, Body=content, ContentMD5=md5, Metadata=metadata)
+        from_store(put, "ETag")
 
 
 def upload_file(path: Path, bucket: str, key: str, metadata: dict[str, str]) -> None:
-    """Upload a file of any size, in parts if it is large."""
+    """Upload a file of any size, in parts if it is large. Raises UserError if the store does not have it afterwards."""
     with _explained(bucket, key):
         _client().upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata})
+        from_store(_client().head_object(Bucket=bucket, Key=key), "ETag")
 
 
 def metadata_of(wanted: StoredObject) -> dict[str, str]:
     """Return the metadata that was uploaded with an object."""
     with _explained(wanted.bucket, wanted.key):
-        return dict(_client().head_object(Bucket=wanted.bucket, Key=wanted.key)["Metadata"])
+        return dict(from_store(_client().head_object(Bucket=wanted.bucket, Key=wanted.key), "ETag")["Metadata"])
 
 
 def unfinished_uploads(bucket: str, until_s: float) -> list[UnfinishedUpload]:
     """Return the uploads in parts that were begun until a time, and not completed. Listings do not show their parts."""
     with _explained(bucket):
         pages = _client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
-        begun = [(item, item["Initiated"].timestamp()) for page in pages for item in page.get("Uploads", [])]
+        found = [item for page in pages for item in from_store(page, "Bucket").get("Uploads", [])]
+        begun = [(item, item["Initiated"].timestamp()) for item in found]
         return [
             UnfinishedUpload(bucket, item["Key"], item["UploadId"], begun_s, size_bytes)
             for item, begun_s in begun
@@ -241,11 +233,18 @@ def _client_of(_process: int) -> Any:
     )
     endpoint = _endpoint()
     try:
-        return boto3.Session().client("s3", endpoint_url=endpoint, config=config)
+        client = boto3.Session().client("s3", endpoint_url=endpoint, config=config)
     except BotoCoreError:  # of a region, which is a ValueError too
         raise
     except ValueError as error:
         raise UserError(f"AWS_ENDPOINT_URL_S3: {endpoint!r} is not an address ({error}); correct it") from error
+    client.meta.events.register("before-call.s3.HeadBucket", _ask_once)
+    return client
+
+
+def _ask_once(context: dict[str, Any], **_: Any) -> None:
+    """Let botocore not ask for the region of a bucket because of a redirect of that same question, without an end."""
+    context["s3_redirect"]["redirected"] = True
 
 
 def _endpoint() -> str:
@@ -269,31 +268,4 @@ def _explained(bucket: str, key: str = "") -> Iterator[None]:
         what = f"{bucket}/{key}" if key else bucket
         address = _endpoint()
         proxy = through_proxy(address, usual_proxy(address))
-        raise UserError(f"{SCHEME}{what} at {address}: {_what_to_fix(error)}{proxy}") from error
-
-
-def _what_to_fix(error: Exception) -> str:
-    from botocore import exceptions
-
-    if isinstance(error, exceptions.ClientError):
-        return FIXES.get(error.response["Error"]["Code"]) or _answer(error)
-    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
-        return "no access keys are set; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    if isinstance(error, exceptions.SSLError):
-        return f"its certificate is not trusted; set AWS_CA_BUNDLE to the PEM file of your authority ({error})"
-    if isinstance(error, exceptions.ProxyConnectionError):
-        return "the proxy does not answer; add the store's host to no_proxy, or correct http_proxy and https_proxy"
-    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
-        return "the store does not answer; start it, or correct AWS_ENDPOINT_URL_S3"
-    return " ".join(str(error).split())
-
-
-def _answer(error: Any) -> str:
-    """Return the words of a store that refuses, or what to do if something else answers, such as a proxy with a page.
-
-    A store names the code of its error.
-    """
-    if error.response["Error"]["Code"]:
-        return " ".join(str(error).split())
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return f"what answers with HTTP status {status} is no object store; correct AWS_ENDPOINT_URL_S3"
+        raise UserError(f"{SCHEME}{what} at {address}: {what_to_fix(error)}{proxy}") from error

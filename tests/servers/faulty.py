@@ -19,7 +19,9 @@ class FaultyProxy(ThreadingHTTPServer):
         self.errors = 0
         """How many requests to come are answered by status 500."""
         self.refusal = b""
-        """A page with status 403 that answers every request, unless it is empty."""
+        """A page that answers every request, unless it is empty."""
+        self.refusal_status = 403
+        self.refusal_headers: dict[str, str] = {}
         self.truncations = 0
         """How many bodies to come end before they should."""
         self.pause_s = 0.0
@@ -37,7 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.server.refusal:
-            self._answer(403, {"Content-Length": str(len(self.server.refusal))}, self.server.refusal)
+            length = {"Content-Length": str(len(self.server.refusal))}
+            self._answer(self.server.refusal_status, self.server.refusal_headers | length, self.server.refusal)
             return
         if self.server.errors > 0:
             self.server.errors -= 1
