@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 
 from fabgan.components.core.cores import keep_to_usable_cores
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A UserError or OSError is logged in one line that says what to fix; the status is then 1.
     """
-    _open_closed_streams()
+    _prepare_streams()
     options = _parser().parse_args(arguments)
     start_logging(options.log_format)
     stop_on_signals()
@@ -73,11 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _open_closed_streams() -> None:
-    """Let standard output and standard error that are closed (`>&-`) take what is written; Python has None for them."""
+def _prepare_streams() -> None:
+    """Let standard output and standard error that are closed (`>&-`) take what is written; Python has None for them.
+
+    Standard output then writes a character that its encoding lacks as an escape, as standard error does.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (until the program ends)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _nobody_reads() -> bool:

@@ -170,6 +170,14 @@ def test_the_end_of_a_step_sends_what_is_kept(server: str) -> None:
     assert images_of_points(run) == [8, 16]
 
 
+def test_mlflow_prints_nothing_on_an_output_that_may_not_take_its_characters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with step_run("train", TRAIN, {}):
+        pass
+    assert capsys.readouterr().out == ""
+
+
 def test_no_step_starts_without_the_server(server: str) -> None:
     failed = pytest.raises(UserError, match=f"MLflow at {server} cannot be used")
     with away(server), failed, step_run("train", TRAIN, {}):

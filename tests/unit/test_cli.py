@@ -191,3 +191,12 @@ def test_closed_streams_change_nothing(closed: str, status: int, tmp_path: Path)
     )
     assert done.returncode == status
     assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_the_encoding_of_the_output_lacks_is_written_as_an_escape(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text('{"größe": 1.25}', encoding="utf-8")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "fabgan", "summary", "--metrics", "."]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "gr\\xf6\\xdfe" in done.stdout
