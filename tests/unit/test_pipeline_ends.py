@@ -199,6 +199,26 @@ def test_the_next_run_ends_what_a_killed_process_of_this_computer_left(monkeypat
     assert (left.info.status, steps["train"].info.status) == ("KILLED", "KILLED")
 
 
+def test_the_next_run_ends_a_pipeline_that_was_killed_after_its_step_had_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or whose end MLflow did not take."""
+    program = """
+import os
+from fabgan.components.services.tracking.pipelines import parent_run
+from fabgan.components.services.tracking.store import connect
+connect()
+with parent_run({"train": {"seed": 9}}):
+    os.kill(os.getpid(), 9)
+"""
+    monkeypatch.delenv("FABGAN_RUN")
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    step("ingest")
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name(pipelines.EXPERIMENT)
+    assert experiment is not None
+    (left,) = client.search_runs([experiment.experiment_id], "params.`train.seed` = '9'")
+    assert (left.info.status, left.data.tags[pipelines.FAILURE_TAG]) == ("KILLED", pipelines.LEFT)
+
+
 def test_a_pipeline_in_which_a_step_is_at_work_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a sweep: one training of two is killed."""
     monkeypatch.setenv(runs.TRAINING, '{"seed": 2}')

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...core.parameters import digest
-from ...core.processes import is_gone
+from ...core.processes import is_gone, this_process
 from ...core.provenance import git_commit
 from ...core.signals import undisturbed
 from .local import open_experiment
@@ -97,15 +97,18 @@ def _end_as_killed(client: Any, run: Any) -> None:
 
 
 def end_what_is_left(client: Any, experiment_id: str) -> None:
-    """End, as killed, the runs of steps whose process on this computer is gone, and pipelines in which none is left.
+    """End, as killed, runs whose process on this computer is gone, unless a step is at work in them.
+
+    So end the runs of steps, and those of pipelines, also if all their steps have ended well.
 
     A process that is killed cannot end its run in MLflow, so the next one does.
     """
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
     gone = [run for run in running if is_gone(run.data.tags.get(PROCESS_TAG, ""))]
-    abandoned = {_parent_of(run) for run in gone} - {_parent_of(run) for run in running if run not in gone}
+    at_work = {_parent_of(run) for run in running if run not in gone}
+    abandoned = {_parent_of(run) for run in gone} | {run.info.run_id for run in gone}
     for run in running:
-        if run in gone or run.info.run_id in abandoned:
+        if run.info.run_id in abandoned - at_work:
             _end_as_killed(client, run)
 
 
@@ -164,6 +167,7 @@ def _own_run(client: Any, parameters: Mapping[str, Any]) -> Iterator[Any]:
     if os.environ.get("FABGAN_RUN"):
         yield run
         return
+    client.set_tag(run.info.run_id, PROCESS_TAG, this_process())
 
     def end(status: str, failure: str) -> None:
         with warn_on_failure("pipeline", "MLflow still shows its run as running"):
