@@ -5,7 +5,6 @@ begins with the images of a smaller count. Several computers can share the work:
 `first` on, and uploads it to a bucket. The step needs only the registry, no data set and no pipeline.
 """
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import islice
@@ -42,9 +41,8 @@ def run(params: AugmentParameters, output: str) -> dict[str, float]:
     registry = Registry()
     version = registry.resolve(params.model)
     _warn_unless_usable(version)
-    with tempfile.TemporaryDirectory() as folder:
-        registry.pull(version, Path(folder))
-        card, generator = load_card(Path(folder)), load_generator(Path(folder))
+    with registry.pulled(version) as folder:
+        card, generator = load_card(folder), load_generator(folder)
     label = _number_of(params.label, card.get("classes", []))
     wanted = GeneratedManifest(
         model=version.uri,

@@ -6,7 +6,6 @@ other is a candidate. It becomes champion if there is none, or if it is closer t
 chance explains. The same weights make one version, however often they are published.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import hypot, isclose
@@ -173,9 +172,8 @@ class _Comparison:
         return self._known[version.number]
 
     def _measured(self, version: Version) -> dict[str, str]:
-        with tempfile.TemporaryDirectory() as folder:
-            self._registry.pull(version, Path(folder))
-            theirs, card = load_generator(Path(folder)), load_card(Path(folder))
+        with self._registry.pulled(version) as folder:
+            theirs, card = load_generator(folder), load_card(folder)
         verdict = evaluation_of(theirs, card, self._packages, self._params, "publish").verdict
         return _measures(verdict)
 

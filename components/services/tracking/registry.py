@@ -1,9 +1,11 @@
 """The MLflow registry of models: register versions, set their tags and aliases, pull their files."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +16,10 @@ from uuid import uuid4
 from ...core.errors import UserError
 from ...core.parameters import MODEL_NAME, MODEL_NAME_RULE
 from .local import in_project
-from .store import connect, first_line, paged
+from .store import connect, failures_told, first_line, paged
 
 SCHEME = "models:/"
-MODEL_URI = re.compile(rf"{SCHEME}(?P<name>{MODEL_NAME})(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+MODEL_URI = re.compile(rf"{SCHEME}(?P<name>{MODEL_NAME})(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
 
 
 @dataclass(frozen=True)
@@ -134,25 +136,32 @@ class Registry:
     def resolve(self, uri: str) -> Version:
         """Return the version that `models:/NAME@ALIAS` or `models:/NAME/NUMBER` names.
 
-        Raises UserError for another form of address, or if the registry has no such version.
+        Raises UserError for another form of address, if the registry has no such version, and if MLflow fails.
         """
         match = MODEL_URI.fullmatch(uri)
         if match is None:
             raise UserError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/NUMBER; NAME is {MODEL_NAME_RULE}")
         name, alias, number = match["name"], match["alias"], match["version"]
-        versions = self._client.search_model_versions(f"name = '{name}'")
-        if not versions:
-            known = ", ".join(model.name for model in self._client.search_registered_models()) or "none"
-            raise UserError(f"{uri}: no such model in the registry at {self.uri} (known models: {known})")
-        found = self.with_alias(name, alias) if alias else _with_number(versions, number)
+        with failures_told(uri, self.uri):
+            versions = self.versions(name)
+            if not versions:
+                raise UserError(f"{uri}: {self._lack(name)}")
+            found = self.with_alias(name, alias) if alias else _with_number(versions, int(number))
         if found is None:
-            numbers = sorted((str(version.version) for version in versions), key=int)
             raise UserError(
-                f"{uri}: no such version or alias in the registry at {self.uri} (versions: {', '.join(numbers)}); name "
-                f"a version, such as models:/{name}/{numbers[-1]}, or give one the alias. `publish` makes the first "
-                "generator champion that is not refused"
+                f"{uri}: no such version or alias in the registry at {self.uri} (versions: "
+                f"{', '.join(str(version.number) for version in versions)}); name a version, such as "
+                f"{versions[-1].uri}, or give one the alias. `publish` makes the first generator champion that is not "
+                "refused"
             )
         return found
+
+    def _lack(self, name: str) -> str:
+        """Return what is to be said of a model without versions."""
+        known = [model.name for model in self._client.search_registered_models()]
+        if name in known:
+            return f"the model has no versions in the registry at {self.uri}; publish one"
+        return f"no such model in the registry at {self.uri} (known models: {', '.join(known) or 'none'})"
 
     def pull(self, version: Version, folder: Path) -> None:
         """Copy a version's files into the empty `folder`. Raises UserError if they are not where MLflow says."""
@@ -160,13 +169,29 @@ class Registry:
             self._mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
         except Exception as error:
             why = first_line(error)
-            raise UserError(f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {why}") from error
+            full = "; free room there, or set TMPDIR to a folder with more" if os.strerror(ENOSPC) in why else ""
+            raise UserError(
+                f"{version.uri}: the files cannot be fetched from MLflow at {self.uri}: {why}{full}"
+            ) from error
         if not any(folder.iterdir()):
             place = self._client.get_model_version_download_uri(version.name, str(version.number))
             raise UserError(
                 f"{version.uri}: its files are not in {unquote(place)}, where MLflow at {self.uri} looks for them; "
                 "restore them. If the project was moved or copied, put its folder mlruns beside mlflow.db"
             )
+
+    @contextmanager
+    def pulled(self, version: Version) -> Iterator[Path]:
+        """Yield a folder with a version's files. A UserError about one of them names the version, and not the folder.
+
+        Raises UserError as `pull` does.
+        """
+        with TemporaryDirectory() as folder:
+            self.pull(version, Path(folder))
+            try:
+                yield Path(folder)
+            except UserError as error:
+                raise type(error)(str(error).replace(folder, version.uri)) from error
 
 
 @contextmanager
@@ -183,9 +208,8 @@ def model_folder(place: str) -> Iterator[Path | None]:
         yield _folder(Path(place)) if place else None
         return
     registry = Registry()
-    with TemporaryDirectory() as folder:
-        registry.pull(registry.resolve(place), Path(folder))
-        yield Path(folder)
+    with registry.pulled(registry.resolve(place)) as folder:
+        yield folder
 
 
 def _folder(place: Path) -> Path:
@@ -197,5 +221,5 @@ def _version(found: Any) -> Version:
     return Version(found.name, int(found.version), dict(found.tags), found.run_id or "", is_copy)
 
 
-def _with_number(versions: list[Any], number: str) -> Version | None:
-    return next((_version(found) for found in versions if int(found.version) == int(number)), None)
+def _with_number(versions: list[Version], number: int) -> Version | None:
+    return next((version for version in versions if version.number == number), None)

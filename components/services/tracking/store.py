@@ -32,6 +32,8 @@ QUIET = {
 }
 LOGIN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (the name of a variable)
+HEADING = "#####"
+"""Begins a line of mlflow above each of several errors."""
 DATABASE_LOCK_TIMEOUT_S = 120
 
 
@@ -112,10 +114,12 @@ def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, or the name of its type if the message is empty.
 
-    Of an error of a database, it is that of the database, without the statement that mlflow had made.
+    If it ends with a colon, what follows is added, without the headings of mlflow. Of an error of a database, it is
+    that of the database, without the statement that mlflow had made.
     """
-    said = str(getattr(error.__cause__, "orig", None) or error).strip()
-    return (said or type(error).__name__).splitlines()[0]
+    said = str(getattr(error.__cause__, "orig", None) or error).strip() or type(error).__name__
+    first, *more = [line for line in said.splitlines() if line and not line.startswith(HEADING)]
+    return " ".join([first, *more[:1]]) if first.endswith(":") else first
 
 
 @contextmanager
@@ -124,8 +128,17 @@ def mlflow_errors(what: str) -> Iterator[Any]:
     uri = connect()
     import mlflow
 
-    try:
+    with failures_told(what, uri):
         yield mlflow
+
+
+@contextmanager
+def failures_told(what: str, uri: str) -> Iterator[None]:
+    """Turn exceptions of mlflow, which is connected to `uri`, into a UserError."""
+    import mlflow
+
+    try:
+        yield
     except mlflow.MlflowException as error:
         raise UserError(
             f"{what}: MLflow at {uri} failed: {first_line(error)}; fix this and run the same command again"
