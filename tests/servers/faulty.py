@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _added(self) -> dict[str, str]:
         return self.server.said if self.command == "HEAD" else {}
 
-    do_GET = do_HEAD = do_PUT = pass_on
+    do_GET = do_HEAD = do_POST = do_PUT = pass_on
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

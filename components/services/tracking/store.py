@@ -5,8 +5,10 @@ mlflow reads some of these settings while it is imported, so they are set first.
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -30,8 +32,12 @@ QUIET = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else with a character that a stream may not take
 }
+QUOTES = "\"'"
 LOGIN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (the name of a variable)
+LOGIN_REFUSED = re.compile(r"error code 40[13]\b|^PERMISSION_DENIED|^UNAUTHENTICATED")
+SETTING = re.compile(r"MLFLOW_(?:HTTP|TRACKING)_\w+")
+"""A variable of mlflow that a message names because its value is wrong."""
 HEADING = "#####"
 """Begins a line of mlflow above each of several errors."""
 DATABASE_LOCK_TIMEOUT_S = 120
@@ -53,8 +59,9 @@ def connect() -> str:
     logging.getLogger("mlflow.store.db.utils").addFilter(_has_no_traceback)
     mlflow.set_tracking_uri(uri)
     try:
-        with _initialisation_lock(uri):
-            if database := database_of(uri):
+        database = _own_database(uri)
+        with _initialisation_lock(database):
+            if database:
                 make_database(uri)
                 follow(database)
             mlflow.MlflowClient().search_experiments(max_results=1)
@@ -88,14 +95,34 @@ def _what_to_fix(uri: str, error: Exception) -> str:
         return f"see that {database} is a database of MLflow and can be written, and that its disk is not full"
     if "CERTIFICATE_VERIFY_FAILED" in said or "CA certificate bundle" in said:
         return "its certificate is not trusted: set MLFLOW_TRACKING_SERVER_CERT_PATH to the PEM file of your authority"
-    return "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
+    if LOGIN_REFUSED.search(said):
+        return f"correct {' and '.join(LOGIN)}, or {TOKEN}, or the permissions of this user"
+    if "SSLError" in said:
+        return "see that it speaks https, or correct MLFLOW_TRACKING_URI"
+    if "Max retries exceeded" in said:
+        return "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
+    wrong = SETTING.search(said)
+    return f"correct {wrong[0] if wrong else 'MLFLOW_TRACKING_URI'}"
 
 
 def _check_server(uri: str) -> None:
-    """Refuse what is not an address, and one that would show a secret in receipts and logs."""
+    """Refuse what is not an address, one that would show a secret in receipts and logs, and a second one.
+
+    mlflow would look for versions at the second, which its own variable names.
+    """
     database = "://" in uri and not _is_server(uri)
     instead = "PGPASSWORD or a .pgpass file" if database else "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     check_address(uri, "MLFLOW_TRACKING_URI", instead)
+    if uri[0] in QUOTES:
+        raise UserError("MLFLOW_TRACKING_URI: begins with a quotation mark; write the address without any")
+    if _is_server(uri) and "#" in uri:
+        raise UserError(
+            "MLFLOW_TRACKING_URI: is the address of a page; write that of the server, which ends before the #"
+        )
+    if project_uri(from_environment("MLFLOW_REGISTRY_URI") or uri) != uri:
+        raise UserError(
+            "MLFLOW_REGISTRY_URI: fabgan keeps versions where it records runs, at MLFLOW_TRACKING_URI; unset it"
+        )
 
 
 def _check_login() -> None:
@@ -105,10 +132,16 @@ def _check_login() -> None:
     check_sent(TOKEN)
 
 
-def _initialisation_lock(uri: str) -> AbstractContextManager[object]:
+def _initialisation_lock(database: Path | None) -> AbstractContextManager[object]:
     """Return a lock for opening a SQLite database: processes that create its tables at the same time damage it."""
-    database = database_of(uri)
     return FileLock(f"{database}.lock", timeout=DATABASE_LOCK_TIMEOUT_S) if database else nullcontext()
+
+
+def _own_database(uri: str) -> Path | None:
+    """Return the SQLite file of an address, to be made or followed; None for another sort, or if it is only read."""
+    database = database_of(uri)
+    only_read = database is not None and database.is_file() and not os.access(database.parent, os.W_OK)
+    return None if only_read else database
 
 
 def first_line(error: Exception) -> str:
