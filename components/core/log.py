@@ -13,6 +13,8 @@ LOG = logging.getLogger("fabgan")
 
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 """Control characters, which names of files may have, and which terminals would obey."""
+CLEAR_LINE = "\r\x1b[K"
+"""What lets a terminal replace the line that it is in, which may be a bar of progress."""
 LINE_BREAK = {ord("\n"): "\\n"}
 
 
@@ -39,6 +41,8 @@ class _ToStandardError(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
+        if self.stream.isatty():
+            self.stream.write(CLEAR_LINE)
         super().emit(record)
 
 

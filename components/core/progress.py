@@ -1,13 +1,16 @@
 """Progress of long work: a bar on a terminal, or a line every ten seconds in a log."""
 
+import os
 import sys
 import time
 
-from .log import logger
+from .log import CLEAR_LINE, logger
 
 LOG_INTERVAL_S = 10.0
 BAR_INTERVAL_S = 0.2
 BAR_WIDTH = 30
+USUAL_COLUMNS = 80
+"""Width of a terminal that does not tell its own. A longer line would be broken, and only its end replaced."""
 
 
 class Progress:
@@ -41,5 +44,6 @@ class Progress:
         filled = BAR_WIDTH * self.done // max(self.total, 1)
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
         end = "\n" if self.done >= self.total else ""
-        sys.stderr.write(f"\r\x1b[K{self.what} [{bar}] {figures}{end}")
+        fits = (os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS) - 1
+        sys.stderr.write(CLEAR_LINE + f"{self.what} [{bar}] {figures}"[:fits] + end)
         sys.stderr.flush()
