@@ -30,8 +30,11 @@ def alone(folder: Path, busy: str, file: str = "") -> Iterator[None]:
 def _locked(folder: Path, file: str, busy: str) -> int:
     """Return the handle of a folder or file that is locked while the handle is open.
 
-    Raises UserError, which says `busy`, if another process stays, and OSError for a folder that cannot be made.
+    Raises UserError, which says `busy`, if another process stays, or for a link to nothing, and OSError for a folder
+    that cannot be made.
     """
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(f"{folder}: is a link to {folder.readlink()}, which is not there; make it, or remove the link")
     path, mode = folder / file, os.O_RDWR | os.O_CREAT if file else os.O_RDONLY
     failure: OSError | None = None
     for _ in range(TRIES):

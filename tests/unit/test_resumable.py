@@ -95,6 +95,13 @@ def test_a_folder_that_cannot_be_made_is_told_by_its_reason(tmp_path: Path, monk
             pass
 
 
+def test_a_folder_to_be_locked_that_is_a_link_to_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").symlink_to("gone")
+    said = "checkpoints: is a link to gone, which is not there; make it, or remove the link"
+    with pytest.raises(UserError, match=said), locks.alone(tmp_path / "checkpoints", "busy"):
+        pass
+
+
 def test_what_was_finished_is_not_done_again(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="stumbled"), resumable_folder(tmp_path / "out", "same", MARKER) as folder:
         map_resumably("test", square_but_stumble, ITEMS, folder)
