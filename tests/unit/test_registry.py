@@ -29,7 +29,7 @@ def register(registry: Registry, folder: Path, file: str = "model.pkl", content:
     """Register a folder with one file."""
     (folder / "model").mkdir()
     (folder / "model" / file).write_text(content)
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id="0"):  # other tests may have left another active
         registry.register(NAME, folder / "model", {})
 
 
