@@ -40,10 +40,11 @@ from fabgan.components.defects.training import trained
 from fabgan.components.measures.inspection import DenseFeatures, Image, InspectionModel
 
 SIZE_PX = 256
-FRAMES = 960
-SEED = 2
+FRAMES = 2400
+"""So many that the recall at 1% false alarms does not depend on two or three packages."""
+SEED = 3
 """The frames of seed 1 chose how images are shared out among kinds (docs/decisions/0023). They cannot judge it, too."""
-TRAINING_SHARE = 0.27
+TRAINING_SHARE = 0.11
 POOLS = (60, 240)
 MEASURES = ("recall", "auc")
 REAL, BLEND = "real", "blend"
