@@ -14,6 +14,7 @@ from pathlib import Path
 from ..core.errors import UnusableImageError, UserError
 from ..core.log import logger
 from .sources.listing import Listing, SourceFile
+from .texts import UTF_16
 
 LOG = logger("ingest")
 ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
@@ -23,7 +24,6 @@ NAMES = re.compile(r"(md5|sha1|sha256|sha512|check)[-_]?sums?(\.txt)?")
 """Names of files with the digests of many files, in lower case."""
 GNU = re.compile(r"(?P<escaped>\\?)(?P<digest>[0-9a-fA-F]+)(?:[ \t]+\*?(?P<name>.+))?")
 BSD = re.compile(r"(?P<escaped>\\?)[A-Za-z0-9-]+ \((?P<name>.+)\) ?= ?(?P<digest>[0-9a-fA-F]+)")
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def holds_checksums(path: str) -> bool:
