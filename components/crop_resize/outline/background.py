@@ -18,7 +18,7 @@ MIN_SIGMA = 1.0
 """In Lab units. An overexposed background has no noise, and then every trace of compression would stand out."""
 GRID_STEP = 6
 MAD_TO_SIGMA = 1.4826
-BRIGHT_PERCENT, MIN_BRIGHT = 99.0, 128.0
+BRIGHT_PERCENT, MIN_BRIGHT = 99.0, 90.0
 """This percentile of a photograph's values has at least this value, or the photograph is made brighter. A few glints do
 not count."""
 MAX_GAIN = 8.0

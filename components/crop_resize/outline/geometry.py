@@ -47,7 +47,8 @@ class Outline:
         """
         right, down = self._sides()
         x, y = right if self.width_px >= self.height_px else (down[1], -down[0])
-        return 45.0 - (45.0 - math.degrees(math.atan2(y, x))) % 90.0
+        below_45 = (45.0 - math.degrees(math.atan2(y, x))) % 90.0 % 90.0  # once, a rounding error may leave 90
+        return 45.0 - below_45
 
     @property
     def width_px(self) -> float:
