@@ -24,7 +24,6 @@ from fabgan.components.train import variants
 from fabgan.components.train.checkpoints import LOCK
 from fabgan.components.train.parameters import TrainParameters
 from fabgan.model.paper.training import PaperTraining
-from fabgan.model.streams import random_stream
 from tests.conftest import PARAMETERS, section, write_params
 
 pytestmark = pytest.mark.integration
@@ -273,14 +272,6 @@ def test_a_batch_of_one_is_refused_where_batches_are_normalised() -> None:
     with pytest.raises(UserError, match=r"train: batch_size: seamless normalises over a batch"):
         parameters(variant="seamless", batch_size=1)
     assert parameters(variant="paper", batch_size=1).batch_size == 1
-
-
-def test_a_batch_holds_different_images_each_with_its_own_kind() -> None:
-    numbers_N = torch.arange(12)
-    images = train._Images(numbers_N.to(torch.uint8)[:, None, None, None], numbers_N % 5)
-    x_BCHW, kinds_B = images.batch(8, random_stream("batch"))
-    assert len(set(x_BCHW.flatten().tolist())) == 8
-    assert torch.equal(x_BCHW.flatten() % 5, kinds_B.to(torch.uint8))
 
 
 def test_what_another_version_made_is_told_apart_and_refused_in_one_line(packages: Path, tmp_path: Path) -> None:

@@ -291,20 +291,5 @@ def test_a_data_set_without_anything_to_make_is_refused(packages: Path, model: P
         fabgan_dataset(packages, model=recommending(model, tmp_path / "model", {}))
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"length": -1}, "length: expected a positive int, got -1"),
-        ({"length": 2.5}, "length: expected a positive int, got 2.5"),
-        ({"defects_per_image": 0}, "defects_per_image: expected a positive int, got 0"),
-        ({"seed": -1}, "seed: expected an int of 0 or more, got -1"),
-        ({"kinds": "scratch"}, r"kinds: expected a list of names, such as \['scratch'\]"),
-    ],
-)
-def test_a_data_set_of_impossible_numbers_is_refused(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=f"fabgan.DefectDataset: {words}"):
-        fabgan_dataset(Path("nowhere"), **options)
-
-
 def fabgan_dataset(packages: Path, **options: Any) -> DefectDataset:
     return DefectDataset(packages, SIZE_PX, **{"length": 4} | options)

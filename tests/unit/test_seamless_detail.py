@@ -9,7 +9,10 @@ from torch.nn.functional import interpolate
 
 from fabgan.model.optimization import GradientMode
 from fabgan.model.pixels import shrunk, to_float
+from fabgan.model.seamless.config import SeamlessConfig
+from fabgan.model.seamless.discriminators import FullDiscriminator, RegionDiscriminator
 from fabgan.model.seamless.energy import image_energy
+from fabgan.model.seamless.generator import SeamlessGenerator
 from fabgan.model.seamless.recipe import SeamlessRecipe
 from fabgan.model.seamless.training import SeamlessTraining
 from fabgan.model.streams import random_stream
@@ -61,3 +64,10 @@ def test_detail_is_learned_from_windows_though_no_discriminator_knows_it() -> No
     with torch.no_grad():
         made = trained.generator.full_image(latents())
     assert (made - to_float(x[:3])).abs().mean() < 0.2 * to_float(x).std()
+
+
+def test_networks_for_1024_px_have_at_most_eight_million_parameters() -> None:
+    config = SeamlessConfig(1024, 3, 64, 8, 16, 8, 128)
+    with torch.device("meta"):
+        networks = SeamlessGenerator(config), RegionDiscriminator(config), FullDiscriminator(config)
+    assert sum(weight.numel() for network in networks for weight in network.parameters()) <= 8_000_000

@@ -26,13 +26,13 @@ def _in_a_list(outlines: object) -> object:
     return [outlines] if isinstance(outlines, list) and outlines[:1] and not isinstance(outlines[0], list) else outlines
 
 
-Number = Annotated[int | str, AfterValidator(str)]
-"""The id of an image. Tools write the same one as a number and as a text."""
+ImageId = Annotated[int | str, AfterValidator(str)]
+"""Tools write the same one as a number and as a text."""
 
 
 @checked(frozen=True)
 class _Image:
-    id: Number
+    id: ImageId
     file_name: str
     width: int
     height: int
@@ -64,7 +64,7 @@ def _rotation(attributes: object) -> float:
 
 @checked(frozen=True)
 class _Annotation:
-    image_id: Number
+    image_id: ImageId
     category_id: int
     bbox: list[FiniteFloat] = field(default_factory=list)
     segmentation: Annotated[list[list[FiniteFloat]] | _RunLengths | None, BeforeValidator(_in_a_list)] = None
