@@ -10,6 +10,8 @@ from fabgan.components.core.log import CLEAR_LINE, logger, start_logging
 from fabgan.components.core.progress import BAR_WIDTH, Progress
 
 COLUMNS = 60
+END = "\0"
+"""Written after what is to be read: a terminal passes characters on in order, but not at once."""
 
 
 @contextmanager
@@ -17,14 +19,22 @@ def terminal() -> Iterator[Callable[[], str]]:
     """Let standard error be a terminal; yield what returns the characters that it got since the last call."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(ours, (24, COLUMNS))
-    os.set_blocking(ours, False)
     with (
         os.fdopen(ours, "rb", buffering=0) as screen,
         os.fdopen(theirs, "w", encoding="utf-8") as stream,
         redirect_stderr(stream),
     ):
         start_logging()
-        yield lambda: (screen.read(10_000) or b"").decode()
+
+        def shown() -> str:
+            stream.write(END)
+            stream.flush()
+            text = ""
+            while not text.endswith(END):
+                text += screen.read(10_000).decode()
+            return text.removesuffix(END)
+
+        yield shown
 
 
 def begun() -> Progress:
