@@ -4,7 +4,7 @@ Frames are rendered with exact masks. Some train inspection models in several wa
 training without any augmentation, and all other ways have the classical one. `blend` pastes as many defects of each
 kind. `pasted`, `fitted` and `both` make more of the kinds that a model finds worse, which only the training packages
 tell. The last line is JSON: `gain_...` is what `pasted` adds to classical augmentation, as the mean over the seeds,
-with the lower end of its 95% interval, and so for each way by its name.
+with the lower end of its 95% interval, and so for each way by its name. `over_blend_...` is what a way adds to `blend`.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def _compared(folder: Path, pools: Sequence[int], seeds: int, steps: int) -> dic
     found = dict[str, float]()
     for size in pools:
         runs = [_run(judge, held_out, training, size, steps, seed) for seed in range(seeds)]
-        found |= printed_gains(runs, size, MEASURES)
+        found |= printed_gains(runs, size, MEASURES) | _over_blend(runs, size)
         for measure, end in product(MEASURES, ("", "_low")):
             found[f"gain_{measure}_{size}{end}"] = found[f"gain_{measure}_{PASTED}_{size}{end}"]
     return found
@@ -130,6 +130,16 @@ def ways_of(packages: Packages, dense: DenseFeatures, steps: int, seed: int) -> 
         name: made_images(pool, dict.fromkeys(pool.present, paint), needs, np.random.default_rng([seed, 2]))
         for name, paint in paints.items()
     }
+
+
+def _over_blend(runs: Sequence[dict[str, Scores]], size: int) -> dict[str, float]:
+    """Return what each way that makes more of some kinds adds to as many of each, with both ends of the interval."""
+    found = dict[str, float]()
+    for way, measure in product([way for way in runs[0] if way not in (REAL, CLASSICAL, BLEND)], MEASURES):
+        added = gain(runs, way, measure, over=BLEND)
+        for end, value in (("", added.mean), ("_low", added.low), ("_high", added.high)):
+            found[f"over_blend_{measure}_{way}_{size}{end}"] = round(value, 4)
+    return found
 
 
 def printed_gains(runs: Sequence[dict[str, Scores]], size: int, measures: Sequence[str]) -> dict[str, float]:

@@ -160,6 +160,6 @@ def added(runs: Sequence[Mapping[str, Scores]], way: str, of_images: str, of_pla
     return Added(images=gain(runs, way, of_images), places=gain(runs, way, of_places))
 
 
-def gain(runs: Sequence[Mapping[str, Scores]], way: str, measure: str) -> Gain:
-    """Return what a way adds to classical augmentation in a measure, over paired runs."""
-    return gain_of([run[way][measure] for run in runs], [run[CLASSICAL][measure] for run in runs])
+def gain(runs: Sequence[Mapping[str, Scores]], way: str, measure: str, over: str = CLASSICAL) -> Gain:
+    """Return what a way of training adds to another one in a measure, over paired runs."""
+    return gain_of([run[way][measure] for run in runs], [run[over][measure] for run in runs])
