@@ -31,6 +31,8 @@ PIPELINES = {
     "augmentation": augmentation_pipeline,
     "defects": defects_pipeline,
 }
+PAGES = {"training": "evaluate", "sweep": "compare", "defects": "train-defects"}
+"""The step whose artifact `page` shows what a run of a pipeline came to; augmentation has none."""
 FIRST, RESOURCES = "training", "kubernetes"
 FOLDER = names_marker(
     f"{FIRST}.yaml",

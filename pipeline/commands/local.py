@@ -31,7 +31,7 @@ from fabgan.components.ingest.sources.dvc_repository import SCHEME as GIT
 from fabgan.components.ingest.sources.folder import list_folder
 
 from ..definitions.cluster import AUTHORITIES, USER, place_locally
-from .compile import pipeline_of
+from .compile import PAGES, pipeline_of
 from .form import chosen
 
 Runner = Literal["subprocess", "docker"]
@@ -90,7 +90,7 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
     local_runner, identity = _containers(run, image, form) if runner == "docker" else (_processes(run), "")
     cache = root / "cache" / digest([identity, _state(form)])[:16]
     local.init(local_runner, pipeline_root=str(root), enable_caching=True, cache_root=str(cache))
-    earlier = _pages(root)
+    earlier = _pages(root, name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # kfp expects an image name that contains "python"
         warnings.simplefilter("ignore", UserWarning)  # the local runner ignores resource limits
@@ -100,17 +100,17 @@ def run_pipeline(name: str, image: str, params: Path, asked: Mapping[str, str], 
             last_lines = "".join(run.failure) or "(no output)\n"
             failed = COLOURS.sub("", str(error))
             raise UserError(f"{failed}\nLast lines of the failed step's log:\n{last_lines}") from error
-    return _page(root, earlier)
+    return _page(root, name, earlier)
 
 
-def _pages(root: Path) -> dict[Path, int]:
-    """Return when each HTML page was written, in ns of the clock of its file system."""
-    return {path: path.stat().st_mtime_ns for path in root.glob("*/*/page")}
+def _pages(root: Path, name: str) -> dict[Path, int]:
+    """Return when each HTML page of the pipeline `name` was written, in ns of the clock of its file system."""
+    return {path: path.stat().st_mtime_ns for path in root.glob(f"*/{PAGES[name]}/page")} if name in PAGES else {}
 
 
-def _page(root: Path, earlier: Mapping[Path, int]) -> Path:
+def _page(root: Path, name: str, earlier: Mapping[Path, int]) -> Path:
     """Copy the HTML page that is not an earlier one to `root`/report.html and return it; without one, return `root`."""
-    pages = [path for path, written_ns in _pages(root).items() if earlier.get(path) != written_ns]
+    pages = [path for path, written_ns in _pages(root, name).items() if earlier.get(path) != written_ns]
     return Path(shutil.copyfile(pages[0], root / "report.html")) if pages else root
 
 

@@ -18,7 +18,7 @@ from fabgan.components.core.log import logger
 from fabgan.components.core.network import check_address
 from fabgan.components.steps import load_content
 
-from .compile import compile_to, pipeline_of
+from .compile import PAGES, compile_to, pipeline_of
 from .failure import failed_task, last_error, message_of, pod_names, step_of
 from .form import check_form, chosen
 from .naming import run_name, version_key, version_name
@@ -28,9 +28,9 @@ PATIENCE_S = 600.0
 """How long `follow` keeps asking a server that does not report the state of a run."""
 TIMEOUT_S = 10.0
 RESULTS = {
-    "training": "the report is the artifact `page` of the step evaluate, tab Visualization",
-    "sweep": "the table is the artifact `page` of the step compare, tab Visualization",
-    "defects": "the gains are the artifact `page` of the step train-defects, and the images that of make-defects",
+    "training": f"the report is the artifact `page` of the step {PAGES['training']}, tab Visualization",
+    "sweep": f"the table is the artifact `page` of the step {PAGES['sweep']}, tab Visualization",
+    "defects": f"the gains are the artifact `page` of the step {PAGES['defects']}, and the images are of make-defects",
     "augmentation": "the images and their manifest.json are in the bucket, at the `destination` of the form",
 }
 FINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED", "ERROR")
