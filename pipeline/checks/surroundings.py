@@ -58,7 +58,11 @@ def _targets(cluster: Cluster, wanted: Wanted) -> Iterator[tuple[str, list[Peer]
         service, _, place = (url.hostname or "").partition(".")
         namespace, _, domain = place.partition(".")
         if cluster.find("Namespace", namespace) and domain in ("", "svc", "svc.cluster.local"):
-            yield name, [Peer(namespace, {"app.kubernetes.io/name": service})], [url.port or 80]
+            yield (
+                name,
+                [Peer(namespace, {"app.kubernetes.io/name": service})],
+                [url.port or {"https": 443}.get(url.scheme, 80)],
+            )
 
 
 def retries(cluster: Cluster, wanted: Wanted) -> Iterator[Finding]:

@@ -88,11 +88,11 @@ FAULTS: dict[str, tuple[Plant, str]] = {
     "a node that is full": (added(greedy_pod()), "no node has 0.6 CPU, 2.06 GiB left"),
     "no node that takes pods": (
         within("Node", "one", "", "spec", "unschedulable", value=True),
-        "there is none that takes pods",
+        "there is none that takes it",
     ),
     "a tainted node": (
         within("Node", "one", "", "spec", "taints", value=[{"key": "gpu", "effect": "NoSchedule"}]),
-        "there is none that takes pods",
+        "there is none that takes it",
     ),
     "a quota that is used up": (added(QUOTA), "quota team: limits.memory is 4Gi, of which 2Gi is used"),
     "no namespace": (without("Namespace", RUNS, ""), f"namespace {RUNS}: missing"),
@@ -202,20 +202,6 @@ def test_a_planted_fault_is_named_alone_with_what_to_do(
     assert words in what
     assert do.startswith("    ")
     assert said.err == f"fabgan: error: 1 fault(s) stand in the way of a run in the namespace {RUNS}\n"
-
-
-def test_gpus_that_no_node_has_are_named(
-    sound: list[Manifest], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert checked(tmp_path, sound, "--gpus=2") == 1
-    assert (
-        "no node can hold the training pod, which requests 0.6 CPU, 2.06 GiB, 2 nvidia.com/gpu"
-        in capsys.readouterr().out
-    )
-    objects = copy.deepcopy(sound)
-    node = find(objects, "Node", "one")
-    node["status"]["allocatable"]["nvidia.com/gpu"] = "2"
-    assert checked(tmp_path, objects, "--gpus=2") == 0
 
 
 def test_a_size_is_compared_with_the_nodes(

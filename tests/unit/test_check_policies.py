@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fabgan.pipeline.checks.cluster import read
+from fabgan.pipeline.checks.cluster import Cluster, read
+from fabgan.pipeline.checks.finding import Wanted
 from fabgan.pipeline.checks.network import Peer, allowed
+from fabgan.pipeline.checks.surroundings import _targets
+from fabgan.pipeline.commands.settings import kubeflow_settings
+from tests.conftest import ROOT
 from tests.fab_cluster import object_of, write
 from tests.manifests import Manifest
 
@@ -51,3 +55,14 @@ def test_an_address_may_be_excepted_from_a_block(tmp_path: Path) -> None:
     cluster = read(tmp_path / "dump.yaml")
     reached = [allowed(cluster, Peer("runs"), "egress", Peer(address=one), [443]) for one in ("10.0.0.1", "10.1.0.1")]
     assert reached == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [("http://mlflow.fabgan", 80), ("https://mlflow.fabgan", 443), ("https://mlflow.fabgan:5000", 5000)],
+)
+def test_an_address_without_a_port_has_that_of_its_scheme(address: str, port: int) -> None:
+    wanted = Wanted("runs", kubeflow_settings(ROOT / "params.yaml"), "demo", 0, "fabgan:1")
+    endpoints = object_of("ConfigMap", wanted.settings.endpoints, "runs", data={"MLFLOW_TRACKING_URI": address})
+    cluster = Cluster([endpoints, object_of("Namespace", "fabgan")])
+    assert [ports for name, _, ports in _targets(cluster, wanted) if name == "MLflow"] == [[port]]
