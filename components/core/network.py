@@ -32,15 +32,25 @@ def from_environment(name: str) -> str:
     if value != value.strip():
         what = "ends with a line break" if value.endswith("\n") else "begins or ends with a blank"
         raise UserError(f"{name}: {what}; remove it (make a Secret of Kubernetes with `echo -n` or --from-literal)")
-    if CONTROL.search(value):
-        raise UserError(f"{name}: holds a line break or another control character; copy the value again, in one line")
+    _check_line(value, name)
     return value
 
 
 def check_sent(name: str) -> None:
     """Raise a UserError, without the value, if a client could not send the value of a variable in a header."""
-    if not from_environment(name).isascii():
-        raise UserError(f"{name}: holds a character beyond ASCII, such as a quotation mark; copy the value again")
+    check_header(from_environment(name), name)
+
+
+def check_header(value: str, where: str) -> None:
+    """Raise a UserError, without the value, if a client could not send it in a header."""
+    _check_line(value, where)
+    if not value.isascii():
+        raise UserError(f"{where}: holds a character beyond ASCII, such as a quotation mark; copy the value again")
+
+
+def _check_line(value: str, where: str) -> None:
+    if CONTROL.search(value):
+        raise UserError(f"{where}: holds a line break or another control character; copy the value again, in one line")
 
 
 def holds_secret(address: str) -> bool:

@@ -1,6 +1,7 @@
 """Submit a pipeline to Kubeflow: upload a version, start a run, follow it. Each version is uploaded only once."""
 
 import json
+import ssl
 import tempfile
 import time
 import warnings
@@ -15,7 +16,7 @@ from typing import Any
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.log import logger
-from fabgan.components.core.network import check_address
+from fabgan.components.core.network import check_address, check_header
 from fabgan.components.steps import load_content
 
 from .compile import PAGES, compile_to, pipeline_of
@@ -53,8 +54,8 @@ class TokenFile:
         self.path = path
 
     def refresh_api_key_hook(self, config: Any) -> None:
-        """Write the current token into the client's configuration. Raises UserError if the file cannot be read."""
-        config.api_key["authorization"] = _content_of(self.path)
+        """Write the current token into the client's configuration. Raises UserError if the file holds none."""
+        config.api_key["authorization"] = _token_in(self.path)
 
 
 class Kubeflow:
@@ -66,7 +67,7 @@ class Kubeflow:
         self.host, self.namespace = host.rstrip("/"), namespace
         self.token_file, self.ca_file = token_file, ca_file
         if ca_file:
-            _content_of(ca_file)
+            _check_authority(ca_file)
         with self._errors():
             from kfp import Client
 
@@ -90,7 +91,7 @@ class Kubeflow:
         """Return the server's answer to a plain question, which Kubeflow's client does not ask."""
         from urllib3 import PoolManager
 
-        headers = {"authorization": f"Bearer {_content_of(self.token_file)}"} if self.token_file else {}
+        headers = {"authorization": f"Bearer {_token_in(self.token_file)}"} if self.token_file else {}
         authority = str(self.ca_file) if self.ca_file else None
         with PoolManager(ca_certs=authority, retries=False, timeout=TIMEOUT_S) as pool:
             return pool.request("GET", f"{self.host}/{path}", fields=dict(query), headers=headers)
@@ -220,9 +221,22 @@ def _named(operation: str, name: str) -> str:
     return json.dumps({"predicates": [{"operation": operation, "key": "display_name", "stringValue": name}]})
 
 
-def _content_of(path: Path) -> str:
+def _token_in(path: Path) -> str:
+    """Return the token in a file. Raises UserError, without the token, for a file that cannot be read or sent."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        token = path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    check_header(token, str(path))
+    return token
+
+
+def _check_authority(path: Path) -> None:
+    """Raise a UserError for a file without a certificate."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:
+        raise UserError(f"{path}: holds no certificate in PEM; convert it, or name another --ca-file") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -163,6 +163,29 @@ def test_a_host_with_a_secret_is_refused_without_saying_it(host: str) -> None:
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"SECRET\nSECRET", "token: holds a line break or another control character"),
+        ("\u201cSECRET\u201d".encode(), "token: holds a character beyond ASCII"),
+        ("SECRET".encode("utf-16"), "token: holds a line break or another control character"),
+    ],
+    ids=["two lines", "quotation marks", "UTF-16"],
+)
+def test_a_token_that_cannot_be_sent_is_refused_without_saying_it(content: bytes, words: str, token: Path) -> None:
+    token.write_bytes(content)
+    with pytest.raises(UserError, match=words) as raised:
+        submit.Kubeflow("http://127.0.0.1", "", token, None)
+    assert "SECRET" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"\x30\x82\x03\x0f\xff", b"", b"no certificate"], ids=["DER", "empty", "text"])
+def test_an_authority_that_is_not_in_pem_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "ca.der").write_bytes(content)
+    with pytest.raises(UserError, match=r"ca\.der: holds no certificate in PEM"):
+        submit.Kubeflow("https://127.0.0.1", "", None, tmp_path / "ca.der")
+
+
 def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Path) -> None:
     key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
     openssl = shutil.which("openssl")
