@@ -101,17 +101,18 @@ class Kubeflow:
         pipeline = pipeline_of(name, image, params)
         values = chosen(pipeline, asked)
         check_form(name, load_content(params), values)
-        with tempfile.TemporaryDirectory() as folder, self._errors():
+        with tempfile.TemporaryDirectory() as folder:
             compile_to(file := Path(folder) / f"{name}.yaml", pipeline)
-            version = self._version(pipeline, file)
-            found = self.client.create_experiment(experiment, namespace=self.namespace or None)
-            run = self.client.run_pipeline(
-                experiment_id=found.experiment_id,
-                job_name=run_name(name, values),
-                pipeline_id=version.pipeline_id,
-                version_id=version.pipeline_version_id,
-                params=values,
-            )
+            with self._errors():
+                version = self._version(pipeline, file)
+                found = self.client.create_experiment(experiment, namespace=self.namespace or None)
+                run = self.client.run_pipeline(
+                    experiment_id=found.experiment_id,
+                    job_name=run_name(name, values),
+                    pipeline_id=version.pipeline_id,
+                    version_id=version.pipeline_version_id,
+                    params=values,
+                )
         return Run(run.run_id, f"{self.host}/#/runs/details/{run.run_id}", RESULTS[name])
 
     def follow(self, run: Run) -> None:

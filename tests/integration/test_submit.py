@@ -1,5 +1,6 @@
 """Submitting by the command line, with Kubeflow's own client, to a server that speaks its API."""
 
+import errno
 import re
 import shutil
 import subprocess
@@ -184,6 +185,17 @@ def test_an_authority_that_is_not_in_pem_is_refused(content: bytes, tmp_path: Pa
     (tmp_path / "ca.der").write_bytes(content)
     with pytest.raises(UserError, match=r"ca\.der: holds no certificate in PEM"):
         submit.Kubeflow("https://127.0.0.1", "", None, tmp_path / "ca.der")
+
+
+def test_a_full_disk_is_not_taken_for_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(submit, "compile_to", full)
+    with KubeflowServer(State()) as server:
+        kubeflow = submit.Kubeflow(server.url, "", None, None)
+        with pytest.raises(OSError, match="No space left on device"):
+            kubeflow.submit("training", IMAGE, ROOT / "params.yaml", {}, "fabgan")
 
 
 def test_an_authority_of_the_fab_is_trusted_only_where_it_is_named(tmp_path: Path) -> None:
