@@ -17,7 +17,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import Marker, atomic_file, atomic_folder, check_replaceable, names_marker
 
 from ..definitions.catalogue import CATALOGUE, KUBEFLOW_PIPELINES, Entry
-from ..definitions.cluster import AUTHORITIES, ENDPOINTS, MLFLOW_KEYS, S3_KEYS
+from ..definitions.cluster import AUTHORITIES, ENDPOINTS, MLFLOW_KEYS, RUN_ID, S3_KEYS
 from .compile import check_image
 
 COMPONENT, METADATA, OWNERS, INDEX = "component.yaml", "metadata.yaml", "OWNERS", "README.md"
@@ -103,6 +103,8 @@ def _readme(entry: Entry, spec: Any, told: Docstring) -> Iterator[str]:
     yield "\n## Environment\n\nThe pod reads these variables, from Secrets and a ConfigMap of your cluster:\n"
     yield from (f"- `{name}`" for name in (*S3_KEYS, *MLFLOW_KEYS, *ENDPOINTS))
     yield f"- `{'` and `'.join(AUTHORITIES)}`, if an authority of your own signed for the object store or MLflow"
+    named = f'kubernetes.use_field_path_as_env(task, "FABGAN_RUN", "{RUN_ID}")'
+    yield f"- `FABGAN_RUN`, the name of the run, by which its steps meet in one run of MLflow: `{named}`"
 
 
 def _type(name: str) -> str:

@@ -16,6 +16,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json
 from fabgan.pipeline.commands.components import write_components
 from fabgan.pipeline.definitions.catalogue import CATALOGUE
+from fabgan.pipeline.definitions.cluster import RUN_ID
 from tests.conftest import RENDERED, section
 from tests.database import database_in
 
@@ -73,6 +74,12 @@ def test_the_readme_describes_every_input_and_output(name: str, written: Path) -
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE)
     assert {field for field, _, _ in rows} == declared
     assert all(len(description) > 10 for _, _, description in rows)
+
+
+def test_the_readme_says_how_the_steps_of_a_run_meet_in_mlflow(written: Path) -> None:
+    """As they do in our own pipelines: test_every_pod_is_limited_and_knows_its_secrets."""
+    call = f'kubernetes.use_field_path_as_env(task, "FABGAN_RUN", "{RUN_ID}")'
+    assert all(call in (folder_of(written, name) / "README.md").read_text() for name in NAMES)
 
 
 def test_components_fit_together_in_a_pipeline_of_others(written: Path, tmp_path: Path) -> None:

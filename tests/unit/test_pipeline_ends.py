@@ -244,6 +244,20 @@ def test_a_step_from_the_cache_is_recorded_with_its_figures() -> None:
     assert pipeline.data.metrics == {"ingest.images": 24.0}
 
 
+def test_without_a_launcher_there_is_no_run_for_what_steps_have_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a pipeline of others that names no run: theirs would all meet in one that is nobody's."""
+    step("train")
+    before = MlflowClient().search_runs(experiments())
+    monkeypatch.delenv("FABGAN_RUN")
+    pipelines.record_cached({"ingest": {"images": 24.0}})
+    pipelines.record_outcome("the generator is registered")
+    assert len(MlflowClient().search_runs(experiments())) == len(before)
+
+
+def experiments() -> list[str]:
+    return [one.experiment_id for one in MlflowClient().search_experiments()]
+
+
 def test_the_outcome_goes_to_the_run_that_the_launcher_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """A launcher may set MLFLOW_RUN_ID alone; the step's run is opened first, and then the outcome is recorded."""
     run_settings()

@@ -39,7 +39,10 @@ def record_cached(figures: Mapping[str, Mapping[str, float]]) -> None:
     """Record steps that a launcher supplied from its cache, with the metrics of the earlier run, by step.
 
     A step has made them in this run of the pipeline if it has a run of its own there. Such a step is left as it is.
+    Without a launcher there is no run in which steps with different parameters meet, and nothing is recorded.
     """
+    if not _launched():
+        return
     with mlflow_errors("pipeline") as mlflow, parent_run({}) as parent:
         client, experiment_id = mlflow.MlflowClient(), parent.info.experiment_id
         tags = {PARENT_TAG: parent.info.run_id, CACHED_TAG: "true"}
@@ -53,9 +56,19 @@ def record_cached(figures: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def record_outcome(outcome: str) -> None:
-    """Record what a pipeline came to. Its last component does this: without an outcome, it did not reach its end."""
+    """Record what a pipeline came to, if a launcher named its run.
+
+    Its last component does this: without an outcome, it did not reach its end.
+    """
+    if not _launched():
+        return
     with mlflow_errors("pipeline") as mlflow, parent_run({}) as parent:
         mlflow.MlflowClient().set_tag(parent.info.run_id, OUTCOME_TAG, outcome)
+
+
+def _launched() -> bool:
+    """Return whether a launcher named the run, or has created it."""
+    return bool(os.environ.get("FABGAN_RUN") or os.environ.get("MLFLOW_RUN_ID"))
 
 
 def end_pipeline(failure: str = "", terminated: bool = False) -> None:
