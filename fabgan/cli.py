@@ -13,8 +13,9 @@ from pathlib import Path
 
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.log import LOG, start_logging
-from fabgan.components.core.signals import Terminated, stop_on_signals
+from fabgan.components.core.log import start_logging
+from fabgan.components.core.outcome import SIGNALLED, TOLD, status_of
+from fabgan.components.core.signals import stop_on_signals
 
 from .commands import (
     augment,
@@ -32,8 +33,6 @@ from .commands import (
     upload,
 )
 
-INTERRUPTED, SIGNALLED = 130, 128
-"""Exit status that shells report for a program that SIGINT ended, and what they add to the number of another signal."""
 RESUMING = "ingest", "crop_resize", "train", "augment", "train_defects", "defects", "upload"
 """Subcommands that keep what is finished when they fail, and go on from there. The others begin anew."""
 COMMANDS = init, preset, step, summary, augment, train_defects, defects, pipeline, upload, migrate, code, gc, backup
@@ -51,26 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_to_usable_cores()
     again = f"run the same command again{': finished work is kept' if options.command in RESUMING else ''}"
     try:
+        return _run(options)
+    except TOLD as error:
+        return status_of(error, again)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a subcommand; return 0, or the exit status of SIGPIPE. Raises UserError if a library is missing."""
+    try:
         options.run(options)
         sys.stdout.flush()
-    except UserError as error:
-        return _fail(str(error))
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return SIGNALLED + signal.SIGPIPE
     except ModuleNotFoundError as error:
         if (error.name or "fabgan").startswith("fabgan"):
             raise
-        return _fail(f"{error.name} is not installed, which `fabgan {options.command}` needs: install fabgan[all]")
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) and _nobody_reads():
-            return SIGNALLED + signal.SIGPIPE
-        where = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or ", ".join(map(str, error.args))  # an OSError of a library has no strerror
-        return _fail(f"{where}{reason}; fix this and {again}")
-    except Terminated as error:
-        LOG.warning("terminated; %s", again)
-        return SIGNALLED + int(error.args[0])
-    except KeyboardInterrupt:
-        LOG.warning("interrupted; %s", again)
-        return INTERRUPTED
+        words = f"{error.name} is not installed, which `fabgan {options.command}` needs: install fabgan[all]"
+        raise UserError(words) from error
     return 0
 
 
@@ -95,11 +93,6 @@ def _nobody_reads() -> bool:
             os.dup2(os.open(os.devnull, os.O_WRONLY), output)
             return True
     return False
-
-
-def _fail(message: str) -> int:
-    LOG.error(message)
-    return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -104,9 +104,6 @@ def measure(
 
 def compare(rows: list, page: Output[HTML]) -> None:  # type: ignore[type-arg]
     """Show the rows of all trainings in one table, best first within each size."""
-    from pathlib import Path
+    from fabgan.pipeline.pod import sweeping
 
-    from fabgan.pipeline.pod import run, sweeping
-
-    sweeping.write_table(Path(page.path), rows)
-    run.record(f"{len(rows)} trainings are compared")
+    sweeping.compare(page.path, rows)

@@ -11,10 +11,11 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import parse
 
 from . import run
+from .reporting import report_errors
 from .supervisor import supervised
 
 
-@run.report_user_errors
+@report_errors
 def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[str]:
     """Return the request of each shard as JSON, with the model pinned to its version. Empty shards are left out.
 
@@ -37,7 +38,7 @@ def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[str]:
     )
 
 
-@run.report_user_errors
+@report_errors
 def make(item: str, metrics: Any) -> None:
     """Make the images of a shard that the bucket lacks."""
     asked = json.loads(item)
@@ -45,7 +46,7 @@ def make(item: str, metrics: Any) -> None:
     run.log_metrics(metrics, supervised("augment", {"section": asked, "destination": destination}))
 
 
-@run.report_user_errors
+@report_errors
 def gather(items: Sequence[str], metrics: Any) -> None:
     """Put one manifest over all shards into the bucket; every image must be there."""
     from fabgan.components.augment import shards as in_bucket

@@ -10,6 +10,7 @@ from fabgan.components.core.parameters import parse
 from fabgan.components.defects.parameters import DefectsParameters, TrainDefectsParameters
 
 from . import run
+from .reporting import report_errors
 from .supervisor import supervised
 
 PAGE = "defects.html"
@@ -28,22 +29,22 @@ def requests_of(form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-@run.report_user_errors
+@report_errors
 def plan(content: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the parameters of every step, with the data pinned. The pipeline's run is opened in MLflow."""
     asked = requests_of(form)
-    sections = run.settings(content, form)
+    sections = run.pinned_sections(content, form)
     return {name: sections[name] for name in ("ingest", "crop_resize")} | asked
 
 
-@run.report_user_errors
+@report_errors
 def train(section: Mapping[str, Any], metrics: Any, model_name: str, **paths: str) -> None:
     """Train the defect model, judge it and register it. If its process is killed, it resumes."""
     asked = {"section": section, "paths": paths, "model_name": model_name}
     run.log_metrics(metrics, supervised("train_defects", asked))
 
 
-@run.report_user_errors
+@report_errors
 def registered(model_name: str, model: str) -> str:
     """Return the address of the version of a model with its aliases, in words."""
     from fabgan.components.core.files import sha256_of_file
@@ -57,9 +58,11 @@ def registered(model_name: str, model: str) -> str:
     return " ".join([version.uri, version.tags["verdict"], *(f"@{alias}" for alias in registry.aliases(version))])
 
 
-@run.report_user_errors
+@report_errors
 def make(section: Mapping[str, Any], metrics: Any, registered: str, **paths: str) -> None:
     """Make images of the kinds that the model recommends, which may be none."""
+    from fabgan.components.services.tracking.pipelines import record_outcome
+
     found = supervised("defects", {"section": section, "paths": paths})
     run.log_metrics(metrics, found)
-    run.record(f"{registered}: {found['images']:.0f} images with defects")
+    record_outcome(f"{registered}: {found['images']:.0f} images with defects")

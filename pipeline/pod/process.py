@@ -20,12 +20,13 @@ from fabgan.components.defects.parameters import DefectsParameters, TrainDefects
 from fabgan.components.steps import STEPS, parameter_type, run_step
 
 from . import run
+from .reporting import report_errors
 
 WORKER_KILLED = 128 + signal.SIGKILL
 """Exit status after the end of a worker, by which the supervisor sees that something was killed."""
 
 
-@run.report_user_errors
+@report_errors
 def main(request: Path) -> None:
     """Do the work of a request."""
     end_with_parent(signal.SIGTERM)
@@ -51,8 +52,16 @@ def _step(
     parsed: Any = {one: parse(parameter_type(one), section, run.FORM, one) for one, section in read.items()}
     metrics = run_step(name, parsed, {path: Path(value) for path, value in paths.items()})
     if name == "publish":
-        run.record_published(paths["receipt"])
+        record_published(Path(paths["receipt"]))
     return metrics
+
+
+def record_published(receipt: Path) -> None:
+    """Record, for `finish`, which version was registered with which verdict."""
+    from fabgan.components.services.tracking.pipelines import record_outcome
+
+    said = read_json(receipt)
+    record_outcome(" ".join([said["model"], said["verdict"], *(f"@{alias}" for alias in said["aliases"])]))
 
 
 def _augment(section: Mapping[str, Any], destination: str) -> dict[str, float]:

@@ -6,31 +6,20 @@ The components that Kubeflow starts are thin. They call this module, which runs 
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from fabgan.components.core.cores import keep_to_usable_cores
-from fabgan.components.core.errors import UserError
-from fabgan.components.core.files import atomic_file, read_json, write_json
-from fabgan.components.core.log import LOG, start_logging
+from fabgan.components.core.files import atomic_file, write_json
 from fabgan.components.core.parameters import parse
-from fabgan.components.core.signals import stop_on_signals
 from fabgan.components.steps import parameter_type, parse_sections
 from fabgan.components.train.parameters import check_processes
 
+from .reporting import report_errors
 from .supervisor import supervised
 
-P = ParamSpec("P")
-R = TypeVar("R")
 FORM = "the pipeline's form"
-UMASK = 0o022
-"""Kubeflow's launcher starts processes with umask 0, so that everyone could write to a claim's checkpoints."""
-TERMINATED = 143
-"""Exit status after SIGTERM, as in a shell."""
 FAILED_STATES = ("FAILED", "ERROR", "SYSTEM_ERROR")
 TERMINATED_STATES = ("CANCELING", "CANCELED", "CANCELLED")
 FIELDS = {
@@ -54,27 +43,6 @@ AXES = ("variant", "image_size_px", "seed")
 """The parameters of `train` in which the trainings of a sweep differ."""
 
 
-def report_user_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Report a UserError in one line of the pod's log, and exit with status 1. After SIGTERM, exit with status 143."""
-
-    @wraps(function)
-    def reporting(*arguments: P.args, **named: P.kwargs) -> R:
-        os.umask(UMASK)
-        start_logging()
-        stop_on_signals()
-        keep_to_usable_cores()
-        try:
-            return function(*arguments, **named)
-        except UserError as error:
-            LOG.error(error)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            LOG.warning("terminated")
-            sys.exit(TERMINATED)
-
-    return reporting
-
-
 def checked_sections(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, Any]:
     """Return the parameters of every step, from the sections of a params.yaml and the fields of a form.
 
@@ -92,11 +60,16 @@ def checked_sections(content: Mapping[str, Any], form: Mapping[str, Any], gpus: 
     return parsed
 
 
-@report_user_errors
-def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, dict[str, Any]]:
+@report_errors
+def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int) -> dict[str, dict[str, Any]]:
+    """Return the section of every step, as `pinned_sections` does."""
+    return pinned_sections(content, form, gpus)
+
+
+def pinned_sections(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0) -> dict[str, dict[str, Any]]:
     """Return the section of every step, as `checked_sections` does, with the data pinned.
 
-    The pipeline's run is opened in MLflow with all sections. Refuses data that is not there.
+    The pipeline's run is opened in MLflow with all sections. Raises UserError for data that is not there.
     """
     from fabgan.components.ingest.sources import resolve
     from fabgan.components.services.tracking.pipelines import record_pipeline
@@ -107,7 +80,7 @@ def settings(content: Mapping[str, Any], form: Mapping[str, Any], gpus: int = 0)
     return checked
 
 
-@report_user_errors
+@report_errors
 def step(
     name: str,
     section: Mapping[str, Any],
@@ -126,14 +99,14 @@ def step(
     return found
 
 
-@report_user_errors
+@report_errors
 def show_page(folder: str, name: str, page: str) -> None:
     """Copy a page from the folder of a step to where Kubeflow's UI shows it."""
     with atomic_file(Path(page)) as partial:
         shutil.copyfile(Path(folder) / name, partial)
 
 
-@report_user_errors
+@report_errors
 def name_run(section: Mapping[str, Any]) -> None:
     """Name the MLflow runs of this pod after the training of the sweep that they belong to."""
     from fabgan.components.services.tracking.runs import TRAINING
@@ -142,7 +115,7 @@ def name_run(section: Mapping[str, Any]) -> None:
     os.environ[TRAINING] = json.dumps({axis: getattr(training, axis) for axis in AXES})
 
 
-@report_user_errors
+@report_errors
 def train(section: Mapping[str, Any], metrics: Any, gpus: int, **paths: str) -> None:
     """Train in this process, or in one process per GPU if there are several GPUs.
 
@@ -165,22 +138,7 @@ def log_metrics(metrics: Any, found: Mapping[str, float]) -> None:
     write_json(Path(metrics.path), dict(found))
 
 
-@report_user_errors
-def record_published(receipt: str) -> None:
-    """Record, for `finish`, which version was registered with which verdict."""
-    said = read_json(Path(receipt))
-    record(" ".join([said["model"], said["verdict"], *(f"@{alias}" for alias in said["aliases"])]))
-
-
-@report_user_errors
-def record(outcome: str) -> None:
-    """Record what the pipeline came to, for `finish`."""
-    from fabgan.components.services.tracking.pipelines import record_outcome
-
-    record_outcome(outcome)
-
-
-@report_user_errors
+@report_errors
 def finish(status: Any) -> None:
     """End the run in MLflow as finished, killed or failed, with the reason.
 

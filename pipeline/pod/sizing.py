@@ -5,10 +5,11 @@ from typing import Any
 
 from fabgan.components.core.errors import UserError
 
-from .run import FORM, report_user_errors
+from .reporting import report_errors
+from .run import FORM
 
 
-@report_user_errors
+@report_errors
 def resources(sizes: Mapping[str, Mapping[str, str]], pod_size: str, pod_gpus: int | None = None) -> dict[str, Any]:
     """Return what the pods of a run request, and their limits, as text, which Kubeflow's driver demands.
 

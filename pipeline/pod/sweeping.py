@@ -14,6 +14,7 @@ from fabgan.components.steps import parameter_type
 from fabgan.components.train.parameters import check_processes
 
 from . import run
+from .reporting import report_errors
 
 MEASURES = (
     "kernel_distance",
@@ -30,17 +31,17 @@ MEASURES = (
 )
 
 
-@run.report_user_errors
+@report_errors
 def plan(
     params: Mapping[str, Any], form: Mapping[str, Any], image_sizes_px: Sequence[float]
 ) -> dict[str, dict[str, Any]]:
     """Return the checked section of every step; `train` has the first of the sizes."""
     if not image_sizes_px:
         raise UserError(f"{run.FORM}: image_sizes_px: expected at least one value, got an empty list")
-    return run.settings(params, dict(form) | {"sizes_px": image_sizes_px, "image_size_px": image_sizes_px[0]})
+    return run.pinned_sections(params, dict(form) | {"sizes_px": image_sizes_px, "image_size_px": image_sizes_px[0]})
 
 
-@run.report_user_errors
+@report_errors
 def trainings(
     section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float], gpus: int
 ) -> list[str]:
@@ -57,6 +58,15 @@ def trainings(
     for training in checked:
         check_processes(training, max(gpus, 1))
     return run.as_items(asdict(training) for training in checked)
+
+
+@report_errors
+def compare(page: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the table of all trainings, and record how many there are, for `finish`."""
+    from fabgan.components.services.tracking.pipelines import record_outcome
+
+    write_table(Path(page), rows)
+    record_outcome(f"{len(rows)} trainings are compared")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

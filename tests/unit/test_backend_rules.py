@@ -11,7 +11,7 @@ from kfp import dsl
 from kfp.compiler import Compiler
 
 from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines
-from fabgan.pipeline.pod import run
+from fabgan.pipeline.pod.reporting import report_errors
 from tests.conftest import ROOT
 
 LOOP_ITEMS = {"STRING", "NUMBER_DOUBLE", "NUMBER_INTEGER", "BOOLEAN"}
@@ -65,7 +65,7 @@ def test_files_of_a_pod_are_not_for_everyone_to_write(tmp_path: Path) -> None:
     """Kubeflow's launcher starts processes with umask 0."""
     before = os.umask(0)
     try:
-        run.report_user_errors(lambda: (tmp_path / "file").write_text(""))()
+        report_errors(lambda: (tmp_path / "file").write_text(""))()
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644

@@ -11,7 +11,7 @@ from fabgan import cli
 from fabgan.commands import preset
 from fabgan.components.core import cores
 from fabgan.components.train import torchrun
-from fabgan.pipeline.pod import run as pod
+from fabgan.pipeline.pod.reporting import report_errors
 from tests.conftest import ROOT
 
 OWN = len(os.sched_getaffinity(0))
@@ -73,7 +73,7 @@ def test_steps_keep_to_their_cores_before_they_import_torch(tmp_path: Path, monk
     def threads(*_: object) -> str:
         return os.environ.pop("OMP_NUM_THREADS", "all")
 
-    assert pod.report_user_errors(threads)() == "1"
+    assert report_errors(threads)() == "1"
     found = list[str]()
     monkeypatch.setattr(preset, "apply_preset", lambda *_: found.append(threads()))
     assert cli.main(["preset", "demo"]) == 0

@@ -16,7 +16,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import write_json
 from fabgan.components.core.signals import Terminated
 from fabgan.components.services.tracking import pipelines, runs
-from fabgan.pipeline.pod import run
+from fabgan.pipeline.pod import process, run
 from tests.database import database_in
 
 PARAMETERS = {"ingest": {"seed": 1}, "train": {"seed": 1}}
@@ -94,7 +94,7 @@ def test_a_pipeline_that_reached_its_end_is_finished(
     run_settings()
     step("train")
     write_json(tmp_path / "receipt.json", receipt)
-    run.record_published(str(tmp_path / "receipt.json"))
+    process.record_published(tmp_path / "receipt.json")
     run.finish(Status(state))
     pipeline, steps = recorded()
     assert pipeline.info.status == "FINISHED"
@@ -134,7 +134,7 @@ def test_a_pipeline_that_did_not_reach_its_end_says_why(
 
 
 def test_a_failure_after_the_outcome_counts() -> None:
-    run.record("the generator is registered")
+    pipelines.record_outcome("the generator is registered")
     run.finish(Status("FAILED"))
     assert recorded()[0].info.status == "FAILED"
 
@@ -266,7 +266,7 @@ def test_the_outcome_goes_to_the_run_that_the_launcher_opened(monkeypatch: pytes
         by_kubeflow.delenv("FABGAN_RUN")
         by_kubeflow.setenv("MLFLOW_RUN_ID", launched.info.run_id)
         step("train")
-        run.record("the generator is registered")
+        pipelines.record_outcome("the generator is registered")
     pipeline, steps = recorded()
     assert pipeline.data.tags[pipelines.OUTCOME_TAG] == "the generator is registered"
     assert list(steps) == ["train"]

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from fabgan.components.core.errors import UserError
-from fabgan.pipeline.pod import run, supervisor
+from fabgan.pipeline.pod import supervisor
 from fabgan.pipeline.pod.supervisor import RESTARTS, run_to_its_end
 from tests.unit.test_resumable import ITEMS
 
@@ -79,7 +79,7 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 from fabgan.components.core.signals import end_with_parent
-from fabgan.pipeline.pod.run import report_user_errors
+from fabgan.pipeline.pod.reporting import report_errors
 from fabgan.pipeline.pod.supervisor import run_to_its_end
 
 def work():
@@ -93,11 +93,13 @@ def work():
 def supervise():
     sys.exit(run_to_its_end("train", [sys.executable, __file__, "work"], os.environ))
 
-report_user_errors(work if sys.argv[1:] else supervise)()
+report_errors(work if sys.argv[1:] else supervise)()
 """
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, run.TERMINATED), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -signal.SIGKILL)]
+)
 def test_a_process_ends_in_good_order_with_its_supervisor(number: signal.Signals, status: int, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     process = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
