@@ -82,10 +82,10 @@ def train_defects(
 
     from fabgan.pipeline.pod import defects, describing, run
 
-    defects.train(training, metrics, model_name, packages=packages.path, model=model.path)
+    registered = defects.train(training, metrics, model_name, packages=packages.path, model=model.path)
     run.show_page(model.path, defects.PAGE, page.path)
     model.metadata.update(describing.defect_model(model.path))
-    return namedtuple("Publication", ["registered"])(defects.registered(model_name, model.path))
+    return namedtuple("Publication", ["registered"])(registered)
 
 
 def make_defects(

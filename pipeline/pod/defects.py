@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from fabgan.components.core.errors import UserError
@@ -38,24 +37,15 @@ def plan(content: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, dict[
 
 
 @report_errors
-def train(section: Mapping[str, Any], metrics: Any, model_name: str, **paths: str) -> None:
-    """Train the defect model, judge it and register it. If its process is killed, it resumes."""
-    asked = {"section": section, "paths": paths, "model_name": model_name}
-    run.log_metrics(metrics, supervised("train_defects", asked))
+def train(section: Mapping[str, Any], metrics: Any, model_name: str, **paths: str) -> str:
+    """Train the defect model, judge it and register it; return its version in words.
 
-
-@report_errors
-def registered(model_name: str, model: str) -> str:
-    """Return the address of the version of a model with its aliases, in words."""
-    from fabgan.components.core.files import sha256_of_file
-    from fabgan.components.defects.card import CARD
-    from fabgan.components.defects.registration import CARD_SHA256
-    from fabgan.components.services.tracking.registry import Registry
-
-    registry = Registry()
-    version = registry.find(model_name, CARD_SHA256, sha256_of_file(Path(model) / CARD))
-    assert version is not None  # it was registered in this pod
-    return " ".join([version.uri, version.tags["verdict"], *(f"@{alias}" for alias in registry.aliases(version))])
+    If its process is killed, it resumes.
+    """
+    found = supervised("train_defects", {"section": section, "paths": paths, "model_name": model_name})
+    run.log_metrics(metrics, found["metrics"])
+    registered: str = found["registered"]
+    return registered
 
 
 @report_errors

@@ -1,7 +1,7 @@
 """`python -m fabgan.pipeline.pod.process REQUEST`: the process in which a pod does the work of a step.
 
-REQUEST is a JSON file of the supervisor, with the step, its arguments, and the path of the metrics file. Several
-processes that train together have one request. The leading process writes the metrics.
+REQUEST is a JSON file of the supervisor, with the step, its arguments, and the path of the file for what it found.
+Several processes that train together have one request. The leading process writes what it found.
 """
 
 import signal
@@ -33,12 +33,12 @@ def main(request: Path) -> None:
     asked = read_json(request)
     step, arguments = asked["step"], asked["arguments"]
     try:
-        metrics = WORK[step](**arguments) if step in WORK else _step(step, **arguments)
+        found = WORK[step](**arguments) if step in WORK else _step(step, **arguments)
     except WorkerKilledError as error:
         LOG.warning(error)
         sys.exit(WORKER_KILLED)
-    if metrics:
-        write_json(Path(asked["metrics"]), metrics)
+    if found:
+        write_json(Path(asked["found"]), found)
 
 
 def _step(
@@ -61,7 +61,11 @@ def record_published(receipt: Path) -> None:
     from fabgan.components.services.tracking.pipelines import record_outcome
 
     said = read_json(receipt)
-    record_outcome(" ".join([said["model"], said["verdict"], *(f"@{alias}" for alias in said["aliases"])]))
+    record_outcome(_in_words(said["model"], said["verdict"], said["aliases"]))
+
+
+def _in_words(version: str, verdict: str, aliases: Sequence[str]) -> str:
+    return " ".join([version, verdict, *(f"@{alias}" for alias in aliases)])
 
 
 def _augment(section: Mapping[str, Any], destination: str) -> dict[str, float]:
@@ -70,12 +74,15 @@ def _augment(section: Mapping[str, Any], destination: str) -> dict[str, float]:
     return augment.run(parse(AugmentParameters, section, run.FORM), destination)
 
 
-def _train_defects(section: Mapping[str, Any], paths: Mapping[str, str], model_name: str) -> dict[str, float]:
+def _train_defects(section: Mapping[str, Any], paths: Mapping[str, str], model_name: str) -> dict[str, Any]:
+    """Return the metrics of the card, and which version was registered with which verdict."""
     from fabgan.components.defects import registration
 
     params = parse(TrainDefectsParameters, section, run.FORM)
-    card, _ = registration.run(params, Path(paths["packages"]), Path(paths["model"]), model_name)
-    return card.metrics
+    card, published = registration.run(params, Path(paths["packages"]), Path(paths["model"]), model_name)
+    version = published.version
+    registered = _in_words(version.uri, version.tags["verdict"], published.aliases)
+    return {"metrics": card.metrics, "registered": registered}
 
 
 def _defects(section: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, float]:
@@ -92,7 +99,7 @@ def _defects(section: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, 
     return defects.run(parse(DefectsParameters, section, run.FORM), Path(paths["packages"]), images, model)
 
 
-WORK: dict[str, Callable[..., dict[str, float]]] = {
+WORK: dict[str, Callable[..., dict[str, Any]]] = {
     "augment": _augment,
     "train_defects": _train_defects,
     "defects": _defects,

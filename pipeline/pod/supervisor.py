@@ -28,21 +28,20 @@ ON_PURPOSE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that ask a process to end. Whoever sends them does not want it back."""
 
 
-def supervised(step: str, arguments: Mapping[str, Any], processes: int = 1) -> dict[str, float]:
-    """Do the work of a step in one process, or in several that train together; return its metrics.
+def supervised(step: str, arguments: Mapping[str, Any], processes: int = 1) -> dict[str, Any]:
+    """Do the work of a step in one process, or in several that train together; return what it found: its metrics.
 
     If the work fails, its message is in the log, and this process exits with the same status. Raises UserError if it
     was killed too often.
     """
     with tempfile.TemporaryDirectory() as folder:
-        request, metrics = Path(folder) / "request.json", Path(folder) / "metrics.json"
-        write_json(request, {"step": step, "arguments": dict(arguments), "metrics": str(metrics)})
+        request, found = Path(folder) / "request.json", Path(folder) / "found.json"
+        write_json(request, {"step": step, "arguments": dict(arguments), "found": str(found)})
         command = [sys.executable, *torchrun(processes), "-m", PROCESS, str(request)]
         status = run_to_its_end(step, command, environment(processes))
         if status != 0:
             sys.exit(status)
-        found: dict[str, float] = read_json(metrics)
-        return found
+        return dict(read_json(found))
 
 
 def run_to_its_end(step: str, command: Sequence[str], variables: Mapping[str, str]) -> int:

@@ -68,7 +68,7 @@ from tests.unit.test_resumable import square_but_be_killed
 process._step = lambda *_, **__: map_resumably("ingest", square_but_be_killed, {ITEMS}, Path({str(tmp_path)!r}))
 process.main(Path("request.json"))
 """
-    (tmp_path / "request.json").write_text('{"step": "ingest", "arguments": {}, "metrics": "metrics.json"}')
+    (tmp_path / "request.json").write_text('{"step": "ingest", "arguments": {}, "found": "found.json"}')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(supervisor, "RESTARTS", 1)
     with pytest.raises(UserError, match="ingest: killed by SIGKILL 2 times"):
