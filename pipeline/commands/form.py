@@ -13,7 +13,7 @@ from fabgan.components.services.storage import split_url
 from ..definitions.explained import choices_of
 from ..definitions.training import steps_of
 from ..pod.defects import requests_of
-from ..pod.run import FORM, checked_sections
+from ..pod.form import FORM, checked_sections
 
 READERS: dict[str, Callable[[str], Any]] = {"Integer": int, "Float": float, "String": str, "List": json.loads}
 

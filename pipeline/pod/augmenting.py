@@ -11,6 +11,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import parse
 
 from . import run
+from .form import FORM
 from .reporting import report_errors
 from .supervisor import supervised
 
@@ -25,9 +26,9 @@ def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[str]:
     from fabgan.components.services.tracking.registry import Registry
 
     split_url(destination)
-    whole = parse(AugmentParameters, dict(asked) | {"first": 0}, run.FORM)
+    whole = parse(AugmentParameters, dict(asked) | {"first": 0}, FORM)
     if shards < 1:
-        raise UserError(f"{run.FORM}: shards: expected a positive int, got {shards}")
+        raise UserError(f"{FORM}: shards: expected a positive int, got {shards}")
     model = Registry().resolve(whole.model).uri
     files = -(-whole.count // whole.images_per_file)  # no file is shared by two shards
     bounds = [min(files * place // shards * whole.images_per_file, whole.count) for place in range(shards + 1)]

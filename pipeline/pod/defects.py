@@ -9,6 +9,7 @@ from fabgan.components.core.parameters import parse
 from fabgan.components.defects.parameters import DefectsParameters, TrainDefectsParameters
 
 from . import run
+from .form import FORM
 from .reporting import report_errors
 from .supervisor import supervised
 
@@ -18,13 +19,13 @@ PAGE = "defects.html"
 def requests_of(form: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the checked parameters of training and of making images. Raises UserError for a wrong value."""
     if not form["annotations"] and not form["data_source"].endswith(".yaml"):
-        raise UserError(f"{run.FORM}: annotations: say where in the source the defects are annotated")
+        raise UserError(f"{FORM}: annotations: say where in the source the defects are annotated")
     common = {"size_px": form["image_size_px"], "seed": form["seed"]}
     training = common | {name: form[name] for name in ("steps", "runs")}
     making = common | {name: form[name] for name in ("images", "layout")} | {"counts": {}, "per_kind": 0}
     return {
-        "training": asdict(parse(TrainDefectsParameters, training, run.FORM)),
-        "making": asdict(parse(DefectsParameters, making, run.FORM)),
+        "training": asdict(parse(TrainDefectsParameters, training, FORM)),
+        "making": asdict(parse(DefectsParameters, making, FORM)),
     }
 
 

@@ -19,7 +19,7 @@ from fabgan.components.core.signals import end_with_parent
 from fabgan.components.defects.parameters import DefectsParameters, TrainDefectsParameters
 from fabgan.components.steps import STEPS, parameter_type, run_step
 
-from . import run
+from .form import FORM
 from .reporting import report_errors
 
 WORKER_KILLED = 128 + signal.SIGKILL
@@ -49,7 +49,7 @@ def _step(
     if before:
         record_cached({step: read_json(Path(figures)) for step, figures in before.items()})
     read = dict(zip((name, *STEPS[name].reads), sections, strict=True))
-    parsed: Any = {one: parse(parameter_type(one), section, run.FORM, one) for one, section in read.items()}
+    parsed: Any = {one: parse(parameter_type(one), section, FORM, one) for one, section in read.items()}
     metrics = run_step(name, parsed, {path: Path(value) for path, value in paths.items()})
     if name == "publish":
         record_published(Path(paths["receipt"]))
@@ -71,14 +71,14 @@ def _in_words(version: str, verdict: str, aliases: Sequence[str]) -> str:
 def _augment(section: Mapping[str, Any], destination: str) -> dict[str, float]:
     from fabgan.components.augment import step as augment
 
-    return augment.run(parse(AugmentParameters, section, run.FORM), destination)
+    return augment.run(parse(AugmentParameters, section, FORM), destination)
 
 
 def _train_defects(section: Mapping[str, Any], paths: Mapping[str, str], model_name: str) -> dict[str, Any]:
     """Return the metrics of the card, and which version was registered with which verdict."""
     from fabgan.components.defects import registration
 
-    params = parse(TrainDefectsParameters, section, run.FORM)
+    params = parse(TrainDefectsParameters, section, FORM)
     card, published = registration.run(params, Path(paths["packages"]), Path(paths["model"]), model_name)
     version = published.version
     registered = _in_words(version.uri, version.tags["verdict"], published.aliases)
@@ -96,7 +96,7 @@ def _defects(section: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, 
         images.mkdir(parents=True, exist_ok=True)
         write_sections(images, "defects", [])
         return {"images": 0}
-    return defects.run(parse(DefectsParameters, section, run.FORM), Path(paths["packages"]), images, model)
+    return defects.run(parse(DefectsParameters, section, FORM), Path(paths["packages"]), images, model)
 
 
 WORK: dict[str, Callable[..., dict[str, Any]]] = {

@@ -5,8 +5,8 @@ from typing import Any
 
 from fabgan.components.core.errors import UserError
 
+from .form import FORM
 from .reporting import report_errors
-from .run import FORM
 
 
 @report_errors

@@ -14,6 +14,7 @@ from fabgan.components.steps import parameter_type
 from fabgan.components.train.parameters import check_processes
 
 from . import run
+from .form import FORM
 from .reporting import report_errors
 
 MEASURES = (
@@ -37,7 +38,7 @@ def plan(
 ) -> dict[str, dict[str, Any]]:
     """Return the checked section of every step; `train` has the first of the sizes."""
     if not image_sizes_px:
-        raise UserError(f"{run.FORM}: image_sizes_px: expected at least one value, got an empty list")
+        raise UserError(f"{FORM}: image_sizes_px: expected at least one value, got an empty list")
     return run.pinned_sections(params, dict(form) | {"sizes_px": image_sizes_px, "image_size_px": image_sizes_px[0]})
 
 
@@ -53,8 +54,8 @@ def trainings(
         for seed in seeds
     ]
     if not asked:
-        raise UserError(f"{run.FORM}: variants, image_sizes_px, seeds: expected at least one value in each list")
-    checked: list[Any] = [parse(parameter_type("train"), one, run.FORM, "train") for one in asked]
+        raise UserError(f"{FORM}: variants, image_sizes_px, seeds: expected at least one value in each list")
+    checked: list[Any] = [parse(parameter_type("train"), one, FORM, "train") for one in asked]
     for training in checked:
         check_processes(training, max(gpus, 1))
     return run.as_items(asdict(training) for training in checked)

@@ -16,7 +16,7 @@ from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines, image
 from fabgan.pipeline.commands.form import chosen
 from fabgan.pipeline.commands.local import shown_folder
 from fabgan.pipeline.definitions.cluster import place_locally
-from fabgan.pipeline.pod.run import FIELDS, checked_sections
+from fabgan.pipeline.pod.form import FIELDS, checked_sections
 from fabgan.pipeline.pod.sweeping import plan, trainings
 from tests.conftest import ROOT
 
