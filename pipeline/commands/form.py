@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Callable, Mapping
-from itertools import product
+from dataclasses import asdict
 from typing import Any
 
-from fabgan.components.augment.parameters import AugmentParameters
 from fabgan.components.core.errors import UserError
-from fabgan.components.core.parameters import parse
-from fabgan.components.services.storage import split_url
 
 from ..definitions.explained import choices_of
 from ..definitions.training import steps_of
+from ..pod import augmenting
 from ..pod.defects import requests_of
-from ..pod.form import FORM, checked_sections
+from ..pod.form import checked_sections
+from ..pod.sizing import check_gpus
+from ..pod.sweeping import checked_trainings, with_sizes
 
 READERS: dict[str, Callable[[str], Any]] = {"Integer": int, "Float": float, "String": str, "List": json.loads}
 
@@ -42,33 +42,18 @@ def check_form(name: str, content: Mapping[str, Any], form: Mapping[str, Any]) -
 
     `content` is a params.yaml. What only the cluster knows is not checked, such as whether the data is there.
     """
-    if form.get("pod_gpus", 0) < 0:
-        raise UserError(f"{FORM}: pod_gpus: expected 0 or more, got {form['pod_gpus']}")
+    gpus = form.get("pod_gpus", 0)
+    check_gpus(gpus)
     if name == "augmentation":
-        _check_augmentation(form)
-        return
+        augmenting.checked(form)
+    elif name == "sweep":
+        sizes_px = form["image_sizes_px"]
+        sections = checked_sections(steps_of(content), with_sizes(form, sizes_px))
+        checked_trainings(asdict(sections["train"]), form["variants"], sizes_px, form["seeds"], gpus)
+    else:
+        checked_sections(steps_of(content), form, gpus)
     if name == "defects":
         requests_of(form)
-    for training in _trainings(form):
-        checked_sections(steps_of(content), dict(form) | training, form.get("pod_gpus", 0))
-
-
-def _trainings(form: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the fields of each training of a form: those of a sweep have lists."""
-    axes = {"image_size_px": "image_sizes_px", "variant": "variants", "seed": "seeds"}
-    if axes["variant"] not in form:
-        return [{}]
-    if empty := [field for field in axes.values() if not form[field]]:
-        raise UserError(f"{FORM}: {', '.join(empty)}: expected at least one value in each list")
-    return [dict(zip(axes, values, strict=True)) for values in product(*(form[field] for field in axes.values()))]
-
-
-def _check_augmentation(form: Mapping[str, Any]) -> None:
-    split_url(form["destination"])
-    asked = {name: form[name] for name in ("model", "count", "seed", "label", "images_per_file")}
-    parse(AugmentParameters, asked | {"first": 0}, FORM)
-    if form["shards"] < 1:
-        raise UserError(f"{FORM}: shards: expected a positive int, got {form['shards']}")
 
 
 def _read(name: str, spec: Any, text: str) -> Any:

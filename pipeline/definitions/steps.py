@@ -225,9 +225,9 @@ def plan_augmentation(
 
     from fabgan.pipeline.pod import augmenting, sizing
 
-    found = sizing.resources(sizes, pod_size)
-    asked = {"model": model, "count": count, "seed": seed, "label": label, "images_per_file": images_per_file}
-    found["Output"] = augmenting.plan(asked, shards, destination)
+    images = {"model": model, "count": count, "seed": seed, "label": label, "images_per_file": images_per_file}
+    form = images | {"destination": destination, "shards": shards}
+    found = sizing.resources(sizes, pod_size) | {"Output": augmenting.plan(form)}
     return namedtuple("Plan", found)(**found)
 
 

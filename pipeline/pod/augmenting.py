@@ -16,19 +16,29 @@ from .reporting import report_errors
 from .supervisor import supervised
 
 
-@report_errors
-def plan(asked: Mapping[str, Any], shards: int, destination: str) -> list[str]:
-    """Return the request of each shard as JSON, with the model pinned to its version. Empty shards are left out.
+def checked(form: Mapping[str, Any]) -> AugmentParameters:
+    """Return the parameters of the images of all shards.
 
-    Refuses a destination outside a bucket, a model that is not registered, or fewer than one shard.
+    Raises UserError for a wrong value, a destination outside a bucket, or fewer than one shard.
     """
     from fabgan.components.services.storage import split_url
+
+    split_url(form["destination"])
+    if form["shards"] < 1:
+        raise UserError(f"{FORM}: shards: expected a positive int, got {form['shards']}")
+    asked = {name: form[name] for name in ("model", "count", "seed", "label", "images_per_file")}
+    return parse(AugmentParameters, asked | {"first": 0}, FORM)
+
+
+@report_errors
+def plan(form: Mapping[str, Any]) -> list[str]:
+    """Return the request of each shard as JSON, with the model pinned to its version. Empty shards are left out.
+
+    Refuses what `checked` does, and a model that is not registered.
+    """
     from fabgan.components.services.tracking.registry import Registry
 
-    split_url(destination)
-    whole = parse(AugmentParameters, dict(asked) | {"first": 0}, FORM)
-    if shards < 1:
-        raise UserError(f"{FORM}: shards: expected a positive int, got {shards}")
+    whole, shards, destination = checked(form), form["shards"], form["destination"]
     model = Registry().resolve(whole.model).uri
     files = -(-whole.count // whole.images_per_file)  # no file is shared by two shards
     bounds = [min(files * place // shards * whole.images_per_file, whole.count) for place in range(shards + 1)]

@@ -32,33 +32,51 @@ MEASURES = (
 )
 
 
-@report_errors
-def plan(
-    params: Mapping[str, Any], form: Mapping[str, Any], image_sizes_px: Sequence[float]
-) -> dict[str, dict[str, Any]]:
-    """Return the checked section of every step; `train` has the first of the sizes."""
-    if not image_sizes_px:
-        raise UserError(f"{FORM}: image_sizes_px: expected at least one value, got an empty list")
-    return run.pinned_sections(params, dict(form) | {"sizes_px": image_sizes_px, "image_size_px": image_sizes_px[0]})
+def with_sizes(form: Mapping[str, Any], image_sizes_px: Sequence[float]) -> dict[str, Any]:
+    """Return the fields of a form with all sizes, and the first of them for `train`. Raises UserError without any."""
+    _check_lists(image_sizes_px=image_sizes_px)
+    return dict(form) | {"sizes_px": image_sizes_px, "image_size_px": image_sizes_px[0]}
 
 
-@report_errors
-def trainings(
+def checked_trainings(
     section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float], gpus: int
-) -> list[str]:
-    """Return the checked `train` section of each training as JSON; `gpus` is the number of GPUs that train together."""
+) -> list[dict[str, Any]]:
+    """Return the `train` section of each training; `gpus` is the number of GPUs that train together.
+
+    Raises UserError for a wrong value, or for an empty list.
+    """
+    _check_lists(variants=variants, image_sizes_px=sizes_px, seeds=seeds)
     asked = [
         dict(section) | {"variant": variant, "image_size_px": size_px, "seed": seed}
         for size_px in sizes_px
         for variant in variants
         for seed in seeds
     ]
-    if not asked:
-        raise UserError(f"{FORM}: variants, image_sizes_px, seeds: expected at least one value in each list")
     checked: list[Any] = [parse(parameter_type("train"), one, FORM, "train") for one in asked]
     for training in checked:
         check_processes(training, max(gpus, 1))
-    return run.as_items(asdict(training) for training in checked)
+    return [asdict(training) for training in checked]
+
+
+def _check_lists(**lists: Sequence[Any]) -> None:
+    if empty := [name for name, values in lists.items() if not values]:
+        raise UserError(f"{FORM}: {', '.join(empty)}: expected at least one value in each list")
+
+
+@report_errors
+def plan(
+    params: Mapping[str, Any], form: Mapping[str, Any], image_sizes_px: Sequence[float]
+) -> dict[str, dict[str, Any]]:
+    """Return the checked section of every step; `train` has the first of the sizes."""
+    return run.pinned_sections(params, with_sizes(form, image_sizes_px))
+
+
+@report_errors
+def trainings(
+    section: Mapping[str, Any], variants: Sequence[str], sizes_px: Sequence[float], seeds: Sequence[float], gpus: int
+) -> list[str]:
+    """Return what `checked_trainings` does, each as JSON."""
+    return run.as_items(checked_trainings(section, variants, sizes_px, seeds, gpus))
 
 
 @report_errors

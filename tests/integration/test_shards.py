@@ -190,7 +190,8 @@ def test_pods_share_no_tar_file(
     shards: int, divided: list[tuple[int, int]], fab: Fab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", fab.uri)
-    asked = {"model": "models:/bga-generator@candidate", "count": COUNT, "seed": 7, "label": "", "images_per_file": 8}
-    items = [json.loads(item) for item in augmenting.plan(asked, shards, "s3://bucket/set")]
+    form = {"model": "models:/bga-generator@candidate", "count": COUNT, "seed": 7, "label": "", "images_per_file": 8}
+    form |= {"shards": shards, "destination": "s3://bucket/set"}
+    items = [json.loads(item) for item in augmenting.plan(form)]
     assert [(item["first"], item["count"]) for item in items] == divided
     assert {item["images_per_file"] for item in items} == {8}

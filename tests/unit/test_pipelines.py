@@ -246,13 +246,14 @@ def test_on_this_machine_a_task_runs_again_when_the_code_of_its_step_changes(tmp
 def test_a_sweep_over_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     sections = yaml.safe_load(PARAMS.read_text())
     empty = (
-        lambda: plan(sections, {"data_source": "rendered.yaml"}, []),
-        lambda: trainings(sections["train"], [], [], [], 0),
+        ("image_sizes_px", lambda: plan(sections, {"data_source": "rendered.yaml"}, [])),
+        ("variants, image_sizes_px, seeds", lambda: trainings(sections["train"], [], [], [], 0)),
+        ("seeds", lambda: trainings(sections["train"], ["paper"], [128], [], 0)),
     )
-    for sweep in empty:
+    for fields, sweep in empty:
         with pytest.raises(SystemExit, match="1"):
             sweep()
-        assert "at least one value" in capsys.readouterr().err
+        assert f"form: {fields}: expected at least one value in each list" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("variants", "gpus", "words"), [(["paper"], 2, "train.variant"), (["seamless"], 3, "by 3")])
