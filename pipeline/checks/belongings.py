@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..definitions.cluster import AUTHORITIES, AUTHORITY_FOLDER, AUTHORITY_MAP, ENDPOINTS, MLFLOW_KEYS, S3_KEYS
+from ..definitions.parameters import AUTHORITIES, AUTHORITY_FOLDER, AUTHORITY_MAP, ENDPOINTS, MLFLOW_KEYS, S3_KEYS
 from .cluster import STORES, Cluster, Object
 from .finding import Finding, Wanted
 

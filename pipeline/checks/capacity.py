@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ..definitions.cluster import Toleration, quantity
+from ..definitions.parameters import Toleration, quantity
 from .cluster import Cluster, Object
 from .finding import Finding, Wanted
 

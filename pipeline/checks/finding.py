@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..definitions.cluster import KubeflowParameters, Resources
+from ..definitions.parameters import KubeflowParameters, Resources
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import Marker, atomic_file, atomic_folder, check_replaceable, names_marker
 
 from ..definitions.catalogue import CATALOGUE, KUBEFLOW_PIPELINES, Entry
-from ..definitions.cluster import AUTHORITIES, ENDPOINTS, MLFLOW_KEYS, RUN_ID, S3_KEYS
+from ..definitions.parameters import AUTHORITIES, ENDPOINTS, MLFLOW_KEYS, RUN_ID, S3_KEYS
 from .compile import check_image
 
 COMPONENT, METADATA, OWNERS, INDEX = "component.yaml", "metadata.yaml", "OWNERS", "README.md"

@@ -30,7 +30,8 @@ from fabgan.components.core.signals import stopped_with_us
 from fabgan.components.ingest.sources.dvc_repository import SCHEME as GIT
 from fabgan.components.ingest.sources.folder import list_folder
 
-from ..definitions.cluster import AUTHORITIES, USER, place_locally
+from ..definitions.cluster import place_locally
+from ..definitions.parameters import AUTHORITIES, USER
 from .compile import PAGES, pipeline_of
 from .form import chosen
 

@@ -6,7 +6,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.parameters import parse
 from fabgan.components.steps import load_content
 
-from ..definitions.cluster import KubeflowParameters
+from ..definitions.parameters import KubeflowParameters
 
 
 def kubeflow_settings(params: Path) -> KubeflowParameters:

@@ -11,7 +11,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.steps import STEPS, load_parameters
 from fabgan.components.train.parameters import check_processes
 
-from ..definitions.cluster import (
+from ..definitions.parameters import (
     AUTHORITIES,
     AUTHORITY_FOLDER,
     AUTHORITY_MAP,

@@ -6,8 +6,9 @@ from typing import Any
 from kfp import dsl
 
 from . import steps
-from .cluster import KubeflowParameters, Placement
+from .cluster import Placement
 from .explained import explain
+from .parameters import KubeflowParameters
 from .tasks import Tasks
 
 NAME = "fabgan-augmentation"

@@ -11,8 +11,9 @@ from fabgan.components.defects.parameters import Layout
 
 from . import defect_steps
 from . import steps as shared
-from .cluster import KubeflowParameters, Placement
+from .cluster import Placement
 from .explained import explain
+from .parameters import KubeflowParameters
 from .tasks import Tasks
 from .training import steps_of
 

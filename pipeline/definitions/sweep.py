@@ -9,8 +9,9 @@ from kfp import dsl
 from fabgan.components.crop_resize.parameters import Find
 
 from . import steps, sweep_steps
-from .cluster import KubeflowParameters, Placement
+from .cluster import Placement
 from .explained import explain
+from .parameters import KubeflowParameters
 from .tasks import Tasks
 from .training import steps_of
 

@@ -11,8 +11,9 @@ from fabgan.components.steps import STEPS
 from fabgan.components.train.parameters import VariantName
 
 from . import steps
-from .cluster import KubeflowParameters, Placement
+from .cluster import Placement
 from .explained import explain
+from .parameters import KubeflowParameters
 from .tasks import Tasks
 
 NAME = "fabgan-training"

@@ -16,7 +16,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json
 from fabgan.pipeline.commands.components import write_components
 from fabgan.pipeline.definitions.catalogue import CATALOGUE
-from fabgan.pipeline.definitions.cluster import RUN_ID
+from fabgan.pipeline.definitions.parameters import RUN_ID
 from tests.conftest import RENDERED, section
 from tests.database import database_in
 

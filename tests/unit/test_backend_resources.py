@@ -17,7 +17,7 @@ from kfp.compiler import Compiler
 
 from fabgan.components.core.errors import UserError
 from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines
-from fabgan.pipeline.definitions.cluster import SIZES, quantity
+from fabgan.pipeline.definitions.parameters import SIZES, quantity
 from fabgan.pipeline.pod.sizing import resources
 from tests.conftest import ROOT
 

@@ -9,7 +9,7 @@ from fabgan.pipeline.checks.capacity import nodes
 from fabgan.pipeline.checks.cluster import Cluster
 from fabgan.pipeline.checks.finding import Wanted
 from fabgan.pipeline.commands.settings import kubeflow_settings
-from fabgan.pipeline.definitions.cluster import Toleration
+from fabgan.pipeline.definitions.parameters import Toleration
 from tests.conftest import ROOT
 from tests.fab_cluster import object_of
 from tests.manifests import Manifest

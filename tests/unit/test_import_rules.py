@@ -60,6 +60,8 @@ def plant(folder: Path, module: str, line: str) -> None:
         ("fabgan/model/paper/networks", "from fabgan.model.seamless import layers"),
         ("fabgan/model/measures/seams", "from fabgan.model.paper import config"),
         ("fabgan/pipeline/pod/run", "from fabgan.pipeline.definitions import cluster"),
+        ("fabgan/pipeline/checks/capacity", "from fabgan.pipeline.definitions import cluster"),
+        ("fabgan/pipeline/commands/settings", "from fabgan.pipeline.definitions import tasks"),
     ],
 )
 def test_a_forbidden_import_is_refused(copy: Path, module: str, line: str) -> None:
