@@ -11,8 +11,8 @@ from . import defect_steps, steps
 
 KUBEFLOW_PIPELINES = "2.17.0"
 """The version that they were tried with, and the oldest one that is supported."""
-ON_A_CLUSTER, LOCALLY = "2026-11-27", "2026-11-28"
-"""When the components last ran on a real cluster, or else with Kubeflow's local runner."""
+CLUSTER_DAY, LOCAL_DAY = "2026-11-27", "2026-11-28"
+"""When components last ran on a real cluster, and with Kubeflow's local runner."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Entry:
 
     function: Callable[..., Any]
     category: Literal["data_processing", "training", "evaluation", "deployment"]
-    verified: str
-    """The day on which it last ran, at one of the two places."""
+    on_cluster: bool
+    """Whether it has run on a real cluster, and not only with Kubeflow's local runner."""
 
     @property
     def name(self) -> str:
@@ -30,17 +30,22 @@ class Entry:
         return self.function.__name__
 
     @property
+    def verified(self) -> str:
+        """The day on which it last ran on a cluster, or else locally."""
+        return CLUSTER_DAY if self.on_cluster else LOCAL_DAY
+
+    @property
     def stability(self) -> str:
         """`beta` if it has run on a real cluster; `alpha` if not. Nothing was released, so nothing is `stable`."""
-        return "beta" if self.verified == ON_A_CLUSTER else "alpha"
+        return "beta" if self.on_cluster else "alpha"
 
 
 CATALOGUE = (
-    Entry(steps.ingest, "data_processing", ON_A_CLUSTER),
-    Entry(steps.crop_resize, "data_processing", ON_A_CLUSTER),
-    Entry(steps.train, "training", ON_A_CLUSTER),
-    Entry(steps.evaluate, "evaluation", ON_A_CLUSTER),
-    Entry(steps.publish, "deployment", ON_A_CLUSTER),
-    Entry(defect_steps.train_defects, "training", LOCALLY),
-    Entry(defect_steps.make_defects, "data_processing", LOCALLY),
+    Entry(steps.ingest, "data_processing", on_cluster=True),
+    Entry(steps.crop_resize, "data_processing", on_cluster=True),
+    Entry(steps.train, "training", on_cluster=True),
+    Entry(steps.evaluate, "evaluation", on_cluster=True),
+    Entry(steps.publish, "deployment", on_cluster=True),
+    Entry(defect_steps.train_defects, "training", on_cluster=False),
+    Entry(defect_steps.make_defects, "data_processing", on_cluster=False),
 )

@@ -20,7 +20,7 @@ class Tasks:
     """Outputs of the task that plans the run, for the tasks after it."""
 
     def add(self, function: Callable[..., Any], step: str, **inputs: Any) -> Any:
-        """Return a new task that runs a function of steps.py with the resources of `step`."""
+        """Return a new task that runs the function of a component with the resources of `step`."""
         component = dsl.component(function, base_image=self.image, install_kfp_package=False)
         return self.place(component(**inputs), step, self.chosen, "gpus" in inputs)
 

@@ -15,6 +15,7 @@ from kfp.compiler import Compiler
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.files import read_json
 from fabgan.pipeline.commands.components import write_components
+from fabgan.pipeline.definitions import catalogue
 from fabgan.pipeline.definitions.catalogue import CATALOGUE
 from fabgan.pipeline.definitions.parameters import RUN_ID
 from tests.conftest import RENDERED, section
@@ -114,6 +115,13 @@ def test_a_component_runs_without_our_pipelines(written: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     frames = Path(done.stdout.splitlines()[-1])
     assert len(read_json(frames / "manifest.json")["images"]) == RENDERED["frames"]
+
+
+def test_the_day_of_a_local_run_makes_no_component_stable(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {entry.name: entry.stability for entry in CATALOGUE}
+    monkeypatch.setattr(catalogue, "LOCAL_DAY", catalogue.CLUSTER_DAY)
+    assert {entry.name: entry.stability for entry in CATALOGUE} == before
+    assert set(before.values()) == {"alpha", "beta"}
 
 
 def test_writing_twice_gives_the_same_bytes(written: Path, tmp_path: Path) -> None:
