@@ -123,12 +123,9 @@ def _absolute(form: Mapping[str, Any]) -> dict[str, Any]:
 
 def _state(form: Mapping[str, Any]) -> list[str]:
     """Return the paths and versions of the files in a folder of photographs, which no revision pins."""
-    source = Path(form.get("data_source", ""))
-    return (
-        [f"{file.path} {file.version}" for file in list_folder(source).files]
-        if source.is_absolute() and source.is_dir()
-        else []
-    )
+    source = form.get("data_source", "")
+    folder = None if source.startswith(GIT) else shown_folder(source)
+    return [f"{file.path} {file.version}" for file in list_folder(folder).files] if folder and folder.is_dir() else []
 
 
 def _environment(root: Path, identity: str) -> dict[str, str]:
@@ -192,9 +189,10 @@ def _containers(run: _Run, image: str, form: Mapping[str, Any]) -> tuple[local.D
 
 def shown_folder(source: str) -> Path | None:
     """Return the local path that a data source reads, or None for a source outside this machine."""
-    address = urlsplit(source.removeprefix(GIT))
-    here_too = address.scheme in ("", "file") and address.path.startswith("/") and Path(address.path).exists()
-    return Path(address.path) if here_too else None
+    if _on_a_git_server(source):
+        return None
+    path = Path(urlsplit(source.removeprefix(GIT)).path if source.startswith(GIT) else source)
+    return path if path.is_absolute() and path.exists() else None
 
 
 def _on_a_git_server(source: str) -> bool:

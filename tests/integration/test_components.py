@@ -117,7 +117,7 @@ def test_a_component_runs_without_our_pipelines(written: Path, tmp_path: Path) -
     assert len(read_json(frames / "manifest.json")["images"]) == RENDERED["frames"]
 
 
-def test_the_day_of_a_local_run_makes_no_component_stable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_day_of_a_local_run_is_not_that_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {entry.name: entry.stability for entry in CATALOGUE}
     monkeypatch.setattr(catalogue, "LOCAL_DAY", catalogue.CLUSTER_DAY)
     assert {entry.name: entry.stability for entry in CATALOGUE} == before

@@ -1,4 +1,4 @@
-"""Pipelines on this machine: which page is the one that a run has made."""
+"""Pipelines on this machine: which data their steps see, and which page is the one that a run has made."""
 
 import os
 from pathlib import Path
@@ -31,3 +31,20 @@ def test_of_several_pages_that_of_the_result_is_shown(name: str, tmp_path: Path)
         written(tmp_path / "run-1" / step / "page", step, at_s=1e9)
     shown = local._page(tmp_path, name, {})
     assert PAGES.get(name) == (shown.read_text() if shown.is_file() else None)
+
+
+def test_only_data_of_this_machine_is_shown_to_containers(tmp_path: Path) -> None:
+    assert local.shown_folder(str(tmp_path)) == local.shown_folder(f"git+file://{tmp_path}#photographs") == tmp_path
+    for elsewhere in ("s3://bucket/etc", "git+https://git.fab.local/etc", "rendered.yaml", "", f"{tmp_path}/none"):
+        assert local.shown_folder(elsewhere) is None
+
+
+@pytest.mark.parametrize("name", ["lot #7", "which?", "git+lots"])
+def test_a_folder_of_any_name_is_shown_and_a_change_in_it_is_noticed(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    assert local.shown_folder(str(folder)) == folder
+    assert local._state({"data_source": str(folder)}) == []
+    (folder / "photograph.png").touch()
+    assert len(local._state({"data_source": str(folder)})) == 1
+    assert local._state({"data_source": f"git+file://{tmp_path}"}) == []

@@ -14,7 +14,6 @@ from fabgan.components.core.provenance import code_of
 from fabgan.components.steps import STEPS
 from fabgan.pipeline.commands.compile import PIPELINES, compile_pipelines, images_of, pipeline_of
 from fabgan.pipeline.commands.form import chosen
-from fabgan.pipeline.commands.local import shown_folder
 from fabgan.pipeline.definitions.cluster import place_locally
 from fabgan.pipeline.pod.form import FIELDS, checked_sections
 from fabgan.pipeline.pod.sweeping import plan, trainings
@@ -225,12 +224,6 @@ def test_steps_without_resources_and_resources_without_a_step_are_named(
 
 def test_the_command_line_offers_every_pipeline() -> None:
     assert set(NAMES) == PIPELINES.keys()
-
-
-def test_only_data_of_this_machine_is_shown_to_containers(tmp_path: Path) -> None:
-    assert shown_folder(str(tmp_path)) == shown_folder(f"git+file://{tmp_path}#photographs") == tmp_path
-    for elsewhere in ("s3://bucket/etc", "git+https://git.fab.local/etc", "rendered.yaml", "", f"{tmp_path}/none"):
-        assert shown_folder(elsewhere) is None
 
 
 def test_on_this_machine_a_task_runs_again_when_the_code_of_its_step_changes(tmp_path: Path) -> None:
