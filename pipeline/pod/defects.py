@@ -45,8 +45,7 @@ def train(section: Mapping[str, Any], metrics: Any, model_name: str, **paths: st
     """
     found = supervised("train_defects", {"section": section, "paths": paths, "model_name": model_name})
     run.log_metrics(metrics, found["metrics"])
-    registered: str = found["registered"]
-    return registered
+    return str(found["registered"])
 
 
 @report_errors

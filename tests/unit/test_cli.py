@@ -11,7 +11,6 @@ from fabgan import cli
 from fabgan.commands import preset, step
 from fabgan.components.artifacts.verdict import Verdict, write_verdict
 from fabgan.components.core.files import atomic_file
-from fabgan.components.core.signals import Terminated
 from fabgan.components.steps import STEPS
 from tests.conftest import ROOT, write_params
 
@@ -105,17 +104,6 @@ def test_an_empty_path_is_refused_before_the_work(
     with pytest.raises(SystemExit, match="2"):
         cli.main([*command.split(), option, ""])
     assert f"argument {option}: expected a path, and not an empty text" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_the_exit_status_tells_the_signal(
-    number: signal.Signals, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stopped(params: Path, name: str) -> None:
-        raise Terminated(number)
-
-    monkeypatch.setattr(preset, "apply_preset", stopped)
-    assert cli.main(["preset", "demo", "--params", str(tmp_path / "params.yaml")]) == status
 
 
 def test_a_summary_shows_the_metrics_of_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
