@@ -5,14 +5,19 @@ equal images give equal bytes. Programs that read WebDataset take it as it is.
 """
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from io import BytesIO
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from ..artifacts.manifest import GeneratedImage, GeneratedManifest
 from ..core.files import atomic_file, sha256_of_bytes
 from ..core.images import Pixels, png_bytes
+from ..core.progress import Progress
+
+SHORT_GAP = 16
+"""Up to so many images between two missing files are made as well: their batch is under way. More are jumped over."""
 
 
 def blocks(manifest: GeneratedManifest) -> list[range]:
@@ -66,7 +71,43 @@ def holds(path: Path, digests: list[str], images_per_file: int) -> bool:
         return False
 
 
-def listed(block: range, digests: list[str], images_per_file: int) -> list[GeneratedImage]:
+def digests_by_file(manifest: GeneratedManifest) -> dict[str, list[str]]:
+    """Return the SHA-256 of each PNG in the files that a manifest lists, by the file's name."""
+    found: dict[str, list[str]] = {}
+    for image in manifest.images:
+        found.setdefault(image.file, []).append(image.sha256)
+    return found
+
+
+def completed(
+    manifest: GeneratedManifest,
+    present: Mapping[range, list[str]],
+    images_from: Callable[[int], Iterator[Pixels]],
+    put: Callable[[range, Iterator[Pixels]], list[str]],
+) -> GeneratedManifest:
+    """Return a manifest with its images, after the files that are not `present` were made.
+
+    `present` has the SHA-256 of each PNG in a file, by the images of the file. `images_from(i)` yields the images from
+    image i on, and `put` makes the file of some images from the next ones, and returns their SHA-256.
+    """
+    progress = Progress("augment", manifest.count, "images", done=sum(map(len, present)))
+    digests, at, images = dict(present), -SHORT_GAP - 1, iter(list[Pixels]())
+    for block in blocks(manifest):
+        if block in present:
+            continue
+        if block.start - at > SHORT_GAP:
+            images = images_from(block.start)
+        else:
+            list(islice(images, block.start - at))
+        digests[block], at = put(block, images), block.stop
+        progress.advance(len(block))
+    size = manifest.images_per_file
+    return replace(
+        manifest, images=[image for block in blocks(manifest) for image in _listed(block, digests[block], size)]
+    )
+
+
+def _listed(block: range, digests: list[str], images_per_file: int) -> list[GeneratedImage]:
     """Return the entries of a file's images in the manifest."""
     name = file_name(block, images_per_file)
     return [GeneratedImage(name, index, digest) for index, digest in zip(block, digests, strict=True)]

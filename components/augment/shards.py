@@ -12,7 +12,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest
@@ -20,9 +20,8 @@ from ..core.errors import UserError
 from ..core.files import read_json, sha256_of_bytes
 from ..core.images import Pixels
 from ..core.parameters import digest, parse
-from ..core.progress import Progress
 from ..services.storage import StoredObject, download, list_objects, metadata_of, split_url, upload
-from .packing import blocks, digests_of, file_name, listed, write_file
+from .packing import blocks, completed, digests_by_file, digests_of, file_name, write_file
 
 SHARDS = "shards/"
 
@@ -33,33 +32,19 @@ def put_shard(url: str, shard: GeneratedManifest, images_from: Callable[[int], I
     `images_from(i)` generates the images from image i on. Raises UserError if other images lie there.
     """
     bucket, prefix = split_url(url)
-    digests = _uploaded(url, shard)
-    missing = [block for block in blocks(shard) if block not in digests]
-    if missing:
-        digests |= _put_files(url, shard, missing, images_from(missing[0].start))
-    images = [image for block in blocks(shard) for image in listed(block, digests[block], shard.images_per_file)]
-    _put_manifest(replace(shard, images=images), bucket, f"{prefix}{SHARDS}{shard.first:06d}-{shard.count}.json")
+    origin = _origin(shard)
 
-
-def _put_files(
-    url: str, shard: GeneratedManifest, missing: list[range], images: Iterator[Pixels]
-) -> dict[range, list[str]]:
-    """Upload the missing files and return the digests of their images. `images` begins with the first missing one."""
-    bucket, prefix = split_url(url)
-    count = sum(map(len, missing))
-    progress = Progress("augment", shard.count, "images", done=shard.count - count)
-    origin, at, digests = _origin(shard), missing[0].start, {}
-    for block in missing:
-        list(islice(images, block.start - at))  # those that are there
-        at = block.stop
+    def put(block: range, images: Iterator[Pixels]) -> list[str]:
         name = file_name(block, shard.images_per_file)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
-            digests[block] = write_file(path, block, images, shard.images_per_file)
+            digests = write_file(path, block, images, shard.images_per_file)
             content = path.read_bytes()
-            upload(content, bucket, f"{prefix}{name}", {"sha256": sha256_of_bytes(content), "origin": origin})
-        progress.advance(len(block))
-    return digests
+        upload(content, bucket, f"{prefix}{name}", {"sha256": sha256_of_bytes(content), "origin": origin})
+        return digests
+
+    whole = completed(shard, _uploaded(url, shard), images_from, put)
+    _put_manifest(whole, bucket, f"{prefix}{_shard_name(shard)}")
 
 
 def _origin(shard: GeneratedManifest) -> str:
@@ -67,27 +52,40 @@ def _origin(shard: GeneratedManifest) -> str:
     return digest(asdict(replace(shard, first=0, count=0, images=[])))
 
 
+def _shard_name(shard: GeneratedManifest) -> str:
+    return f"{SHARDS}{shard.first:06d}-{shard.count}.json"
+
+
 def _uploaded(url: str, shard: GeneratedManifest) -> dict[range, list[str]]:
-    """Return the digests of the images in the files of a shard that an earlier run has uploaded."""
+    """Return the digests of the images in the files of a shard that an earlier run has uploaded.
+
+    A run that ended has left them in the shard's manifest. Otherwise each file is asked for them.
+    """
     bucket, prefix = split_url(url)
-    wanted = {f"{prefix}{file_name(block, shard.images_per_file)}": block for block in blocks(shard)}
-    origin, found = _origin(shard), {}
-    for item in list_objects(bucket, prefix):
-        if item.key in wanted:
-            metadata = metadata_of(item)
-            if metadata.get("origin") != origin:
-                raise UserError(f"{url}: holds other images already; nothing was changed, choose another prefix")
-            found[wanted[item.key]] = _digests(item, metadata, shard.images_per_file)
+    objects = {item.key.removeprefix(prefix): item for item in list_objects(bucket, prefix)}
+    earlier = _read_shard(objects[_shard_name(shard)]) if _shard_name(shard) in objects else None
+    known = digests_by_file(earlier) if earlier and _origin(earlier) == _origin(shard) else {}
+    found = {}
+    for block in blocks(shard):
+        name = file_name(block, shard.images_per_file)
+        if name in objects:
+            found[block] = known.get(name) or _digests(url, objects[name], shard)
     return found
 
 
-def _digests(item: StoredObject, metadata: dict[str, str], images_per_file: int) -> list[str]:
-    """Return the digests of the images in a file. That of a PNG is in its metadata; a tar file is fetched."""
-    if images_per_file == 1:
+def _digests(url: str, item: StoredObject, shard: GeneratedManifest) -> list[str]:
+    """Return the digests of the images in a file. That of a PNG is in its metadata; a tar file is fetched.
+
+    Raises UserError for a file of other images.
+    """
+    metadata = metadata_of(item)
+    if metadata.get("origin") != _origin(shard):
+        raise UserError(f"{url}: holds other images already; nothing was changed, choose another prefix")
+    if shard.images_per_file == 1:
         return [metadata["sha256"]]
     with tempfile.TemporaryDirectory() as folder:
         download(item, Path(folder) / "file.tar")
-        return digests_of(Path(folder) / "file.tar", images_per_file)
+        return digests_of(Path(folder) / "file.tar", shard.images_per_file)
 
 
 def _put_manifest(manifest: GeneratedManifest, bucket: str, key: str) -> None:

@@ -5,13 +5,12 @@ begins with the images of a smaller count. Several computers can share the work:
 `first` on, and uploads it to a bucket. The step needs only the registry, no data set and no pipeline.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from itertools import islice
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
-from ..artifacts.generator import Generator, generate, load_card, load_generator
-from ..artifacts.manifest import FILE_NAME, GeneratedImage, GeneratedManifest, marker_of, read_manifest, write_manifest
+from ..artifacts.generator import generate, load_card, load_generator
+from ..artifacts.manifest import FILE_NAME, GeneratedManifest, marker_of, read_manifest, write_manifest
 from ..artifacts.sheets import pixels_of
 from ..artifacts.verdict import shortened
 from ..core.errors import UserError
@@ -19,12 +18,11 @@ from ..core.files import read_json
 from ..core.images import Pixels
 from ..core.log import logger
 from ..core.parameters import digest
-from ..core.progress import Progress
 from ..core.provenance import code_of
 from ..core.resumable import resumable_folder
 from ..services.storage import SCHEME
 from ..services.tracking.registry import Registry, Version
-from .packing import blocks, digests_of, file_name, holds, listed, write_file
+from .packing import blocks, completed, digests_by_file, digests_of, file_name, holds, write_file
 from .parameters import AugmentParameters
 from .shards import put_shard
 
@@ -56,10 +54,15 @@ def run(params: AugmentParameters, output: str) -> dict[str, float]:
         images=[],
         images_per_file=params.images_per_file,
     )
+
+    def images_from(first: int) -> Iterator[Pixels]:
+        count = wanted.first + wanted.count - first
+        return map(pixels_of, generate(generator, count, wanted.seed, label, first))
+
     if output.startswith(SCHEME):
-        put_shard(output, wanted, lambda first: _images(generator, wanted, label, first))
+        put_shard(output, wanted, images_from)
     else:
-        _fill_folder(Path(output), wanted, _images(generator, wanted, label, params.first))
+        _fill_folder(Path(output), wanted, images_from)
     return {"images": params.count, "version": version.number}
 
 
@@ -81,24 +84,17 @@ def _number_of(label: str, classes: list[str]) -> int | None:
     return classes.index(label)
 
 
-def _images(generator: Generator, wanted: GeneratedManifest, label: int | None, first: int) -> Iterator[Pixels]:
-    """Yield the images of a manifest from image `first` on, H x W or H x W x 3."""
-    count = wanted.first + wanted.count - first
-    for image in generate(generator, count, wanted.seed, label, first):
-        yield pixels_of(image)
-
-
-def _fill_folder(output: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> None:
+def _fill_folder(output: Path, wanted: GeneratedManifest, images_from: Callable[[int], Iterator[Pixels]]) -> None:
     request = {key: value for key, value in asdict(wanted).items() if key != "images"}
     if not _is_done(output, request):
         with resumable_folder(output, digest([request, code_of("augment")]), marker_of(GeneratedManifest)) as partial:
-            write_manifest(partial, replace(wanted, images=_write_images(partial, wanted, images)))
+            _complete(partial, wanted, images_from)
     elif lost := _lost(output, wanted):
         told = "%s: %d files are missing or damaged, such as %s; they are made again"
         logger("augment").warning(told, output, len(lost), lost[0])
         for name in lost:
             (output / name).unlink(missing_ok=True)
-        write_manifest(output, replace(wanted, images=_write_images(output, wanted, images)))
+        _complete(output, wanted, images_from)
 
 
 def _is_done(output: Path, request: dict[str, object]) -> bool:
@@ -113,23 +109,18 @@ def _is_done(output: Path, request: dict[str, object]) -> bool:
 
 def _lost(output: Path, wanted: GeneratedManifest) -> list[str]:
     """Return the names of the files that are missing, or do not hold what the manifest lists."""
-    listed: dict[str, list[str]] = {}
-    for image in read_manifest(output, GeneratedManifest).images:
-        listed.setdefault(image.file, []).append(image.sha256)
-    names = [file_name(block, wanted.images_per_file) for block in blocks(wanted)]
-    return [name for name in names if not holds(output / name, listed.get(name, []), wanted.images_per_file)]
+    known, size = digests_by_file(read_manifest(output, GeneratedManifest)), wanted.images_per_file
+    names = [file_name(block, size) for block in blocks(wanted)]
+    return [name for name in names if not holds(output / name, known.get(name, []), size)]
 
 
-def _write_images(folder: Path, wanted: GeneratedManifest, images: Iterator[Pixels]) -> list[GeneratedImage]:
-    progress, size = Progress("augment", wanted.count, "images"), wanted.images_per_file
-    written = []
-    for block in blocks(wanted):
-        path = folder / file_name(block, size)
-        if path.is_file():
-            digests = digests_of(path, size)
-            list(islice(images, len(block)))  # made again, because each image is made after the one before
-        else:
-            digests = write_file(path, block, images, size)
-        written += listed(block, digests, size)
-        progress.advance(len(block))
-    return written
+def _complete(folder: Path, wanted: GeneratedManifest, images_from: Callable[[int], Iterator[Pixels]]) -> None:
+    """Make the files that a folder lacks, and then its manifest."""
+    size = wanted.images_per_file
+    paths = {block: folder / file_name(block, size) for block in blocks(wanted)}
+    present = {block: digests_of(path, size) for block, path in paths.items() if path.is_file()}
+
+    def put(block: range, images: Iterator[Pixels]) -> list[str]:
+        return write_file(paths[block], block, images, size)
+
+    write_manifest(folder, completed(wanted, present, images_from, put))

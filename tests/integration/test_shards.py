@@ -68,14 +68,18 @@ def test_a_folder_can_hold_a_shard(fab: Fab) -> None:
     assert made.items() <= images_in(fab.folder / "local").items()
 
 
-def test_what_is_there_is_not_made_again(fab: Fab, bucket: Bucket, puts: list[str]) -> None:
+def test_what_is_there_is_not_made_again(
+    fab: Fab, bucket: Bucket, puts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = bucket.url("sets/a")
     augmented(fab, out, 4, 6)
     manifest = bucket.get("sets/a/shards/000004-6.json")
-    bucket.remove("sets/a/000007.png")
+    for lost in ("sets/a/000007.png", "sets/a/shards/000004-6.json"):
+        bucket.remove(lost)
     puts.clear()
     assert augmented(fab, out, 4, 6) == (0, "")
     assert puts == ["sets/a/000007.png", "sets/a/shards/000004-6.json"]
+    monkeypatch.setattr("fabgan.components.augment.shards.metadata_of", lambda _: 1 / 0)  # the shard's manifest tells
     assert augmented(fab, out, 4, 6) == (0, "")
     assert puts[2:] == ["sets/a/shards/000004-6.json"]
     assert bucket.get("sets/a/shards/000004-6.json") == manifest
@@ -163,7 +167,7 @@ def test_a_folder_of_tar_files_that_was_cut_short_is_completed(fab: Fab) -> None
     status, said = augmented(fab, "cut", 0, 12, per_file=0)
     assert (status, "images_per_file: expected a positive int" in said) == (1, True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fabgan.components.augment.step.replace", lambda *_, **__: 1 / 0)
+        patch.setattr("fabgan.components.augment.step.write_manifest", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             augmented(fab, "cut", 0, 12, per_file=4)
     (partial / "000004-4.tar").unlink()

@@ -1,6 +1,6 @@
 """What `augment` does with a folder that it has filled before."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +8,13 @@ import pytest
 
 from fabgan.components.artifacts.manifest import GeneratedManifest
 from fabgan.components.augment.step import _fill_folder
+from fabgan.components.core.images import Pixels
 
 COUNT = 5
 
 
-def fill(folder: Path, images_per_file: int) -> dict[str, bytes]:
-    """Let `augment` fill a folder; return the content of its files."""
+def fill(folder: Path, images_per_file: int, count: int = COUNT, made: list[int] | None = None) -> dict[str, bytes]:
+    """Let `augment` fill a folder; return the content of its files. The images that it made are added to `made`."""
     wanted = GeneratedManifest(
         model="models:/bga-generator/1",
         weights_sha256="0" * 64,
@@ -22,11 +23,18 @@ def fill(folder: Path, images_per_file: int) -> dict[str, bytes]:
         seed=1,
         label="",
         first=0,
-        count=COUNT,
+        count=count,
         images=[],
         images_per_file=images_per_file,
     )
-    _fill_folder(folder, wanted, (np.full((16, 16), value, dtype=np.uint8) for value in range(COUNT)))
+
+    def images_from(first: int) -> Iterator[Pixels]:
+        for value in range(first, count):
+            if made is not None:
+                made.append(value)
+            yield np.full((16, 16), value, dtype=np.uint8)
+
+    _fill_folder(folder, wanted, images_from)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -63,3 +71,22 @@ def test_whole_files_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixtur
     fill(tmp_path / "out", 2)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ([], []),
+        ([50], [50]),
+        ([3, 99], [3, 99]),
+        ([3, 5, 60], [3, 4, 5, 60]),
+    ],
+)
+def test_only_missing_images_and_the_few_between_them_are_made_again(
+    missing: list[int], expected: list[int], tmp_path: Path
+) -> None:
+    whole, made = fill(tmp_path / "out", 1, count=100), list[int]()
+    for index in missing:
+        (tmp_path / "out" / f"{index:06d}.png").unlink()
+    assert fill(tmp_path / "out", 1, count=100, made=made) == whole
+    assert made == expected
