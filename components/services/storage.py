@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from ..core.errors import UserError
 from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
 from ..core.network import check_address, check_sent, from_environment, holds_secret, through_proxy, usual_proxy
-from .storage_errors import from_store, what_to_fix
+from .storage_errors import check_answer, what_to_fix
 
 SCHEME = "s3://"
 SIGNED_WITH = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"
@@ -46,19 +46,6 @@ class StoredObject:
     etag: str
 
 
-@dataclass(frozen=True)
-class UnfinishedUpload:
-    """An upload in parts that was begun and not completed."""
-
-    bucket: str
-    key: str
-    identifier: str
-    begun_s: float
-    """Seconds since 1970."""
-    size_bytes: int
-    """Size of the parts that are there."""
-
-
 def split_url(url: str) -> tuple[str, str]:
     """Return the bucket and the prefix (empty, or ending with a slash) of `s3://bucket/prefix`."""
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
@@ -75,10 +62,10 @@ def split_url(url: str) -> tuple[str, str]:
 
 def list_objects(bucket: str, prefix: str) -> list[StoredObject]:
     """Return every object whose key begins with `prefix`, sorted by key."""
-    with _explained(bucket):
-        paginator = _client().get_paginator("list_objects_v2")
+    with explained(bucket):
+        paginator = client().get_paginator("list_objects_v2")
         pages = paginator.paginate(Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE_SIZE})
-        found = [item for page in pages for item in from_store(page, "Name").get("Contents", [])]
+        found = [item for page in pages for item in page.get("Contents", [])]
     objects = [StoredObject(bucket, item["Key"], item["Size"], item["ETag"].strip('"')) for item in found]
     return sorted(objects, key=lambda item: item.key)
 
@@ -90,16 +77,21 @@ def download(wanted: StoredObject, to: Path) -> None:
     are. The SHA-256 of the whole object is compared, if the store has it. Otherwise, and for objects that are encrypted
     by SSE-KMS or SSE-C, only ETag and size are compared. Raises UserError as well if the download is much too slow.
     """
-    with _explained(wanted.bucket, wanted.key):
+    with explained(wanted.bucket, wanted.key):
         _fetch(wanted, to)
         if md5_of_file(to) == wanted.etag:
             return
-        head = from_store(_client().head_object(Bucket=wanted.bucket, Key=wanted.key, ChecksumMode="ENABLED"), "ETag")
-    where = f"{SCHEME}{wanted.bucket}/{wanted.key}"
-    if head["ETag"].strip('"') != wanted.etag:
+        head = client().head_object(Bucket=wanted.bucket, Key=wanted.key, ChecksumMode="ENABLED")
+    _check_unchanged(wanted, head)
+    if _differs(to, wanted, head):
+        where = f"{SCHEME}{wanted.bucket}/{wanted.key}"
+        raise UserError(f"{where}: the downloaded bytes differ from the stored ones; upload it again")
+
+
+def _check_unchanged(wanted: StoredObject, answer: dict[str, Any]) -> None:
+    if answer["ETag"].strip('"') != wanted.etag:
+        where = f"{SCHEME}{wanted.bucket}/{wanted.key}"
         raise UserError(f"{where}: changed since the bucket was listed; run the same command again")
-    if to.stat().st_size != wanted.size_bytes or _differs(to, wanted, head):
-        raise UserError(f"{where}: the downloaded bytes differ from the stored ones (digest or size); upload it again")
 
 
 def _fetch(wanted: StoredObject, to: Path) -> None:
@@ -109,13 +101,12 @@ def _fetch(wanted: StoredObject, to: Path) -> None:
     limit_s = LEAST_TIME_S + wanted.size_bytes / LEAST_BYTES_PER_S
     ends_s, came = time.monotonic() + limit_s, 0
     while time.monotonic() < ends_s:
-        found = _client().get_object(Bucket=wanted.bucket, Key=wanted.key)
-        try:
-            came = _write(found["Body"], to, ends_s)
-            if came == found["ContentLength"]:
+        found = client().get_object(Bucket=wanted.bucket, Key=wanted.key)
+        with closing(found["Body"]) as body, suppress(HTTPError):
+            _check_unchanged(wanted, found)
+            came = _write(body, to, ends_s)
+            if came == wanted.size_bytes:
                 return
-        except HTTPError:
-            pass
         time.sleep(RETRY_PAUSE_S)
     raise UserError(
         f"{SCHEME}{wanted.bucket}/{wanted.key} at {_endpoint()}: {came} of {wanted.size_bytes} bytes came in "
@@ -152,63 +143,33 @@ def _part_bytes(wanted: StoredObject) -> int | None:
     from botocore.exceptions import ClientError
 
     try:
-        first = _client().head_object(Bucket=wanted.bucket, Key=wanted.key, PartNumber=1)
+        first = client().head_object(Bucket=wanted.bucket, Key=wanted.key, PartNumber=1)
     except ClientError:
         return None
-    size_bytes: int = first["ContentLength"]
-    return size_bytes if "PartsCount" in first else None
+    return first.get("ContentLength") if "PartsCount" in first else None
 
 
 def upload(content: bytes, bucket: str, key: str, metadata: dict[str, str]) -> None:
     """Upload an object. The store refuses bytes that were damaged on the way."""
     md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
-    with _explained(bucket, key):
-        put = _client().put_object(Bucket=bucket, Key=key, Body=content, ContentMD5=md5, Metadata=metadata)
-        from_store(put, "ETag")
+    with explained(bucket, key):
+        client().put_object(Bucket=bucket, Key=key, Body=content, ContentMD5=md5, Metadata=metadata)
 
 
 def upload_file(path: Path, bucket: str, key: str, metadata: dict[str, str]) -> None:
-    """Upload a file of any size, in parts if it is large. Raises UserError if the store does not have it afterwards."""
-    with _explained(bucket, key):
-        _client().upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata})
-        from_store(_client().head_object(Bucket=bucket, Key=key), "ETag")
+    """Upload a file of any size, in parts if it is large."""
+    with explained(bucket, key):
+        client().upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata})
 
 
 def metadata_of(wanted: StoredObject) -> dict[str, str]:
     """Return the metadata that was uploaded with an object."""
-    with _explained(wanted.bucket, wanted.key):
-        return dict(from_store(_client().head_object(Bucket=wanted.bucket, Key=wanted.key), "ETag")["Metadata"])
+    with explained(wanted.bucket, wanted.key):
+        return dict(client().head_object(Bucket=wanted.bucket, Key=wanted.key)["Metadata"])
 
 
-def unfinished_uploads(bucket: str, until_s: float) -> list[UnfinishedUpload]:
-    """Return the uploads in parts that were begun until a time, and not completed. Listings do not show their parts."""
-    with _explained(bucket):
-        pages = _client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
-        found = [item for page in pages for item in from_store(page, "Bucket").get("Uploads", [])]
-        begun = [(item, item["Initiated"].timestamp()) for item in found]
-        return [
-            UnfinishedUpload(bucket, item["Key"], item["UploadId"], begun_s, size_bytes)
-            for item, begun_s in begun
-            if begun_s <= until_s and (size_bytes := _parts(bucket, item)) is not None
-        ]
-
-
-def _parts(bucket: str, item: dict[str, Any]) -> int | None:
-    """Return the size of the parts of an unfinished upload, or None if it has come to its end meanwhile."""
-    client = _client()
-    with suppress(client.exceptions.NoSuchUpload):
-        pages = client.get_paginator("list_parts").paginate(Bucket=bucket, Key=item["Key"], UploadId=item["UploadId"])
-        return int(sum(part["Size"] for page in pages for part in page.get("Parts", [])))
-    return None
-
-
-def abort(upload: UnfinishedUpload) -> None:
-    """Remove an unfinished upload with its parts, unless it has come to its end meanwhile."""
-    with _explained(upload.bucket, upload.key), suppress(_client().exceptions.NoSuchUpload):
-        _client().abort_multipart_upload(Bucket=upload.bucket, Key=upload.key, UploadId=upload.identifier)
-
-
-def _client() -> Any:
+def client() -> Any:
+    """Return the client of boto3 for the store."""
     return _client_of(os.getpid())
 
 
@@ -233,13 +194,14 @@ def _client_of(_process: int) -> Any:
     )
     endpoint = _endpoint()
     try:
-        client = boto3.Session().client("s3", endpoint_url=endpoint, config=config)
+        made = boto3.Session().client("s3", endpoint_url=endpoint, config=config)
     except BotoCoreError:  # of a region, which is a ValueError too
         raise
     except ValueError as error:
         raise UserError(f"AWS_ENDPOINT_URL_S3: {endpoint!r} is not an address ({error}); correct it") from error
-    client.meta.events.register("before-call.s3.HeadBucket", _ask_once)
-    return client
+    made.meta.events.register("before-call.s3.HeadBucket", _ask_once)
+    made.meta.events.register("after-call.s3", check_answer)
+    return made
 
 
 def _ask_once(context: dict[str, Any], **_: Any) -> None:
@@ -257,7 +219,7 @@ def _endpoint() -> str:
 
 
 @contextmanager
-def _explained(bucket: str, key: str = "") -> Iterator[None]:
+def explained(bucket: str, key: str = "") -> Iterator[None]:
     """Turn the errors of boto3 into a UserError of one line that says what to fix."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError

@@ -18,6 +18,18 @@ FIXES = {
     "RequestTimeTooSkewed": "the clocks differ; set the clock of this computer or of the store",
 }
 """What to fix, by the store's error code."""
+ALWAYS_SAID = {
+    "ListObjectsV2": "Name",
+    "GetObject": "ETag",
+    "HeadObject": "ETag",
+    "PutObject": "ETag",
+    "UploadPart": "ETag",
+    "CreateMultipartUpload": "UploadId",
+    "CompleteMultipartUpload": "ETag",
+    "ListMultipartUploads": "Bucket",
+    "ListParts": "Bucket",
+}
+"""A field of the answer to each operation that no object store leaves out."""
 
 
 def what_to_fix(error: BaseException) -> str:
@@ -63,10 +75,11 @@ def _answer(error: Any) -> str:
     )
 
 
-def from_store(answer: dict[str, Any], field: str) -> dict[str, Any]:
-    """Return an answer with a field that every object store fills. Raises ClientError if something else answered."""
+def check_answer(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    """Raise ClientError if an answer lacks what every object store says: a web page with status 200 is no answer."""
     from botocore.exceptions import ClientError
 
-    if field not in answer:
-        raise ClientError({"Error": {"Code": ""}, "ResponseMetadata": answer["ResponseMetadata"]}, "")
-    return answer
+    answer = parsed["ResponseMetadata"]
+    if answer["HTTPStatusCode"] < 300 and ALWAYS_SAID.get(model.name, "ResponseMetadata") not in parsed:
+        http_response.raw.close()
+        raise ClientError({"Error": {"Code": ""}, "ResponseMetadata": answer}, model.name)

@@ -6,14 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from fabgan.components.core.leftovers import old_files
-from fabgan.components.services import storage
+from fabgan.components.services import uploads
 from fabgan.components.services.tracking import pipelines
 from fabgan.components.services.tracking.promotion import publish
 from fabgan.components.services.tracking.registry import Registry
@@ -208,15 +207,15 @@ def test_uploads_that_end_meanwhile_are_none(bucket: Bucket, monkeypatch: pytest
     asked = {"Bucket": bucket.name, "Key": "lots/b.png"}
     begun = [bucket.client.create_multipart_upload(**asked)["UploadId"] for _ in range(2)]
     time.sleep(2)  # the store tells whole seconds
-    real, parts_of = storage._parts, list[str]()
+    real, parts_of = uploads._size_bytes, list[str]()
 
-    def parts(name: str, item: dict[str, Any]) -> int | None:
-        parts_of.append(item["UploadId"])
-        if item["UploadId"] == begun[0]:
+    def size_bytes(upload: dict[str, str]) -> int | None:
+        parts_of.append(upload["UploadId"])
+        if upload["UploadId"] == begun[0]:
             bucket.client.abort_multipart_upload(**asked, UploadId=begun[0])
-        return real(name, item)
+        return real(upload)
 
-    monkeypatch.setattr(storage, "_parts", parts)
+    monkeypatch.setattr(uploads, "_size_bytes", size_bytes)
     assert old_uploads(bucket.name, 1) == []
     assert parts_of == []
     (left,) = old_uploads(bucket.name, 1e-6)

@@ -76,10 +76,18 @@ def test_an_object_that_changes_after_the_listing_is_refused(bucket: Bucket, tmp
         download(listed, tmp_path / "copy")
 
 
+def test_a_changed_object_is_told_before_it_is_fetched(bucket: Bucket, faults: FaultyProxy, tmp_path: Path) -> None:
+    listed = stored(bucket)
+    bucket.put("lots/a.png", CONTENT[::-1])
+    faults.pause_s = 100.0
+    with pytest.raises(UserError, match=r"lots/a.png: changed since the bucket was listed"):
+        download(listed, tmp_path / "copy")
+
+
 def test_a_flipped_bit_is_noticed(bucket: Bucket, faults: FaultyProxy, tmp_path: Path) -> None:
     listed = stored(bucket)
     faults.damage = lambda body: bytes([body[0] ^ 1]) + body[1:]
-    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(digest or size\)"):
+    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones;"):
         download(listed, tmp_path / "copy")
 
 
@@ -91,7 +99,7 @@ def test_a_flipped_bit_of_an_object_put_in_parts_is_noticed(
     bucket.client.upload_file(str(source), bucket.name, "large.tif")
     (listed,) = list_objects(bucket.name, "")
     faults.damage = lambda body: body[:-1] + bytes([body[-1] ^ 1])
-    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(digest or size\)"):
+    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones;"):
         download(listed, tmp_path / "copy")
 
 
@@ -107,7 +115,7 @@ def test_a_flipped_bit_is_noticed_by_the_stores_checksum_where_no_etag_tells(
     faults.said = {"x-amz-server-side-encryption": "aws:kms", "x-amz-checksum-sha256": digest}
     download(listed, tmp_path / "copy")
     faults.damage = lambda body: body[:-1] + bytes([body[-1] ^ 1])
-    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones \(digest or size\)"):
+    with pytest.raises(UserError, match=r"the downloaded bytes differ from the stored ones;"):
         download(listed, tmp_path / "copy")
 
 
@@ -131,6 +139,14 @@ def test_three_errors_and_a_truncated_body_are_outlasted(bucket: Bucket, faults:
     download(listed, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == CONTENT
     assert (faults.errors, faults.truncations) == (0, 0)
+
+
+def test_a_body_whose_length_is_not_told_is_fetched_whole(bucket: Bucket, faults: FaultyProxy, tmp_path: Path) -> None:
+    listed = stored(bucket)
+    faults.tells_length, faults.truncations = False, 1
+    download(listed, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == CONTENT
+    assert faults.truncations == 0
 
 
 @pytest.mark.parametrize(

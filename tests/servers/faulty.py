@@ -30,6 +30,8 @@ class FaultyProxy(ThreadingHTTPServer):
         """What becomes of the bytes of every object that is read."""
         self.said: dict[str, str] = {}
         """Headers that are added to what is said of an object."""
+        self.tells_length = True
+        """Whether an answer says how long it is. Otherwise it ends with the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -60,6 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
+        if not self.server.tells_length:
+            headers, self.close_connection = {**headers, "Connection": "close"}, True
+            headers.pop("Content-Length")
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

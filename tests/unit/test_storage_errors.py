@@ -12,22 +12,31 @@ from fabgan.components.services.storage import (
     download,
     list_objects,
     metadata_of,
-    unfinished_uploads,
     upload,
     upload_file,
 )
 from fabgan.components.services.storage_errors import what_to_fix
+from fabgan.components.services.uploads import old_uploads
 from tests.servers.faulty import FaultyProxy, faulty_proxy
 
 PAGE = b"<html><body>log in</body></html>"
 OBJECT = StoredObject("fab", "lots/a.png", len(PAGE), "0" * 32)
+
+
+def large(file: Path) -> Path:
+    """Write a file that is uploaded in parts."""
+    file.write_bytes(bytes(9 << 20))
+    return file
+
+
 REQUESTS: list[Callable[[Path], object]] = [
     lambda _: list_objects("fab", "lots/"),
     lambda _: upload(b"x", "fab", "lots/a.png", {}),
     lambda file: upload_file(file, "fab", "lots/a.png", {}),
+    lambda file: upload_file(large(file.with_name("large")), "fab", "lots/large", {}),
     lambda _: metadata_of(OBJECT),
     lambda file: download(OBJECT, file),
-    lambda _: unfinished_uploads("fab", 1e10),
+    lambda _: old_uploads("fab", 1e-6),
 ]
 
 
