@@ -9,7 +9,7 @@ that was broken off is continued, also on a later day.
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from ..core.locks import alone
 from ..core.parameters import digest, parameters, parse
 from ..core.progress import Progress
 from ..core.resumable import RECORDS, keep_only, resumable_folder
-from .storage import SCHEME, StoredObject, download, list_objects, metadata_of, upload_file
+from .storage import SCHEME, StoredObject, download, list_objects, metadata_of, upload_file, uploaded_etag
 
 MANIFEST = "backup.json"
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -124,8 +124,8 @@ def restore(folder: Path, buckets: Sequence[str]) -> int:
     damaged = [name for name, sha256 in manifest.files.items() if not _is_whole(folder / name, sha256)]
     put = 0
     for bucket in buckets:
-        present = {(item.key, item.size_bytes, item.etag) for item in list_objects(bucket, "")}
-        wanted = [one for one in manifest.buckets[bucket] if (one.key, one.size_bytes, one.etag) not in present]
+        present = {item.key: item for item in list_objects(bucket, "")}
+        wanted = [one for one in manifest.buckets[bucket] if not _is_there(present.get(one.key), one, folder)]
         progress = Progress(f"restore {bucket}", len(wanted), "objects")
         for one in wanted:
             path = _place(folder, one.sha256)
@@ -153,21 +153,20 @@ class _Before:
         self.folder = folder
         self.fetched = self.fetched_bytes = 0
         manifest = _read(folder) if folder else Manifest({}, {})
-        self._known = {
-            (bucket, one.key, one.size_bytes, one.etag): one
-            for bucket, objects in manifest.buckets.items()
-            for one in objects
-        }
+        self._known = {(bucket, one.key): one for bucket, objects in manifest.buckets.items() for one in objects}
 
     def take(self, item: StoredObject, folder: Path) -> SavedObject | None:
         """Give the file of an unchanged object a name in `folder`; return None if there is none, or a damaged one."""
         if fetched := _fetched(item, folder):
             return fetched
-        known = self._known.get((item.bucket, item.key, item.size_bytes, item.etag))
-        if known is None or self.folder is None or not _is_whole(_place(self.folder, known.sha256), known.sha256):
+        known = self._known.get((item.bucket, item.key))
+        if known is None or self.folder is None or not _is_there(item, known, self.folder):
             return None
-        link(_place(self.folder, known.sha256), _place(folder, known.sha256))
-        return known
+        place = _place(self.folder, known.sha256)
+        if not _is_whole(place, known.sha256):
+            return None
+        link(place, _place(folder, known.sha256))
+        return replace(known, etag=item.etag)
 
     def fetch(self, item: StoredObject, folder: Path) -> SavedObject:
         """Fetch an object into `folder`."""
@@ -221,6 +220,14 @@ def _read(folder: Path) -> Manifest:
 
 def _place(folder: Path, sha256: str) -> Path:
     return folder / "objects" / sha256[:2] / sha256
+
+
+def _is_there(item: StoredObject | None, saved: SavedObject, folder: Path) -> bool:
+    """Return whether an object is as it was saved. Its ETag may be another one if `restore` has uploaded it."""
+    if item is None or item.size_bytes != saved.size_bytes:
+        return False
+    file = _place(folder, saved.sha256)
+    return item.etag == saved.etag or (file.is_file() and item.etag == uploaded_etag(file))
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

@@ -33,6 +33,8 @@ LEAST_TIME_S = 60
 """Time that every download may take, however small it is."""
 RETRY_PAUSE_S = 1
 CHUNK_BYTES = 1 << 20
+PART_BYTES = 8 << 20
+"""Files of this size and more are uploaded in parts of this size."""
 PAGE_SIZE = 1000
 
 
@@ -158,8 +160,16 @@ def upload(content: bytes, bucket: str, key: str, metadata: dict[str, str]) -> N
 
 def upload_file(path: Path, bucket: str, key: str, metadata: dict[str, str]) -> None:
     """Upload a file of any size, in parts if it is large."""
+    from boto3.s3.transfer import TransferConfig
+
+    config = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
     with explained(bucket, key):
-        client().upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata})
+        client().upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata}, Config=config)
+
+
+def uploaded_etag(path: Path) -> str:
+    """Return the ETag that `upload_file` gives a file."""
+    return md5_of_file(path) if path.stat().st_size < PART_BYTES else etag_of_parts(path, PART_BYTES)
 
 
 def metadata_of(wanted: StoredObject) -> dict[str, str]:

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from boto3.s3.transfer import TransferConfig
 
 from fabgan.components.core.files import read_json
+from fabgan.components.services.backup import restore, save
 from tests.guides import blocks_of
 from tests.manifests import DEPLOY, Manifest, job, pods, render
 from tests.servers.bucket import Bucket
@@ -146,6 +148,27 @@ def test_a_backup_that_fails_leaves_the_earlier_one_and_is_continued(site: Site,
     said = site.backup()
     assert ("password authentication failed" if broken == "database" else "there is no such bucket") in said
     assert [name for name in site.saved if name != f".{DAY}.partial"] == ["2026-01-01"]
+
+
+def test_objects_that_were_uploaded_otherwise_are_restored_once_and_not_fetched_again(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    """The ETag tells in which parts an object was uploaded, and `restore` has parts of its own."""
+    file, config = tmp_path / "large", TransferConfig(multipart_chunksize=5 << 20)
+    file.write_bytes(LARGE)
+    bucket.client.upload_file(str(file), bucket.name, "parts", Config=config)
+    for key, content in (("whole", LARGE), ("small", b"a")):
+        bucket.put(key, content)
+    saved = save(tmp_path / "backups", [bucket.name], [], keep=1).folder
+    for key in bucket.objects():
+        bucket.remove(key)
+    assert [restore(saved, [bucket.name]) for _ in range(2)] == [3, 0]
+    for _ in range(2):
+        again = save(tmp_path / "backups", [bucket.name], [], keep=1)
+        assert (again.objects, again.fetched) == (3, 0)
+    bucket.put("whole", LARGE[::-1])
+    assert restore(saved, [bucket.name]) == 1
+    assert bucket.get("whole") == LARGE
 
 
 def test_a_damaged_backup_restores_what_is_whole_and_leaves_the_database_alone(site: Site) -> None:
