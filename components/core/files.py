@@ -149,8 +149,7 @@ def resolved(path: Path, what: str) -> Path:
 
 def replace_folder(new: Path, path: Path) -> None:
     """Replace `path`, or what it is a link to, by the folder `new`. The earlier content is deleted."""
-    place = path.resolve()
-    old = _earlier(place)
+    place, old = path.resolve(), earlier(path)
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():
         place.rename(old)
@@ -164,11 +163,13 @@ def put_back(path: Path, file: str) -> None:
     Whole content holds `file`.
     """
     place = path.resolve()
-    if not place.exists() and (_earlier(place) / file).is_file():
-        _earlier(place).rename(place)
+    if not place.exists() and (earlier(path) / file).is_file():
+        earlier(path).rename(place)
 
 
-def _earlier(place: Path) -> Path:
+def earlier(path: Path) -> Path:
+    """Return where the content of a folder is while it is replaced: beside it, or beside what it is a link to."""
+    place = path.resolve()
     return place.with_name(f".{place.name}.old")
 
 

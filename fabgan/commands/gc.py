@@ -25,7 +25,7 @@ def add(commands: "Subcommands") -> None:
     command.add_argument("--mlflow", action="store_true", help=pipelines)
     keep = "with --mlflow: the last N versions of each model stay, too; default: 5"
     command.add_argument("--keep", type=int, default=5, metavar="N", help=keep)
-    folder = "checkpoints and unfinished results anywhere below a folder; may be repeated"
+    folder = "checkpoints, and unfinished or replaced results, anywhere below a folder; may be repeated"
     command.add_argument("--folder", type=local_path, action="append", default=[], metavar="DIR", help=folder)
     bucket = "uploads to a bucket that were broken off; may be repeated"
     command.add_argument("--bucket", action="append", default=[], metavar="NAME", help=bucket)
