@@ -51,6 +51,7 @@ def test_a_client_does_not_reach_for_the_store(
     with running_mlflow(tmp_path / "server", bucket.url("artifacts").replace("s3", scheme, 1)) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         registry = Registry()
+        registry.create_model("example")
         with mlflow.start_run(experiment_id="0"):
             registry.register("example", tmp_path / "model", {})
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_ENABLE"))}

@@ -139,6 +139,7 @@ def test_what_a_killed_publisher_left_is_decided_even_if_it_cannot_be_compared(s
 
     left = {"weights_sha256": "a", "verdict": "candidate", "score": "0.4"}
     own = {"weights_sha256": "b", "verdict": "candidate", "score": "0.5"}
+    storm.registry.create_model(storm.name)
     with mlflow.start_run(experiment_id="0"):  # not in the experiment of another test's server
         for name in ("first", "second"):  # a request that took effect twice
             storm.registry.register(storm.name, files(tmp_path / name, b"a"), left)

@@ -32,6 +32,7 @@ def test_a_training_starts_from_a_registered_version_or_a_checkpoint(
     assert first["start_sha256"] == ""
     monkeypatch.chdir(tmp_path)
     registry = Registry()
+    registry.create_model("bga-generator")
     with mlflow.start_run():
         version = registry.register("bga-generator", tmp_path / "generator", {})
 

@@ -98,6 +98,7 @@ def test_a_version_is_registered_and_pulled_by_who_has_the_authority_and_by_nobo
             Registry()
         monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificates / "ca.crt"))
         registry = Registry()
+        registry.create_model("generator")
         with mlflow.start_run(experiment_id="0"):
             version = registry.register("generator", tmp_path / "generator", {})
         registry.pull(registry.resolve(f"models:/generator/{version.number}"), tmp_path / "pulled")

@@ -56,6 +56,7 @@ def register(folder: Path, name: str = "bga-generator") -> None:
     (folder / "generator").mkdir()
     (folder / "generator" / "card").write_text("x")
     registry = Registry()
+    registry.create_model(name)
     with mlflow.start_run():
         registry.register(name, folder / "generator", {})
 

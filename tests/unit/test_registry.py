@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
+from requests import HTTPError
 
 from fabgan.components.artifacts.generator import load_card
 from fabgan.components.core.errors import OtherVersionError, UserError
@@ -29,6 +30,7 @@ def register(registry: Registry, folder: Path, file: str = "model.pkl", content:
     """Register a folder with one file."""
     (folder / "model").mkdir()
     (folder / "model" / file).write_text(content)
+    registry.create_model(NAME)
     with mlflow.start_run(experiment_id="0"):  # other tests may have left another active
         registry.register(NAME, folder / "model", {})
 
@@ -46,6 +48,18 @@ def test_a_model_without_versions_is_not_told_as_unknown(registry: Registry) -> 
         registry.resolve(f"models:/{NAME}@champion")
     with pytest.raises(UserError, match=rf"no such model in the registry at .* \(known models: {NAME}\)$"):
         registry.resolve("models:/nobody@champion")
+
+
+def test_an_artifact_store_that_refuses_is_told_in_a_line(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: str) -> None:
+        raise HTTPError("413 Client Error: Request Entity Too Large for url: http://mlflow.fab\n<html>\n</html>")
+
+    monkeypatch.setattr(mlflow, "log_artifacts", refused)
+    told = rf"^{NAME}: the files of .*/model: MLflow at .* failed: 413 Client Error: .* for url: [^\n]+; fix this and"
+    with pytest.raises(UserError, match=told):
+        register(registry, tmp_path)
 
 
 @pytest.mark.parametrize("number", ["0", "01", "-1", "1.0"])

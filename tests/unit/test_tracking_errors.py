@@ -41,6 +41,23 @@ def test_a_server_that_refuses_is_not_told_as_one_that_is_away(
         connect()
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("https://mlflow.fab/api/2.0/mlflow/experiments/search", "https://mlflow.fab"),
+        ("https://me:S3cret@login.fab/start?from=S3cret", "https://login.fab/start"),
+        ("/login", "http://127.0.0.1:\\d+/login"),
+    ],
+)
+def test_a_server_that_redirects_is_told_with_the_address(
+    web: FaultyProxy, status: int, location: str, said: str
+) -> None:
+    web.refusal_status, web.refusal_headers = status, {"Location": location}
+    with pytest.raises(UserError, match=rf"; it redirects to {said}; set MLFLOW_TRACKING_URI to the address at which"):
+        connect()
+
+
 def test_a_server_that_is_away_is_to_be_started(web: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(UserError, match="; start it, or correct MLFLOW_TRACKING_URI"):

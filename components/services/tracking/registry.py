@@ -89,13 +89,14 @@ class Registry:
         return sorted((_version(one) for one in found), key=lambda version: version.number)
 
     def register(self, name: str, folder: Path, tags: Mapping[str, str]) -> Version:
-        """Create a version from the files of `folder`, which are logged to the active run, or to a new one.
+        """Create a version of a model from the files of `folder`, which are logged to the active run, or to a new one.
 
-        The version appears at once with all files and tags. What a killed process has logged stays in its run.
+        The version appears at once with all files and tags. What a killed process has logged stays in its run. Raises
+        UserError if the files cannot be logged.
         """
-        self.create_model(name)
         place = f"generator/{uuid4().hex}"  # never one from which a version is being read
-        self._mlflow.log_artifacts(str(folder), place)
+        with failures_told(f"{name}: the files of {folder}", self.uri, Exception):
+            self._mlflow.log_artifacts(str(folder), place)
         info = self._mlflow.active_run().info
         return _version(
             self._client.create_model_version(name, f"{info.artifact_uri}/{place}", info.run_id, dict(tags))

@@ -16,7 +16,7 @@ from ...core.leftovers import Leftover, age, before
 from .pipelines import EXPERIMENT, PARENT_TAG, PIPELINE_TAG
 from .promotion import DECISION
 from .registry import Registry, Version
-from .store import mlflow_errors, paged
+from .store import failures_told, mlflow_errors, paged
 from .turns import turn
 
 ENDED = ("FINISHED", "FAILED", "KILLED")
@@ -76,6 +76,8 @@ def _leftover(registry: Registry, runs: list[Any], expendable: list[Version]) ->
 
     client, versions = mlflow.MlflowClient(), _versions_of(runs, expendable)
     named = [f"{version.uri} ({version.tags.get('verdict', 'superseded')})" for version in versions]
+    with failures_told(f"the files of {runs[-1].info.run_name}", registry.uri, Exception):
+        size_bytes = sum(_size_bytes(client, run.info.run_id) for run in runs)
 
     def remove() -> None:
         with mlflow_errors(WHAT):
@@ -86,7 +88,7 @@ def _leftover(registry: Registry, runs: list[Any], expendable: list[Version]) ->
 
     return Leftover(
         f"pipeline {runs[-1].info.run_name}",
-        sum(_size_bytes(client, run.info.run_id) for run in runs),
+        size_bytes,
         f"ended {age(_ended_s(runs))}, {'registered only ' + ', '.join(named) if named else 'has no version'}",
         remove,
     )

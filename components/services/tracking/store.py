@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ...core.network import check_address, check_sent, from_environment, through_proxy
+from ...core.network import check_address, check_sent, from_environment, through_proxy, without_user
 from .local import DEFAULT_URI, database_of, follow, make_database, project_uri
 
 QUIET = {
@@ -31,16 +31,21 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # else with a character that a stream may not take
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",  # a redirected POST becomes a GET, which changes nothing
 }
 QUOTES = "\"'"
 LOGIN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (the name of a variable)
+REDIRECTED = re.compile(r"error code 30\d\b")
 LOGIN_REFUSED = re.compile(r"error code 40[13]\b|^PERMISSION_DENIED|^UNAUTHENTICATED")
 SETTING = re.compile(r"MLFLOW_(?:HTTP|TRACKING)_\w+")
 """A variable of mlflow that a message names because its value is wrong."""
 HEADING = "#####"
 """Begins a line of mlflow above each of several errors."""
 DATABASE_LOCK_TIMEOUT_S = 120
+REDIRECTION_TIMEOUT_S = 10
+API = "/api/2.0/mlflow/experiments/search"
+"""Asked for the address to which a server redirects."""
 
 
 def connect() -> str:
@@ -97,12 +102,25 @@ def _what_to_fix(uri: str, error: Exception) -> str:
         return "its certificate is not trusted: set MLFLOW_TRACKING_SERVER_CERT_PATH to the PEM file of your authority"
     if LOGIN_REFUSED.search(said):
         return f"correct {' and '.join(LOGIN)}, or {TOKEN}, or the permissions of this user"
+    if REDIRECTED.search(said):
+        return f"it redirects to {_redirection(uri)}; set MLFLOW_TRACKING_URI to the address at which MLflow answers"
     if "SSLError" in said:
         return "see that it speaks https, or correct MLFLOW_TRACKING_URI"
     if "Max retries exceeded" in said:
         return "start it, or correct MLFLOW_TRACKING_URI (if unset, a SQLite file in this folder is used)"
     wrong = SETTING.search(said)
     return f"correct {wrong[0] if wrong else 'MLFLOW_TRACKING_URI'}"
+
+
+def _redirection(uri: str) -> str:
+    """Return the address to which a server redirects requests, without what may be secret."""
+    import requests
+
+    with suppress(requests.RequestException):
+        answer = requests.get(f"{uri.rstrip('/')}{API}", allow_redirects=False, timeout=REDIRECTION_TIMEOUT_S)
+        if answer.next is not None:
+            return without_user(answer.next.url or "").partition("?")[0].removesuffix(API)
+    return "another address"
 
 
 def _check_server(uri: str) -> None:
@@ -166,13 +184,16 @@ def mlflow_errors(what: str) -> Iterator[Any]:
 
 
 @contextmanager
-def failures_told(what: str, uri: str) -> Iterator[None]:
-    """Turn exceptions of mlflow, which is connected to `uri`, into a UserError."""
+def failures_told(what: str, uri: str, *others: type[Exception]) -> Iterator[None]:
+    """Turn exceptions of mlflow, which is connected to `uri`, and these others into a UserError.
+
+    Where files are sent or listed, each artifact store has its own.
+    """
     import mlflow
 
     try:
         yield
-    except mlflow.MlflowException as error:
+    except (mlflow.MlflowException, *others) as error:
         raise UserError(
             f"{what}: MLflow at {uri} failed: {first_line(error)}; fix this and run the same command again"
         ) from error
