@@ -117,8 +117,13 @@ class Registry:
 
     def aliases(self, version: Version) -> list[str]:
         """Return the aliases of a version."""
-        aliases = self._client.get_registered_model(version.name).aliases
-        return sorted(alias for alias, number in aliases.items() if int(number) == version.number)
+        aliases = self.aliases_of_model(version.name)
+        return sorted(alias for alias, number in aliases.items() if number == version.number)
+
+    def aliases_of_model(self, name: str) -> dict[str, int]:
+        """Return the number of the version that has each alias of a model."""
+        aliases = self._client.get_registered_model(name).aliases
+        return {alias: int(number) for alias, number in aliases.items()}
 
     def with_alias(self, name: str, alias: str) -> Version | None:
         """Return the version that has an alias, or None."""

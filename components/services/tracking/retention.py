@@ -44,9 +44,12 @@ def _expendable(registry: Registry, versions: list[Version], keep: int) -> list[
     by_model: dict[str, list[Version]] = defaultdict(list)
     for version in versions:
         by_model[version.name].append(version)
-    earlier = [version for own in by_model.values() for version in own[:-keep]]
-    ours = [version for version in earlier if DECISION in version.tags and not version.is_copy]
-    return [version for version in ours if not registry.aliases(version)]
+    found = []
+    for name, own in by_model.items():
+        ours = [version for version in own[:-keep] if DECISION in version.tags and not version.is_copy]
+        in_use = set(registry.aliases_of_model(name).values()) if ours else set()
+        found += [version for version in ours if version.number not in in_use]
+    return found
 
 
 def _versions_of(runs: list[Any], versions: list[Version]) -> list[Version]:
