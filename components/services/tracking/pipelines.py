@@ -49,9 +49,8 @@ def record_cached(figures: Mapping[str, Mapping[str, float]]) -> None:
         done = client.search_runs([experiment_id], f"tags.{PARENT_TAG} = '{parent.info.run_id}'")
         for step in figures.keys() - {run.info.run_name for run in done}:
             run = client.create_run(experiment_id, run_name=step, tags=tags)
-            for name, value in figures[step].items():
-                client.log_metric(run.info.run_id, name, value)
-                client.log_metric(parent.info.run_id, f"{step}.{name}", value)
+            mlflow.log_metrics(dict(figures[step]), run_id=run.info.run_id)
+            mlflow.log_metrics(flat({step: figures[step]}), run_id=parent.info.run_id)
             client.set_terminated(run.info.run_id, "FINISHED")
 
 
@@ -192,6 +191,8 @@ def _own_run(client: Any, parameters: Mapping[str, Any]) -> Iterator[Any]:
 
 def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:
     """Return the run with the pipeline's tag; create it with these parameters if there is none."""
+    import mlflow
+
     commit = git_commit()
     identity = os.environ.get("FABGAN_RUN") or digest([parameters, commit])
     experiment_id = client.get_experiment_by_name(EXPERIMENT).experiment_id
@@ -202,8 +203,7 @@ def _pipeline_run(client: Any, parameters: Mapping[str, Any]) -> Any:
         return found[0]
     name = os.environ.get("DVC_EXP_NAME") or f"pipeline-{identity[:8]}"
     run = client.create_run(experiment_id, run_name=name, tags={PIPELINE_TAG: identity, "git_commit": commit})
-    for key, value in flat(parameters).items():
-        client.log_param(run.info.run_id, key, value)
+    mlflow.log_params(flat(parameters), run_id=run.info.run_id)
     return run
 
 

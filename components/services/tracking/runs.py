@@ -83,8 +83,7 @@ class StepRun:
         with written_whole(), warn_on_failure(self.step, "its results are only in its files"):
             self.mlflow.log_metrics(dict(metrics))
             if not _training():  # the trainings of a sweep would overwrite each other's metrics in the parent run
-                for name, value in metrics.items():
-                    self.client.log_metric(self.parent_id, f"{self.step}.{name}", value)
+                self.mlflow.log_metrics(flat({self.step: metrics}), run_id=self.parent_id)
             for report in reports:
                 self.mlflow.log_artifacts(str(report), report.name)
             for folder in folders:
