@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -70,18 +69,7 @@ def make_database(uri: str) -> None:
         leftover.unlink(missing_ok=True)
     partial.touch()  # where mlflow cannot make a file, it tries for minutes
     upgrade.callback(address)
-    _add_first_experiment(partial, database.parent)
     partial.replace(database.resolve())
-
-
-def _add_first_experiment(database: Path, folder: Path) -> None:
-    """Write the experiment that each database begins with: mlflow cannot where a path has both sorts of quotes."""
-    now_ms = time.time_ns() // 10**6
-    row = {"experiment_id": 0, "name": "Default", "artifact_location": _as_uri(folder / ARTIFACTS / "0")}
-    row |= {"lifecycle_stage": "active", "creation_time": now_ms, "last_update_time": now_ms, "workspace": "default"}
-    with closing(sqlite3.connect(database)) as records, records:
-        places = ", ".join(f":{name}" for name in row)
-        records.execute(f"INSERT INTO experiments ({', '.join(row)}) VALUES ({places})", row)  # noqa: S608
 
 
 def written_whole() -> AbstractContextManager[None]:

@@ -34,6 +34,8 @@ QUIET = {
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",  # a redirected POST becomes a GET, which changes nothing
 }
 QUOTES = "\"'"
+UNFIT = re.compile(r"'.*\"|\".*'|/:\w", re.DOTALL)
+"""What mlflow cannot quote in the path of a folder where it makes a database."""
 LOGIN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (the name of a variable)
 REDIRECTED = re.compile(r"error code 30\d\b")
@@ -133,6 +135,11 @@ def _check_server(uri: str) -> None:
     check_address(uri, "MLFLOW_TRACKING_URI", instead)
     if uri[0] in QUOTES:
         raise UserError("MLFLOW_TRACKING_URI: begins with a quotation mark; write the address without any")
+    if database_of(uri) and UNFIT.search(str(Path.cwd())):
+        raise UserError(
+            f"{Path.cwd()}: MLflow makes no database in a folder whose path has both sorts of quotes, or a name that "
+            "begins with a colon; rename it"
+        )
     if _is_server(uri) and "#" in uri:
         raise UserError(
             "MLFLOW_TRACKING_URI: is the address of a page; write that of the server, which ends before the #"
