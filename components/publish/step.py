@@ -153,10 +153,11 @@ class _Comparison:
             return False, f"version {champion.number} {reason}"
         try:
             new, old = self.measures(candidate), self.measures(champion)
-        except OtherVersionError:
-            reason = "has networks that this version of fabgan does not build; choose between the two yourself"
-            return False, f"version {champion.number} {reason}"
+        except OtherVersionError as error:
+            return False, f"{error}; or choose between version {champion.number} and this one yourself"
         self.champion = champion
+        if fault := _fault(new):
+            return False, f"it {fault}"
         if fault := _fault(old):
             return True, f"version {champion.number} {fault}"
         distance, best = float(new[DISTANCE]), float(old[DISTANCE])
@@ -179,7 +180,7 @@ class _Comparison:
 
 
 def _fault(measures: Mapping[str, str]) -> str:
-    """Return why a version with such measures cannot stay champion beside one that passes; empty if it can."""
+    """Return why a version with such measures cannot be champion beside one that passes; empty if it can."""
     if SEEN_MEASURE not in measures:
         return "does not say which photographs it was trained with, so that it may know held-out ones"
     if known := float(measures[SEEN_MEASURE]):

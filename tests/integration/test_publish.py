@@ -154,8 +154,9 @@ def test_a_champion_of_another_versions_networks_is_left_to_the_people(fab: Fab)
     metrics = fab.train_and_publish(train={"total_images": 192}, evaluate=measured_otherwise)
     assert metrics == {"version": 2, "is_champion": 0, "is_new": 1}
     assert fab.aliases() == {"candidate": 2, "champion": 1}
-    assert fab.tags(2)["champion_decision"].startswith(
-        "version 1 has networks that this version of fabgan does not build"
+    assert fab.tags(2)["champion_decision"] == (
+        "models:/bga-generator/1/generator.safetensors: this version of fabgan does not build these networks; use the "
+        "version that wrote them; or choose between version 1 and this one yourself"
     )
 
 
