@@ -45,6 +45,8 @@ LOSS_POINTS = 500
 SAMPLES_IN_GRID = 16
 RARE = 20
 """A class with fewer training images is learned by heart, or hardly at all."""
+NO_MEMORY = "can't allocate memory"
+"""What torch says on a CPU, without an exception of its own."""
 THEN = "so evaluate will refuse them; start from random weights"
 LOG = logger("train")
 
@@ -69,7 +71,8 @@ def run(
     check_replaceable(report, REPORT)
     check_start(params.start_from, generator)
     processes, params = launched(), on_this_computer(params)
-    x_NCHW = _training_images(params, packages)
+    with _memory_said(f"train.image_size_px: the training images of {params.image_size_px} px"):
+        x_NCHW = _training_images(params, packages)
     check_processes(params, processes.count)
     settings = params.settings
     labels = _labels(packages, warn=processes.leads) if settings.labels else None
@@ -219,7 +222,9 @@ def _train(
 def _memory_said(what: str) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and NO_MEMORY not in str(error):
+            raise
         raise UserError(f"{what} need more memory than the device has; lower the number or the size") from error
 
 
