@@ -72,11 +72,13 @@ def holds_secret(address: str) -> bool:
 def check_address(address: str, where: str, instead: str) -> None:
     """Raise a UserError if the address of a server holds a secret, or is none.
 
-    `instead` says what the secret belongs in. An address without a scheme is judged for secrets as one over http.
+    `instead` says what the secret belongs in. An address without a scheme is judged for secrets as one over http. The
+    path of a web server has no @ here, because in user:12/34@server it would be the end of a password.
     """
-    if holds_secret(address if "://" in address else f"http://{address}"):
+    is_web = address.partition("://")[0].lower() in WEB
+    if holds_secret(address if "://" in address else f"http://{address}") or (is_web and "@" in address):
         raise UserError(f"{where}: {SHOWN}; remove it, and use {instead}")
-    if address.partition("://")[0].lower() in WEB:
+    if is_web:
         try:
             urlsplit(address).port  # noqa: B018 (it is a property that raises)
         except ValueError as error:

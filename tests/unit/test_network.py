@@ -81,6 +81,13 @@ def test_the_address_of_a_server_without_a_scheme_is_judged_as_one_over_http() -
     check_address("store.fab:9000", "--host", "a file")
 
 
+def test_an_at_sign_in_the_path_of_a_server_may_end_a_password() -> None:
+    with pytest.raises(
+        UserError, match=r"^MLFLOW_TRACKING_URI: a user, password or query .*; remove it, and use a file$"
+    ):
+        check_address("http://fabuser:12/S3cret@mlflow.fab", "MLFLOW_TRACKING_URI", "a file")
+
+
 @pytest.mark.parametrize("address", ["http://[x", "https://store.fab:port", "http://store.fab:99999"])
 def test_what_is_not_an_address_is_refused_by_the_name_of_its_variable(address: str) -> None:
     with pytest.raises(UserError, match=r"^MLFLOW_TRACKING_URI: '.*' is not an address \(.+\); correct it$"):
