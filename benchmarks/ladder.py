@@ -23,7 +23,7 @@ from torch import Tensor
 
 from benchmarks import spoiled
 from benchmarks.sets import Roles, ball_screws, photographs, rendered
-from fabgan.components.artifacts.generator import generate, load_generator, untrained_generator
+from fabgan.components.artifacts.generator import Generator, generate, load_generator
 from fabgan.components.artifacts.verdict import Check, outcome_of
 from fabgan.components.core.progress import Progress
 from fabgan.components.measures import spoiling
@@ -167,6 +167,13 @@ def _line(name: str, rung: Rung, real: Real, extractor: Extractor, params: Evalu
     }
     print(json.dumps(line), flush=True)
     return line
+
+
+def untrained_generator(like: Generator, seed: int) -> Generator:
+    """Return a generator of the same variant and shapes, in the state before its first training step."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return type(like)(like.config).eval()  # type: ignore[arg-type]
 
 
 def _generators(roles: Roles) -> dict[str, Tensor]:

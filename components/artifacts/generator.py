@@ -86,13 +86,6 @@ def _untrained(variant: str, config: object, where: str) -> Generator:
     return generator_type(parse(generator_type.config_type, config, where, "config"))  # type: ignore[arg-type]
 
 
-def untrained_generator(like: Generator, seed: int) -> Generator:
-    """Return a generator of the same variant and shapes, in the state before its first training step."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return type(like)(like.config).eval()  # type: ignore[arg-type]
-
-
 class Latents(NamedTuple):
     """The random numbers that determine images."""
 

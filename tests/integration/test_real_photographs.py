@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fabgan.components.artifacts.generator import load_card, load_generator, untrained_generator
+from benchmarks.ladder import untrained_generator
+from fabgan.components.artifacts.generator import load_card, load_generator
 from fabgan.components.artifacts.manifest import PackageManifest, read_manifest
 from fabgan.components.core.files import read_json
 from fabgan.components.core.parameters import parse
