@@ -107,6 +107,19 @@ def run_settings() -> None:
     pipelines.record_pipeline(PARAMETERS)
 
 
+def test_parameters_and_metrics_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for single in ("log_param", "log_metric"):
+        monkeypatch.setattr(MlflowClient, single, lambda *_: 1 / 0)
+    run_settings()
+    with runs.step_run("train", PARAMETERS, {}) as opened:
+        opened.finish({"D": 0.5, "G": 2.0}, [], [])
+    pipelines.record_cached({"ingest": {"frames": 24.0}})
+    pipeline, steps = recorded()
+    assert pipeline.data.params.items() >= {"train.seed": str(PARAMETERS["train"]["seed"])}.items()
+    assert pipeline.data.metrics == {"train.D": 0.5, "train.G": 2.0, "ingest.frames": 24.0}
+    assert (steps["train"].data.metrics["G"], steps["ingest"].data.metrics) == (2.0, {"frames": 24.0})
+
+
 @pytest.mark.parametrize(
     ("status", "ends", "ended", "reasons"),
     [
