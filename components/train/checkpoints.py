@@ -149,10 +149,14 @@ def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
     for name, network in training.networks.items():
         network.load_state_dict(_below(tensors, f"{name}/network/"))
     for name, optimizer in training.optimizers.items():
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in _below(tensors, f"{name}/adam/").items():
             index, field = key.split("/")
-            state.setdefault(int(index), {})[field] = value
+            weight = weights[int(index)]
+            # Moments lie in memory as their weights do. Otherwise each training step takes longer than before the kill.
+            moment = torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value
+            state.setdefault(int(index), {})[field] = moment
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -15,6 +15,7 @@ from fabgan.components.train.checkpoints import FILE_NAME, Checkpoints
 from fabgan.components.train.parameters import TrainParameters
 from fabgan.components.train.start import check_start, started
 from fabgan.components.train.variants import Task, Training, new_training
+from fabgan.model.streams import random_stream
 from tests.conftest import section
 
 VARIANTS = ["paper", "seamless"]
@@ -48,6 +49,28 @@ def equal(one: Training, other: Training) -> dict[str, bool]:
     """Return of each network whether all of its weights are those of the other training's network."""
     pairs = {name: (one.networks[name].state_dict(), other.networks[name].state_dict()) for name in one.networks}
     return {name: all(torch.equal(a[key], b[key]) for key in a) for name, (a, b) in pairs.items()}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_resumed_optimizer_lies_in_memory_as_one_that_was_not_interrupted(tmp_path: Path, variant: str) -> None:
+    first, second = training(1, variant=variant), training(2, variant=variant)
+    x_BCHW = torch.zeros(8, 3, 64, 64, dtype=torch.uint8)
+    first.step(x_BCHW, 1, random_stream("step"), torch.zeros(8, dtype=torch.int64))
+    kept = Checkpoints(tmp_path, "0" * 16)
+    kept.save(first, 1, [])
+    kept.load(second)
+    assert moments(second) == moments(first)
+    assert any(strides != torch.empty(shape).stride() for shape, strides in moments(first).values())
+
+
+def moments(of: Training) -> dict[tuple[str, int, str], tuple[torch.Size, tuple[int, ...]]]:
+    """Return the shape and the strides of each of Adam's moments."""
+    return {
+        (name, index, field): (moment.shape, moment.stride())
+        for name, optimizer in of.optimizers.items()
+        for index, state in optimizer.state_dict()["state"].items()
+        for field, moment in state.items()
+    }
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
