@@ -72,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     device = pick_device(options.device)
     cases = cases_of(options.variants, [options.image_size], options.step, options.batch, PLANNED_STEPS)
-    entries = [_entry(case, device) for case in cases]
+    entries = [entry_of(case, device) for case in cases]
     progress = Progress("throughput", options.rounds * len(entries), "measurements")
     for _ in range(options.rounds):
         for entry in entries:
@@ -83,7 +83,7 @@ def main() -> None:
         print(json.dumps(_line(entry, entries[0], device)))
 
 
-def _entry(case: Case, device: torch.device) -> Entry:
+def entry_of(case: Case, device: torch.device) -> Entry:
     """Build a case and run it once, because the first training step also chooses algorithms and makes Adam's state."""
     contestant = build(case, device)
     z_BZ = torch.randn(case.batch, contestant.latent_size, generator=random_stream(SEED, "latents")).to(device)

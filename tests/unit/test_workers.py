@@ -17,7 +17,7 @@ from fabgan.components.core.workers import keep_freed_memory
 {}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
-    images = [bytearray(20 << 20) for _ in range(4)]
+    images = [bytearray(40 << 20) for _ in range(4)]
     del images
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
