@@ -17,7 +17,8 @@ decides nothing."""
 NEW_LOTS = 1.1
 """Images of new lots lie somewhat farther than those of known lots do: so many times as far."""
 FAR = 1.5
-"""So many times as far as that, no real image lay in any set of the ladder."""
+"""Real images lay at most 1.38 times as far as that, in 15 divisions of the rendered packages and of the photographs of
+packages that `benchmarks.ladder` uses."""
 
 
 @dataclass(frozen=True)

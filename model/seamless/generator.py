@@ -162,8 +162,9 @@ class SeamlessGenerator(nn.Module):
         return self.window(trunk, Window(row * side_px, column * side_px, side_px))
 
     def render(self, trunk: Trunk, grid: int = 1) -> Tensor:
-        """Return whole images, B x C x H x W, rendered by grid x grid tiles. The result is the same for every grid.
+        """Return whole images, B x C x H x W, rendered by grid x grid tiles.
 
+        The result is the same for every grid, but for rounding: another size may choose another convolution algorithm.
         Raises ValueError if the grid does not divide the trunk.
         """
         self._check_grid(grid)
