@@ -19,6 +19,7 @@ import torch
 from benchmarks.cases import device_name
 from benchmarks.sets import rendered_packages
 from fabgan.components.artifacts.generator import Generator, generate, save_generator
+from fabgan.components.core.workers import keep_freed_memory
 from fabgan.components.evaluate import step as evaluate
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.model.seamless.config import SeamlessConfig
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--real", type=int, default=200, help="number of real images (default: 200)")
     parser.add_argument("--folder", type=Path, default=Path("build/evaluation"), help="folder for the real images")
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     source = {"frames": options.real, "seed": 1, "renderer": RENDERER}
     packages = rendered_packages(options.folder / str(options.real), source, SIZE_PX, min_side_px=SIZE_PX).folder
     generator, params = _generator(), EvaluateParameters(generated_images=options.images)

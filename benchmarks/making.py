@@ -21,6 +21,7 @@ import torch
 from benchmarks import usefulness
 from benchmarks.cases import device_name
 from benchmarks.sets import rendered_packages
+from fabgan.components.core.workers import keep_freed_memory
 from fabgan.components.defects.fitting import Fitter
 from fabgan.components.defects.pasting import pasted
 from fabgan.components.defects.pool import Paint, Pool, read_pool
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=20, help="images to make of each kind (default: 20)")
     parser.add_argument("--steps", type=int, default=100, help="steps of training (default: 100)")
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:

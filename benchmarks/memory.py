@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.cases import STEPS, VARIANTS, Case, add_options, build, cases_of, device_name, noise_images, pick_device
+from fabgan.components.core.workers import keep_freed_memory
 
 MIB = 2**20
 TRAINING_STEPS = 2
@@ -83,6 +84,7 @@ def _in_its_own_process(case: Case, device: str) -> Weighed | None:
 
 def weigh(case: Case, device_option: str) -> Weighed:
     """Return the peak growth of this process over two training steps. Run it in a fresh process."""
+    keep_freed_memory()
     device = pick_device(device_option)
     x_BCHW = noise_images(case, device)
     before = reset_peak(device)
