@@ -16,6 +16,7 @@ from fabgan.components.core.errors import UserError
 from fabgan.components.core.log import start_logging
 from fabgan.components.core.outcome import SIGNALLED, TOLD, status_of
 from fabgan.components.core.signals import stop_on_signals
+from fabgan.components.core.workers import keep_freed_memory
 
 from .commands import (
     augment,
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_logging(options.log_format)
     stop_on_signals()
     keep_to_usable_cores()
+    keep_freed_memory()
     again = f"run the same command again{': finished work is kept' if options.command in RESUMING else ''}"
     try:
         return _run(options)

@@ -30,7 +30,7 @@ from .files import (
 from .locks import alone
 from .progress import Progress
 from .signals import end_with_parent
-from .workers import keep_freed_memory, usable_workers
+from .workers import usable_workers
 
 Item = TypeVar("Item")
 Record = dict[str, Any]
@@ -195,11 +195,6 @@ def _record_kept(
     return (None, {}) if stamps is None else (known, stamps)
 
 
-def _start_worker() -> None:
-    end_with_parent(signal.SIGKILL)
-    keep_freed_memory()
-
-
 def _in_processes(
     what: str,
     work: Callable[[Item, Path], Record],
@@ -208,7 +203,9 @@ def _in_processes(
     progress: Progress,
 ) -> Iterator[tuple[str, Record]]:
     """Yield the key of each item and `work(item, folder)`, as they are done."""
-    with ProcessPoolExecutor(max_workers=usable_workers(), initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(
+        max_workers=usable_workers(), initializer=end_with_parent, initargs=(signal.SIGKILL,)
+    ) as pool:
         running = {pool.submit(_record_of, work, key, item, folder): key for key, item in items}
         try:
             for finished in as_completed(running):

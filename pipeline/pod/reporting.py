@@ -10,6 +10,7 @@ from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.log import start_logging
 from fabgan.components.core.outcome import TOLD, status_of
 from fabgan.components.core.signals import stop_on_signals
+from fabgan.components.core.workers import keep_freed_memory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +28,7 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
         start_logging()
         stop_on_signals()
         keep_to_usable_cores()
+        keep_freed_memory()
         try:
             return function(*arguments, **named)
         except TOLD as error:
