@@ -14,6 +14,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
 from ..artifacts.manifest import Package
 from ..core.images import Pixels
@@ -72,31 +74,29 @@ def _flat(squares: Looks) -> Looks:
 
 def near_duplicates(looks: Sequence[str], lots: Sequence[str]) -> list[list[int]]:
     """Return groups of images of more than one lot: each is a near-duplicate of another one of its group."""
-    lot_N = np.array(lots)
-    return [group for group in connected(looks, ALIKE, lot_N[:, None] != lot_N[None]) if len(group) > 1]
+    return [group for group in connected(looks, ALIKE, lots) if len(group) > 1]
 
 
-def connected(looks: Sequence[str], least: float, may_N_N: NDArray[np.bool_] | None = None) -> list[list[int]]:
-    """Return groups of images that a chain of pairs connects: those of at least this correlation that may be pairs."""
-    groups = list(range(len(looks)))
+def connected(looks: Sequence[str], least: float, lots: Sequence[str] | None = None) -> list[list[int]]:
+    """Return groups of images that a chain of pairs connects: those of at least this correlation, of different `lots`.
 
-    def root(of: int) -> int:
-        while groups[of] != of:
-            of = groups[of]
-        return of
-
+    Without lots, any two images may be a pair.
+    """
+    lot_N = np.unique(lots, return_inverse=True)[1] if lots else np.arange(len(looks))
+    group_N = np.arange(len(looks))
     squares_N = unpacked(looks)
     flat_NP = _flat(squares_N)
     for start in range(0, len(looks), BLOCK):
-        # Each pair once: with itself and those behind it.
+        # Each pair once: with those of the block and those behind it.
         alike = _similarities(squares_N[start : start + BLOCK], flat_NP[start:]) >= least
-        if may_N_N is not None:
-            alike &= may_N_N[start : start + BLOCK, start:]
-        for one, other in np.argwhere(alike).tolist():
-            groups[root(start + one)] = root(start + other)
+        ones, others = np.nonzero(alike & (lot_N[start : start + BLOCK, None] != lot_N[start:]))
+        # Groups of the blocks before are joined, so that only the pairs of one block are kept.
+        ends = group_N[start + ones], group_N[start + others]
+        pairs = coo_array((np.ones(len(ones), dtype=np.bool_), ends), (len(looks), len(looks)))
+        group_N = connected_components(pairs, directed=False)[1][group_N]
     members = defaultdict(list)
-    for number in range(len(looks)):
-        members[root(number)].append(number)
+    for number, group in enumerate(group_N.tolist()):
+        members[group].append(number)
     return list(members.values())
 
 

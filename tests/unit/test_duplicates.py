@@ -1,5 +1,6 @@
 """Near-duplicates are found across lots, said, listed, and joined to one lot where that is asked for."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from benchmarks import duplicates as benchmark
 from fabgan.components.artifacts.manifest import FrameManifest, PackageManifest, Split, read_manifest, write_manifest
 from fabgan.components.core.parameters import parse
+from fabgan.components.crop_resize import duplicates
 from fabgan.components.crop_resize import step as crop_resize
-from fabgan.components.crop_resize.duplicates import joined, look_of, near_duplicates, similarities
+from fabgan.components.crop_resize.duplicates import connected, joined, look_of, near_duplicates, similarities
 from fabgan.components.crop_resize.parameters import CropResizeParameters
 from tests.conftest import section
 
@@ -42,6 +44,22 @@ def test_groups_reach_over_lots_only(crops: list[np.ndarray]) -> None:
     assert near_duplicates(looks, ["a", "a", "b", "b", "a", "c", "c"]) == [[0, 2], [1, 4, 5]]
     assert near_duplicates(looks, ["a"] * 7) == []
     assert near_duplicates([], []) == []
+
+
+@pytest.mark.parametrize("block", [1, 2, 4, 512])
+def test_groups_are_the_same_in_blocks_of_any_size(
+    crops: list[np.ndarray], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "BLOCK", block)
+    looks = [look_of(crops[number]) for number in (3, 0, 1, 2, 1, 0, 2, 0, 1)]
+    assert connected(looks, 0.98) == [[0], [1, 5, 7], [2, 4, 8], [3, 6]]
+    assert near_duplicates(looks, [*"abcdefdbc"]) == [[1, 5, 7], [2, 4, 8]]
+
+
+def test_two_thousand_crops_that_are_all_alike_are_grouped_in_seconds(crops: list[np.ndarray]) -> None:
+    looks, started_s = [look_of(crops[0])] * 2000, time.process_time()
+    assert near_duplicates(looks, [str(number) for number in range(2000)]) == [[*range(2000)]]
+    assert time.process_time() - started_s < 30
 
 
 def test_joined_lots_go_where_most_of_their_images_were(packages: Path) -> None:
