@@ -29,13 +29,14 @@ def package_of(crop: Pixels, outline: Outline) -> Pixels:
     return crop[top : len(crop) - top, left : len(crop) - left]
 
 
-def oriented(packages: Sequence[Package], looks: Sequence[str], folder: Path) -> list[Package]:
+def oriented(packages: Sequence[Package], looks: Sequence[str], folder: Path, lengthwise: bool) -> list[Package]:
     """Return packages of which each product lies alike. Turned images and masks are written to `folder`/turned.
 
-    `looks` are those of the packages alone. A package whose turn is doubtful stays as it is.
+    `looks` are those of the packages alone. A package whose turn is doubtful stays as it is. If they lie
+    `lengthwise`, those that are not square turn by 0 or 2 quarters only.
     """
     products = [package.product for package in packages]
-    turns = turns_of(looks, products, [_is_square(package) for package in packages])
+    turns = turns_of(looks, products, [not lengthwise or _is_square(package) for package in packages])
     return [_turned(package, turn, folder) for package, turn in zip(packages, turns, strict=True)]
 
 

@@ -56,17 +56,17 @@ class Turn:
     """Whether another turn agrees nearly as well, as with a symmetric package."""
 
 
-def turns_of(looks: Sequence[str], products: Sequence[str], square: Sequence[bool]) -> list[Turn]:
-    """Return the turn of each crop. Crops that are not `square` already lie lengthwise: they turn by 0 or 2 quarters.
+def turns_of(looks: Sequence[str], products: Sequence[str], any_quarter: Sequence[bool]) -> list[Turn]:
+    """Return the turn of each crop. Those that may not turn by `any_quarter` lie lengthwise: they turn by 0 or 2.
 
-    A product may have crops of both shapes, because sides are measured, and one may be mistaken.
+    A product may have crops of both sorts, because sides are measured, and one may be mistaken.
 
     `products` are their names, "" where they are unknown. Those are divided by how much they resemble each other.
     """
     found: dict[int, Turn] = {}
     for numbers in _of_one_product(looks, products):
         squares = np.stack([_smooth(one) for one in unpacked([looks[number] for number in numbers])])
-        oblong = np.array([not square[number] for number in numbers])
+        oblong = np.array([not any_quarter[number] for number in numbers])
         found |= dict(zip(numbers, _resolve(squares, oblong), strict=True))
     return [found[number] for number in range(len(looks))]
 

@@ -144,6 +144,26 @@ def test_a_shadow_turns_no_symmetric_package(packages: Path, tmp_path: Path) -> 
     assert all(image.turn_is_doubtful for image in images)
 
 
+@pytest.mark.parametrize("find", ["whole", "box"])
+def test_oblong_packages_that_nobody_straightened_turn_by_any_quarter(
+    packages: Path, tmp_path: Path, find: str
+) -> None:
+    frames = shutil.copytree(packages.parent / "frames", tmp_path / "frames")
+    manifest, random = read_manifest(frames, FrameManifest), np.random.default_rng(11)
+    for number, frame in enumerate(manifest.images):
+        image = np.ascontiguousarray(np.rot90(crop("a", random)[: SIDE_PX // 2], -(number % 4)))
+        write_png(frames / frame.file, image)
+        object.__setattr__(frame, "sha256", sha256_of_file(frames / frame.file))
+        object.__setattr__(frame, "product", "p")
+        object.__setattr__(frame, "boxes_px", [(0, 0, image.shape[1], image.shape[0])])
+    write_manifest(frames, manifest)
+    params = parse(CropResizeParameters, section("crop_resize", orient=True, find=find), "params.yaml", "crop_resize")
+    crop_resize.run(params, frames, tmp_path / "packages")
+    images = read_manifest(tmp_path / "packages", PackageManifest).images
+    assert len({(image.quarters + number) % 4 for number, image in enumerate(images)}) == 1
+    assert not any(image.turn_is_doubtful for image in images)
+
+
 def in_its_shadow(package: Pixels, quarters: int, random: np.random.Generator) -> Pixels:
     """Return a photograph of a package that was turned clockwise; its shadow lies below it."""
     ground = np.full((270, 360), 150, np.float32)
@@ -199,7 +219,7 @@ def test_masks_and_boxes_turn_with_their_image(quarters: int, tmp_path: Path) ->
             cv2.imwrite(str(path), np.rot90(pixels, -turn))
         found.append(_package(number, np.rot90(mask, -turn)))
     looks = [look_of(read_image(tmp_path / package.files["160"])) for package in found]
-    first = oriented(found, looks, tmp_path)[0]
+    first = oriented(found, looks, tmp_path, lengthwise=True)[0]
     assert first.quarters == -quarters % 4
     mask = read_image(tmp_path / first.masks["160"])
     assert (mask[20:40, 100:150] == 1).all()
