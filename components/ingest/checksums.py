@@ -8,7 +8,7 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import UnusableImageError, UserError
@@ -37,7 +37,7 @@ class Checksum:
     """What a file must be, and where that is written."""
 
     digest: str
-    where: str
+    where: str = field(repr=False)
 
     @property
     def algorithm(self) -> str:

@@ -1,5 +1,6 @@
 """One photograph more, or another split, does no work again for the photographs that are still the same."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -40,7 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 def made(folder: Path, cropping: dict[str, object] | None = None, **changes: object) -> dict[str, Times]:
     """Run both steps; return when each file of each step was written, by the name of its photograph."""
-    given = section("ingest", source=str(folder / "photographs"), annotations="masks", **changes)
+    asked = {"source": str(folder / "photographs"), "annotations": "masks"} | changes
+    given = section("ingest", **asked)
     ingest.run(parse(IngestParameters, given, "tests"), folder / "frames")
     params = parse(CropResizeParameters, section("crop_resize", **(cropping or {})), "tests")
     crop_resize.run(params, folder / "frames", folder / "packages")
@@ -70,6 +72,35 @@ def test_one_photograph_more_redoes_nothing_for_the_others(folder: Path) -> None
     made(fresh)
     one, other = (read_manifest(place / "packages", PackageManifest) for place in (folder, fresh))
     assert one.images == other.images
+
+
+def coco(numbers: list[int]) -> str:
+    """Return boxes of defects in photographs, one each."""
+    images = [{"id": number, "file_name": f"{number}.png", "width": 480, "height": 360} for number in numbers]
+    boxes = [{"image_id": number, "category_id": 0, "bbox": [200, 150, 20, 10]} for number in numbers]
+    return json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 0, "name": "dent"}]})
+
+
+def test_annotations_that_stand_in_another_place_of_their_file_are_the_same(folder: Path) -> None:
+    shutil.rmtree(folder / "photographs" / "masks")
+    (folder / "photographs" / "all.json").write_text(coco([0, 1, 2, 3, 4, 5]))
+    before = made(folder, annotations="all.json")
+    add(folder, 6)
+    shutil.rmtree(folder / "photographs" / "masks")
+    (folder / "photographs" / "all.json").write_text(coco([6, 5, 4, 3, 2, 1, 0]))
+    after = made(folder, annotations="all.json")
+    for step in ("frames", "packages"):
+        assert made_anew(before[step], after[step]) == {"6"}
+
+
+def test_checksums_of_masks_that_stand_in_another_line_are_the_same(folder: Path) -> None:
+    sums = folder / "photographs" / "SHA256SUMS"
+    lines = [f"{sha256_of_file(folder / 'photographs' / 'masks' / f'{at}.png')}  masks/{at}.png\n" for at in range(6)]
+    sums.write_text("".join(lines))
+    before = made(folder)
+    sums.write_text("".join(lines[::-1]))
+    after = made(folder)
+    assert [made_anew(before[step], after[step]) for step in before] == [set(), set()]
 
 
 def test_one_photograph_less_leaves_no_file_of_it(folder: Path) -> None:

@@ -4,7 +4,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ...core.errors import UserError
 from ...core.parameters import parse
 from .kinds import Kind
 from .pairing import Pairing
-from .shapes import Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
+from .shapes import OneKind, Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
 
 MOST_BITS = 60
 """Of a number in compressed run lengths. More are damage."""
@@ -79,29 +78,19 @@ class _Content:
 
 
 @dataclass(frozen=True)
-class Runs:
+class Runs(OneKind):
     """A defect as lengths of runs, first outside and then inside it, down one column after the other."""
 
-    kind: str
-    where: str
     lengths: tuple[int, ...]
     size_px: tuple[int, int]
     """Width and height."""
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """The kind, as a list."""
-        return [self.kind]
 
     def patches(self, width_px: int, height_px: int) -> Iterator[Patch]:
         """Yield its pixels."""
         check_size(self.size_px, width_px, height_px, self.where)
         if sum(self.lengths) != width_px * height_px:
             raise UserError(f"{self.where}: segmentation: its runs have {sum(self.lengths)} px, not the photograph's")
-        covered = np.zeros(width_px * height_px, dtype=np.bool_)
-        ends = list(accumulate(self.lengths))
-        for start, end in zip(ends[::2], ends[1::2], strict=False):
-            covered[start:end] = True
+        covered = np.repeat(np.arange(len(self.lengths)) % 2 == 1, self.lengths)
         yield trimmed(self.kind, covered.reshape(width_px, height_px).T)
 
 

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...core.errors import UserError
 from ...core.parameters import parse
 from .kinds import Kind
 from .pairing import Pairing
-from .shapes import BEYOND_PX, Covered, Outlines, Patch, Ring, Shape, box, check_size, trimmed
+from .shapes import BEYOND_PX, Covered, OneKind, Outlines, Patch, Ring, Shape, box, check_size, trimmed
 
 CIRCLE_CORNERS = 64
 
@@ -40,21 +40,14 @@ class _Content:
 
 
 @dataclass(frozen=True)
-class Bitmap:
+class Bitmap(OneKind):
     """A defect as an image of its pixels, which tools that find outlines write."""
 
-    kind: str
-    where: str
     left_px: int
     top_px: int
     encoded: str
     size_px: tuple[int, int] | None
     """Width and height of the photograph according to the annotation."""
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """The kind, as a list."""
-        return [self.kind]
 
     def patches(self, width_px: int, height_px: int) -> Iterator[Patch]:
         """Yield its pixels."""

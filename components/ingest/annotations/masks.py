@@ -7,7 +7,7 @@ Other masks have one kind, `defect`.
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,7 +40,7 @@ class MaskFile:
 
     kind: str
     """Empty if the values are kinds."""
-    where: str
+    where: str = field(repr=False)
     file: SourceFile
     kinds: Sequence[str]
     """With values that are kinds: the kind of the values 1, 2, ..."""

@@ -6,7 +6,7 @@ of its first pixel is (0.5, 0.5).
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
@@ -42,7 +42,7 @@ class Patch:
 
 
 class Shape(Protocol):
-    """What one entry of an annotation says. It is picklable, so that other processes can draw it."""
+    """What one entry of an annotation says, which is its `repr`. It is picklable, so other processes can draw it."""
 
     @property
     def kind(self) -> str:
@@ -61,12 +61,23 @@ class Shape(Protocol):
 
 
 @dataclass(frozen=True)
-class Outlines:
-    """A defect as polygons or boxes; more than one if something lies across it."""
+class OneKind:
+    """A shape of one kind."""
 
     kind: str
-    where: str
-    """The file, and the place in it."""
+    where: str = field(repr=False)
+    """The file, and the place in it, which is no part of what it says."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kind, as a list."""
+        return [self.kind]
+
+
+@dataclass(frozen=True)
+class Outlines(OneKind):
+    """A defect as polygons or boxes; more than one if something lies across it."""
+
     rings: tuple[Ring, ...]
     size_px: tuple[int, int] | None = None
     """Width and height of the photograph according to the annotation."""
@@ -74,11 +85,6 @@ class Outlines:
     """Corners are shares of width and height."""
     beyond_px: float = BEYOND_PX
     """How far it may reach beyond the photograph."""
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """The kind, as a list."""
-        return [self.kind]
 
     def patches(self, width_px: int, height_px: int) -> Iterator[Patch]:
         """Yield a patch per ring."""
