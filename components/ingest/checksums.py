@@ -14,7 +14,7 @@ from pathlib import Path
 from ..core.errors import UnusableImageError, UserError
 from ..core.log import logger
 from .sources.listing import Listing, SourceFile
-from .texts import UTF_16
+from .spelling import encoding_of, path_of
 
 LOG = logger("ingest")
 ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
@@ -80,12 +80,11 @@ def with_checksums(listing: Listing, sums: Sequence[str]) -> Listing:
 
     Warns of names that are not in the listing. Raises UserError, with the line, for what is no checksum.
     """
-    paths = {file.path for file in listing.files}
     found: dict[str, list[Checksum]] = {}
     absent = []
     for path in sums:
         for names, checksum in _read(listing.read(path), path):
-            name = next((name for name in names if name in paths), None)
+            name = next(filter(None, map(listing.meant, names)), None)
             if name is None:
                 absent.append(f"{names[0]} of {checksum.where}")
             else:
@@ -103,7 +102,7 @@ def _checked(file: SourceFile, checksums: list[Checksum]) -> SourceFile:
 
 def _read(content: bytes, path: str) -> Iterator[tuple[list[str], Checksum]]:
     """Yield each checksum with the paths that its name may mean."""
-    text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig", "backslashreplace")
+    text = content.decode(encoding_of(content), "backslashreplace")
     own = posixpath.splitext(path)[0] if path.lower().endswith(SUFFIXES) else ""
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
@@ -126,6 +125,5 @@ def _unescaped(name: str, escaped: str) -> str:
 
 def _meant(name: str, own: str, path: str) -> list[str]:
     """Return the paths that a name in the file `path` may mean: below its folder, or `own`, what it is called after."""
-    slashes = name.replace("\\", "/")
-    named = [posixpath.normpath(posixpath.join(posixpath.dirname(path), one)) for one in (name, slashes)]
-    return [*named, own] if posixpath.basename(slashes) == posixpath.basename(own) else named
+    named = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+    return [named, own] if posixpath.basename(path_of(name)) == posixpath.basename(path_of(own)) else [named]

@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from ..core.errors import UserError
-from .spelling import spelled, warn_of_twins
-from .texts import decoded
+from .spelling import decoded, kind_of, path_of, spelled, warn_of_twins
 
 DIVIDED_BY = re.compile(r"\ufeff*sep=(.)[^\r\n]*(?:\r\n|\r|\n)", re.IGNORECASE)
 """The line that tells Excel what divides the cells."""
@@ -16,11 +15,11 @@ COLUMNS = ("file", "label")
 
 
 def read_labels(content: bytes, name: str) -> dict[str, str]:
-    """Return the label of each file of a CSV file, both as `spelled`. An empty label is none.
+    """Return the label of each file of a CSV file, by its `path_of`. An empty label is none.
 
     It is in UTF-8 or UTF-16, with or without a byte order mark. Commas, semicolons or tabs divide it, or what a first
-    line like `sep=;` names. Blank rows do not count, and backslashes in paths are slashes. Raises UserError, with the
-    line, for a row of another length, and for a file that has two labels.
+    line like `sep=;` names. Blank rows do not count. Raises UserError, with the line, for a row of another
+    length, and for a file that has two labels.
     """
     where = f"{name} (ingest.labels_file)"
     text = decoded(content, where)
@@ -57,10 +56,9 @@ def _labels(rows: Any, where: str) -> dict[str, str]:
         line = rows.line_num
         if len(cells) != len(header):
             raise UserError(f"{where}: line {line}: expected {len(header)} cells as in the header, got {len(cells)}")
-        file = cells[file_at].replace("\\", "/").removeprefix("./")
-        label = " ".join(cells[label_at].split())  # blanks and line breaks come in many forms, and look alike
-        if not file:
+        if not cells[file_at]:
             raise UserError(f"{where}: line {line}: the name of the file is empty")
+        file, label = path_of(cells[file_at]), kind_of(cells[label_at])
         if found.setdefault(file, label) != label:
             raise UserError(
                 f"{where}: {file} has the label {found[file]!r} in line {lines[file]}, and {label!r} in line {line}"

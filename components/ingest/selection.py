@@ -4,7 +4,6 @@ What no rule skips is looked at, whatever its name is. So nothing disappears: a 
 skipped.
 """
 
-import posixpath
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -13,6 +12,7 @@ from unicodedata import normalize
 from ..core.log import logger
 from .annotations.masks import ENDINGS
 from .checksums import holds_checksums
+from .spelling import path_of
 from .systems import is_hidden, is_of_system
 
 LOG = logger("ingest")
@@ -55,8 +55,8 @@ def as_listed(asked: str, paths: Collection[str]) -> str:
 
     These have no `./` and no backslashes between folders, and an umlaut may be one character in them, or two.
     """
-    plain = posixpath.normpath(asked.replace("\\", "/")).strip("/")
-    spellings = (asked.strip("/"), plain, normalize("NFC", plain), normalize("NFD", plain))
+    plain = path_of(asked).strip("/")
+    spellings = (asked.strip("/"), plain, normalize("NFD", plain))
     return next((one for one in spellings if any(is_asked(path, one) for path in paths)), asked)
 
 

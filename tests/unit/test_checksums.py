@@ -71,6 +71,29 @@ def test_names_that_sha256sum_has_to_escape_are_checked_too(photographs: Path, n
     assert [item.source for item in manifest.quarantined] == [f"lot-1/{name}"]
 
 
+@pytest.mark.parametrize(
+    ("called", "written"),
+    [
+        ("Ma\u0308ngel.png", "lot-1/M\u00e4ngel.png"),
+        ("M\u00e4ngel.png", ".\\lot-1\\Ma\u0308ngel.png"),
+        ("a b.png", "lot-1/.//a\u200b b.png\ufeff"),
+        ("a\\b.png", "./lot-1/a\\b.png"),
+    ],
+)
+def test_names_that_look_alike_are_the_same(photographs: Path, called: str, written: str) -> None:
+    """An umlaut is one character on one system, and a letter with a mark on another."""
+    shutil.move(photographs / "lot-1" / "0.png", photographs / "lot-1" / called)
+    (photographs / "SHA256SUMS").write_text(f"{'0' * 64}  {written}\n", encoding="utf-8")
+    assert [item.source for item in ingested(photographs)[0].quarantined] == [f"lot-1/{called}"]
+
+
+def test_a_name_means_the_file_that_is_called_exactly_so_first(photographs: Path) -> None:
+    for number, name in enumerate(("M\u00e4ngel.png", "Ma\u0308ngel.png")):
+        shutil.move(photographs / "lot-1" / f"{number}.png", photographs / "lot-1" / name)
+    manifest = with_sums(photographs, "sha256sum */*.png > SHA256SUMS", then=lambda _: None)
+    assert len(manifest.images) == 20
+
+
 def test_a_checksum_that_was_corrected_is_compared_again(photographs: Path) -> None:
     (photographs / "lot-0" / "1.png.md5").write_text("0" * 32)
     assert len(ingested(photographs)[0].images) == 19

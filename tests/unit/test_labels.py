@@ -21,6 +21,7 @@ PLAIN = "file,label\nlot-0/a.png,missing ball\nlot-1/b.png,scratch\n"
         PLAIN.replace("/", "\\").encode(),
         PLAIN.replace(",", " , ").encode(),
         PLAIN.replace("lot-0", "./lot-0").encode(),
+        PLAIN.replace("lot-0/", ".\\lot-0\\.\\").encode(),
         (PLAIN + "lot-2/c.png,\n,\n\nlot-1/b.png,scratch\n").encode(),
         b"sep=;\r\n" + PLAIN.replace(",", ";").replace("\n", "\r\n").encode(),
         ("\ufeffSEP=|\n" + PLAIN.replace(",", "|")).encode("utf-8-sig"),

@@ -12,8 +12,7 @@ from pathlib import PurePosixPath
 from ...core.errors import UserError
 from ...core.log import logger
 from ..sources.listing import Listing
-from ..spelling import warn_of_twins
-from ..texts import decoded
+from ..spelling import decoded, warn_of_twins
 from . import coco, labelme, masks, voc, yolo
 from .classes import ClassNames
 from .kinds import is_marked, is_package

@@ -8,9 +8,8 @@ import yaml
 
 from ...core.errors import UserError
 from ..sources.listing import Listing
+from ..spelling import decoded, kind_of
 from ..systems import is_hidden, is_of_system
-from ..texts import decoded
-from .kinds import kind_of
 
 CLASS_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 """As YOLO's tools write them: a name per line, or a list or mapping `names` in YAML."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from ..spelling import spelled
+from ..spelling import kind_of
 
 PACKAGE = "package"
 """The kind, in any case, that is the package itself and no defect."""
@@ -12,11 +12,6 @@ BACKGROUND = ("_background_", "__background__", "background")
 """What tools call, in any case, that which has the value 0: the class of a mask, or a hole in a larger shape."""
 IGNORED = "__ignore__"
 """What labelme calls, in any case, that of which nothing is said."""
-
-
-def kind_of(text: str) -> str:
-    """Return a name as `spelled`, with one space for blanks and line breaks, which come in many forms."""
-    return " ".join(spelled(text).split())
 
 
 def _seen(text: str) -> str:
@@ -31,17 +26,17 @@ Kind = Annotated[str, AfterValidator(_seen)]
 
 def is_package(kind: str) -> bool:
     """Return whether the shapes of a kind are packages."""
-    return kind.lower() == PACKAGE
+    return kind.casefold() == PACKAGE
 
 
 def is_background(kind: str) -> bool:
     """Return whether the shapes of a kind are no defects, but holes in others."""
-    return kind.lower() in BACKGROUND
+    return kind.casefold() in BACKGROUND
 
 
 def is_ignored(kind: str) -> bool:
     """Return whether the shapes of a kind say nothing."""
-    return kind.lower() == IGNORED
+    return kind.casefold() == IGNORED
 
 
 def is_marked(kind: str) -> bool:

@@ -20,8 +20,9 @@ from ...core.errors import UserError
 from ...core.images import Pixels
 from ...core.orientation import upright
 from ..sources.listing import SourceFile
+from ..spelling import kind_of
 from .classes import ClassNames
-from .kinds import is_marked, kind_of
+from .kinds import is_marked
 from .pairing import Pairing, common_folders
 from .shapes import Patch, Shape, check_size, trimmed
 

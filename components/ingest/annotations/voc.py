@@ -7,7 +7,7 @@ from contextlib import suppress
 from xml.etree import ElementTree
 
 from ...core.errors import UserError
-from .kinds import kind_of
+from ..spelling import kind_of
 from .pairing import Pairing
 from .shapes import Outlines, Shape, box, reach_px
 

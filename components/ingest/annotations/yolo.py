@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...core.errors import UserError
-from ..texts import decoded
+from ..spelling import decoded
 from .classes import ClassNames
 from .pairing import Pairing
 from .shapes import Outlines, Shape, box
