@@ -1,6 +1,7 @@
 """Annotations go to their own photograph, and not to another one of the same name."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from fabgan.components.core.errors import UserError
 from fabgan.components.ingest.annotations import Annotations, read_annotations
+from fabgan.components.ingest.annotations.pairing import Pairing
 from fabgan.components.ingest.selection import ANNOTATION, selected
 from fabgan.components.ingest.sources.folder import list_folder
 
@@ -137,6 +139,18 @@ def test_an_annotation_in_a_lot_is_for_this_lot(tmp_path: Path, layout: str) -> 
     (tmp_path / photographs[0]).rename(tmp_path / photographs[0].replace("1.png", "2.png"))
     with pytest.raises(UserError, match=f"of the folder lot0, but the closest of this name is {photographs[1]}"):
         read(tmp_path, photographs[1:], files, "*/labels*")
+
+
+@pytest.mark.parametrize("layout", ["lot-{}/bottom.png", "lot-{}/images/bottom.png", "bottom/lot-{}/bottom.png"])
+def test_thousands_of_photographs_of_the_same_name_are_paired_in_seconds(layout: str) -> None:
+    photographs, started_s = [layout.format(number) for number in range(3000)], time.process_time()
+    pairing = Pairing(photographs)
+    for photograph in photographs:
+        label = photograph.replace("images", "labels").replace(".png", ".txt")
+        assert pairing.beside(label, label) == photograph
+        assert pairing.named(photograph, "all.json", photograph) == photograph
+        assert pairing.kind_folder(photograph, 1, []) == ""
+    assert time.process_time() - started_s < 20
 
 
 KINDS = [

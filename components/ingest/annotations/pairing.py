@@ -1,31 +1,33 @@
 """Which photograph an annotation belongs to."""
 
-import posixpath
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ..spelling import spelled
+from ..spelling import path_of, spelled
 
 LOG = logger("ingest")
 GOOD = "good", "ok", "normal"
 """Folders of photographs without defects, beside those with defects: in the layout of MVTec, the first one."""
+Parts = tuple[str, ...]
+"""The name of a file, and its folders, the innermost one first."""
+Index = dict[Parts, list[str]]
+"""Paths by the beginnings of their parts."""
 
 
 class Pairing:
     """The photographs of a source, to be found by the names that annotations give them."""
 
     def __init__(self, photographs: Sequence[str]) -> None:
-        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
-        self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
-        for path in photographs:
-            self._by_name[spelled(PurePosixPath(path).name)].append(path)
-            self._by_stem[spelled(PurePosixPath(path).stem)].append(path)
+        photographs = sorted(photographs, key=_outermost_first)
+        self._by_name = _index(photographs, _parts)
+        self._by_stem = _index(photographs, lambda path: (_stem(_parts(path)[0]), *_folders(path)))
         self._places = {folder for path in photographs for folder in PurePosixPath(path).parents}
+        self._beside_good = {folder.parent for folder in self._places if folder.name.lower() in GOOD}
         self._files: dict[tuple[str, str], str] = {}
         self._agreed: set[tuple[str, ...]] = set()
         self._apart: list[tuple[str, str, str]] = []
@@ -36,20 +38,19 @@ class Pairing:
 
         If there is none, the suffix does not count: it is missing, or the photographs were saved in another format.
         """
-        path = path.replace("\\", "/")
-        name = spelled(PurePosixPath(path).name)
-        found = self._by_name[name] or self._by_stem[name] or self._by_stem[PurePosixPath(name).stem]
-        return self._found(found, path, file, where)
+        name, *_ = _parts(path)
+        tries = [(self._by_name, name), (self._by_stem, name), (self._by_stem, _stem(name))]
+        return self._found(tries, path, file, where)
 
     def beside(self, file: str, where: str, endings: Sequence[str] = ()) -> str:
         """Return the photograph with the name of an annotation file, except for suffixes. See `_found`.
 
         The stem of the annotation's name may have one of the `endings` in addition, in any case.
         """
-        stem = spelled(PurePosixPath(file).stem)
+        stem = _stem(_parts(file)[0])
         stems = [stem, *(stem[: -len(ending)] for ending in endings if stem.lower().endswith(ending))]
-        found = next((found for name in stems if (found := self._by_stem[name] or self._by_name[name])), [])
-        return self._found(found, file, file, where)
+        tries = [(index, name) for name in stems for index in (self._by_stem, self._by_name)]
+        return self._found(tries, file, file, where)
 
     def whole(self, file: str) -> str:
         """Return the path of a mask, or that of its folder if the folder has all masks of one photograph.
@@ -58,13 +59,14 @@ class Pairing:
         """
         parent = PurePosixPath(file).parent
         path = f"{parent}{PurePosixPath(file).suffix}"
-        sorted_by_kinds = (one for one in self._by_stem[spelled(parent.name)] if _is_of_test(PurePosixPath(one).parent))
+        called = self._by_stem.get((spelled(parent.name),), [])
+        sorted_by_kinds = (one for one in called if _is_of_test(PurePosixPath(one).parent))
         return path if any(common_folders(path, one) for one in sorted_by_kinds) else file
 
     def check_folder(self, path: str, photograph: str, where: str) -> None:
         """Raise UserError if the folder of a mask, in which its photograph does not lie, has the name of one."""
         folder = PurePosixPath(path).parent.name
-        named = self._by_stem[spelled(folder)]
+        named = self._by_stem.get((spelled(folder),), [])
         if named and not common_folders(path, photograph):
             raise UserError(
                 f"{where}: its folder {folder} has the name of {named[0]}, so it is not certain that it is for "
@@ -93,13 +95,10 @@ class Pairing:
             return parents[-1].name
         if others:
             return others[-1]
-        kind = next((folder.name for folder in parents if self._is_beside_good(folder)), "")
+        kind = next((folder.name for folder in parents if folder.parent in self._beside_good), "")
         if parents and not kind:
             self._lots.add(parents[0].name)
         return kind
-
-    def _is_beside_good(self, folder: PurePosixPath) -> bool:
-        return any(str(other.parent) == str(folder.parent) and other.name.lower() in GOOD for other in self._places)
 
     def check(self) -> None:
         """Raise UserError if a folder of annotations is of no photograph, though folders beside it are of some.
@@ -117,20 +116,21 @@ class Pairing:
             if _folders(path)[1:] in self._agreed:
                 raise _missing(path, _folders(path)[0], photograph, where)
 
-    def _found(self, candidates: list[str], path: str, file: str, where: str) -> str:
-        """Return the candidate whose folders have most in common with those of `path`, counted from the name upwards.
+    def _found(self, tries: Iterable[tuple[Index, str]], path: str, file: str, where: str) -> str:
+        """Return the photograph whose folders have most in common with those of `path`, counted from the name upwards.
 
-        Of several, it is the one whose path begins most like that of the annotation's `file`. Raises UserError, which
-        begins with `where`, if there is no candidate, or no single best one, or if `path` names a folder beside that of
-        the photograph, in which others lie, or `file` lies in one.
+        The first of the `tries`, an index and a name in it, that knows the name counts. Of several photographs, it is
+        the one whose path begins most like that of the annotation's `file`. Raises UserError, which begins with
+        `where`, if there is none, or no single best one, or if `path` names a folder beside that of the photograph, in
+        which others lie, or `file` lies in one.
         """
-        if not candidates:
-            name = PurePosixPath(path).name
-            raise UserError(f"{where}: no photograph of the source is called {name}{self._hint(name)}")
-        folders = _folders(path)
-        ranks = [(common_folders(path, candidate), _common_beginning(file, candidate)) for candidate in candidates]
-        common, beginning = max(ranks)
-        best = [one for one, rank in zip(candidates, ranks, strict=True) if rank == (common, beginning)]
+        called, folders = _parts(path)[0], _folders(path)
+        known = ((index, (name, *folders)) for index, name in tries if (name,) in index)
+        index, parts = next(known, ({}, ()))
+        if not parts:
+            raise UserError(f"{where}: no photograph of the source is called {called}{self._hint(called)}")
+        common = next(count for count in range(len(folders), -1, -1) if parts[: count + 1] in index)
+        beginning, best = _of_the_same_beginning(index[parts[: common + 1]], file)
         if len(best) > 1:
             raise UserError(
                 f"{where}: {path} may be {best[0]} or {best[1]}; use names that differ, or the same folders"
@@ -146,7 +146,7 @@ class Pairing:
     def _hint(self, name: str) -> str:
         """Return a hint at a photograph whose name differs only in capitals or in how URLs write characters."""
         loosely = _loosely(PurePosixPath(name).stem)
-        alike = [path for stem, paths in self._by_stem.items() if _loosely(stem) == loosely for path in paths]
+        alike = [paths[0] for (stem, *_), paths in self._by_stem.items() if _loosely(stem) == loosely]
         return f"; {alike[0]} is the closest one, so give both the same name" if alike else ""
 
     def _beside(self, photograph: str, folders: tuple[str, ...], common: int) -> str:
@@ -167,6 +167,27 @@ class Pairing:
         return next((folder.name for folder in outermost_first[beginning:][:1] if folder in self._places), "")
 
 
+def _index(paths: Sequence[str], parts_of: Callable[[str], Parts]) -> Index:
+    found: Index = {}
+    for path in paths:
+        parts = parts_of(path)
+        for count in range(1, len(parts) + 1):
+            found.setdefault(parts[:count], []).append(path)
+    return found
+
+
+def _of_the_same_beginning(paths: Sequence[str], file: str) -> tuple[int, list[str]]:
+    """Return how many folders the best of some sorted paths has in common with a file, from the source downwards.
+
+    The second value is the best ones, or the first two of them: they stand where the file would stand.
+    """
+    folders = _outermost_first(file)
+    at = bisect_left(paths, folders, key=_outermost_first)
+    most = max(_equal(zip(folders, _outermost_first(one), strict=False)) for one in paths[max(at - 1, 0) : at + 1])
+    first = bisect_left(paths, folders[:most], key=lambda one: _outermost_first(one)[:most])
+    return most, [one for one in paths[first : first + 2] if _outermost_first(one)[:most] == folders[:most]]
+
+
 def _loosely(stem: str) -> str:
     return unquote(spelled(stem)).casefold()
 
@@ -176,9 +197,22 @@ def _is_of_test(folder: PurePosixPath) -> bool:
     return folder.parent.name == "test"
 
 
+def _parts(path: str) -> Parts:
+    *folders, name = path_of(path).split("/")
+    return spelled(name), *folders[::-1]
+
+
+def _stem(name: str) -> str:
+    return spelled(PurePosixPath(name).stem)
+
+
 def _folders(path: str) -> tuple[str, ...]:
     """Return the folders of a path, the innermost one first."""
-    return tuple(spelled(posixpath.normpath(path)).split("/")[-2::-1])
+    return _parts(path)[1:]
+
+
+def _outermost_first(path: str) -> tuple[str, ...]:
+    return _folders(path)[::-1]
 
 
 def _missing(path: str, folder: str, photograph: str, where: str) -> UserError:
@@ -190,13 +224,7 @@ def _missing(path: str, folder: str, photograph: str, where: str) -> UserError:
 
 def common_folders(first: str, second: str) -> int:
     """Return how many folders two paths have in common, counted from the name upwards."""
-    pairs = zip(_folders(first), _folders(second), strict=False)
-    return _equal(pairs)
-
-
-def _common_beginning(first: str, second: str) -> int:
-    """Return how many folders two paths have in common, counted from the source downwards."""
-    return _equal(zip(_folders(first)[::-1], _folders(second)[::-1], strict=False))
+    return _equal(zip(_folders(first), _folders(second), strict=False))
 
 
 def _equal(pairs: Iterable[tuple[str, str]]) -> int:
