@@ -71,19 +71,48 @@ Share = Annotated[float, _number(lambda x: 0 <= x <= 1, "a share between 0 and 1
 Address = Annotated[str, AfterValidator(_address)]
 """A path or an address. It is recorded and shown, and so must not hold a secret."""
 
+TEXT_TAG = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
+"""What YAML calls a key that is a text."""
 _REFUSED = r"""/:@?'"\x00-\x1f\x7f-\x9f"""
 MODEL_NAME = rf"[ .]*[^ .{_REFUSED}][^{_REFUSED}]*"
 """Pattern of the name of a registered model. Others are refused by MLflow, or could not stand in its addresses."""
 MODEL_NAME_RULE = "a name, not only of dots, without / : @ ? quotation marks and control characters"
 
 
+class UniqueKeys(yaml.composer.Composer):
+    """Refuses repeated keys in place of PyYAML, which keeps the last value of each."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return a mapping as it is written, before others are merged into it. Raises YAMLError for a repeated key."""
+        node = super().compose_mapping_node(anchor)
+        names: dict[str, yaml.Node] = {}
+        for key, _ in node.value:
+            if key.tag == TEXT_TAG and names.setdefault(key.value, key) is not key:
+                raise yaml.YAMLError(f"the key {key.value} is given twice, {_lines(names[key.value], key)}")
+        return node
+
+
+class _Loader(UniqueKeys, yaml.SafeLoader):
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return a value. Raises YAMLError, with the line, for a date that does not exist and the like."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            raise yaml.YAMLError(f"not a value, {_lines(node)}: {error}") from error
+
+
+def _lines(*nodes: yaml.Node) -> str:
+    return " and ".join(f"line {node.start_mark.line + 1}" for node in nodes)
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds. Raises UserError for any other content."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            content = yaml.load(file, _Loader)  # noqa: S506 (as a SafeLoader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping of keys to values")

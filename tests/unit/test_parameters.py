@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,40 @@ def test_yaml_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> Non
     file.write_text(content)
     with pytest.raises(UserError, match=str(file)):
         load_yaml(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("train:\n  seed: 1\ntrain:\n  rate: 2\n", "the key train is given twice, line 1 and line 3"),
+        ("a: {b: 1, 'b': 1}", "the key b is given twice, line 1 and line 1"),
+        ("a:\n  b: 2024-02-30", "not a value, line 2: day is out of range for month"),
+        ("a: !!int x", "not a value, line 1: invalid literal"),
+        ("a: !!bool x", "not a value, line 1"),
+        ("a: !!timestamp x", "not a value, line 1"),
+        (f"a: {'1' * 5000}", "not a value, line 1: Exceeds the limit"),
+        ("a: " + "[" * 100_000, "maximum recursion depth"),
+    ],
+)
+def test_yaml_that_python_cannot_hold_is_refused_with_the_line(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=re.escape(f"{file}: not valid YAML: {message}")):
+        load_yaml(file)
+
+
+def test_keys_that_are_merged_may_be_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("a: {b: &b {<<: &c {d: 1, e: 1}, d: 2}}\nf: {<<: *b, d: 3}\n<<: *c\n<<: {g: 1}\n")
+    assert load_yaml(file) == {"a": {"b": {"d": 2, "e": 1}}, "f": {"d": 3, "e": 1}, "d": 1, "e": 1, "g": 1}
+
+
+def test_what_is_no_yaml_is_refused_without_saying_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("source: s3://KEY:S3cret@bucket: x")
+    with pytest.raises(UserError, match="not valid YAML: mapping values are not allowed here") as refused:
+        load_yaml(file)
+    assert "S3cret" not in str(refused.value)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

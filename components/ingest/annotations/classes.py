@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from ...core.errors import UserError
+from ...core.parameters import UniqueKeys
 from ..sources.listing import Listing
 from ..spelling import decoded, kind_of
 from ..systems import is_hidden, is_of_system
@@ -61,16 +62,20 @@ class ClassNames:
         try:
             content = _yaml(text) if file.endswith(".yaml") else {"names": text.splitlines()}
             names, shape = content["names"], content.get("kpt_shape")
-        except (ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{file}: not a file of class names: {' '.join(str(error).split())}") from error
         if isinstance(shape, list) and all(str(number).isdecimal() for number in shape):
             self._keypoints = math.prod(map(int, shape))
         return _numbered(names, file)
 
 
+class _Loader(UniqueKeys, yaml.BaseLoader):
+    """Makes nothing but texts, lists and mappings."""
+
+
 def _yaml(text: str) -> Any:
     """Return what YAML holds, with every scalar as its text: a class may be called no, 1.10 or null."""
-    return yaml.load(text, yaml.BaseLoader)  # noqa: S506 (it makes nothing but texts, lists and mappings)
+    return yaml.load(text, _Loader)  # noqa: S506 (as a BaseLoader)
 
 
 def _numbered(names: Any, file: str) -> tuple[int, list[str]]:
