@@ -77,7 +77,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             # From an open file: by its name, Pillow maps it into memory, and forgets that TIFF tags turn it.
             with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 yield image
-    except UnusableImageError:
+    except (UnusableImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise UnusableImageError(_why_unidentified(path)) from error
@@ -240,6 +240,8 @@ def _check_png(path: Path) -> None:
     with Image.open(path, formats=["PNG"]) as image:
         try:
             image.verify()
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow raises nearly anything for files that were damaged
             raise UnusableImageError(f"damaged: a checksum in it is wrong, or it ends early ({error})") from error
 

@@ -38,6 +38,8 @@ def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8, or 1 if EXIF cannot be read: the pixels are fine all the same."""
     try:
         found = int(image.getexif().get(TAG, 1))
+    except MemoryError:
+        raise
     except Exception:  # EXIF blocks come in all states, and Pillow raises nearly anything
         return 1
     return found if 1 <= found <= 8 else 1

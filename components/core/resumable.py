@@ -66,15 +66,18 @@ class Reuse:
 
         Files with a `known` stamp are not read.
         """
-        found, files = dict[str, Stamp](), self.made(record)
-        for name, sha256 in files.items() if files is not None else ():
+        files = self.made(record)
+        if files is None:
+            return None
+        found: dict[str, Stamp] = {}
+        for name, sha256 in files.items():
             path = folder / name
             if not path.is_file():
                 return None
             found[name] = _stamp(path)
             if found[name] != known.get(name) and sha256_of_file(path) != sha256:
                 return None
-        return None if files is None else found
+        return found
 
     def take_over(self, record: Record, folder: Path, known: Mapping[str, Stamp]) -> dict[str, Stamp] | None:
         """Put the files of a record into `folder`, too, and return their stamps as `whole` does."""
@@ -159,7 +162,7 @@ def map_resumably(
     records = {key: done.records[key] for key, _ in items}
     if reuse:
         write_json(reuse.kept, vars(Kept(records, done.stamps)), indent=None)
-    return [done.records[key] for key, _ in items]
+    return list(records.values())
 
 
 def _done(what: str, items: Sequence[tuple[str, Item]], folder: Path, reuse: Reuse | None) -> Kept:
@@ -203,20 +206,19 @@ def _in_processes(
     progress: Progress,
 ) -> Iterator[tuple[str, Record]]:
     """Yield the key of each item and `work(item, folder)`, as they are done."""
-    with ProcessPoolExecutor(
-        max_workers=usable_workers(), initializer=end_with_parent, initargs=(signal.SIGKILL,)
-    ) as pool:
-        running = {pool.submit(_record_of, work, key, item, folder): key for key, item in items}
+    workers = min(usable_workers(), len(items))
+    with ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(signal.SIGKILL,)) as pool:
         try:
+            running = {pool.submit(_record_of, work, key, item, folder): key for key, item in items}
             for finished in as_completed(running):
                 yield running[finished], finished.result()
                 progress.advance(1)
-        except BrokenProcessPool as error:
-            raise WorkerKilledError(
-                f"{what}: a worker process was killed (out of memory?); run the same command again to resume"
-            ) from error
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(cancel_futures=True)
+            if isinstance(error, BrokenProcessPool | MemoryError):
+                raise WorkerKilledError(
+                    f"{what}: a worker process was killed or ran out of memory; run the same command again to resume"
+                ) from error
             raise
 
 

@@ -1,5 +1,6 @@
 """Masks mean the same however a tool saves them."""
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.orientation import TAG
 from fabgan.components.ingest.annotations import Annotations, draw_mask
-from tests.unit.test_annotations import HEIGHT_PX, SCRATCH, WIDTH_PX, annotated
+from tests.unit.test_annotations import HEIGHT_PX, SCRATCH, WIDTH_PX, annotated, labelme
 
 CLASSES = "scratch\nthread\n"
 SCRATCHED = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
@@ -30,6 +31,10 @@ def with_palette(indices: NDArray[np.uint8], *colours: int) -> bytes:
     image = Image.fromarray(indices)
     image.putpalette(colours)
     return saved(image)
+
+
+def lack_memory(*_: object) -> None:
+    raise MemoryError
 
 
 def drawn(tmp_path: Path, mask: bytes, classes: str = "", name: str = "a.png") -> NDArray[np.uint8]:
@@ -125,3 +130,28 @@ def test_the_background_is_the_value_0_of_a_mask(tmp_path: Path, first: str) -> 
     found, _ = annotated(tmp_path, mask | {"classes.txt": f"{first}\ndent\nscratch\n".encode()})
     assert found.kinds == ["dent", "scratch"]
     np.testing.assert_array_equal(draw(found), 2 * SCRATCHED)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"labels/a.png": saved(Image.fromarray(SCRATCHED))},
+        {
+            "labels/a.json": labelme(
+                {
+                    "label": "scratch",
+                    "shape_type": "mask",
+                    "points": [[0, 0], [WIDTH_PX - 1, HEIGHT_PX - 1]],
+                    "mask": base64.b64encode(saved(Image.fromarray(SCRATCHED))).decode(),
+                }
+            )
+        },
+    ],
+)
+def test_a_lack_of_memory_is_no_fault_of_a_mask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]
+) -> None:
+    found, _ = annotated(tmp_path, files)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lack_memory)
+    with pytest.raises(MemoryError):
+        draw(found)

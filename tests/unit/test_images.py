@@ -53,6 +53,28 @@ def test_half_a_jpeg_is_unusable(tmp_path: Path) -> None:
         facts_of(path)
 
 
+@pytest.mark.parametrize("lacking", ["PIL.ImageFile.ImageFile.load", "PIL.PngImagePlugin.PngImageFile.verify"])
+def test_a_lack_of_memory_is_no_fault_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    monkeypatch.setattr(lacking, lack_memory)
+    for read in (facts_of, read_image):
+        with pytest.raises(MemoryError):
+            read(photograph(tmp_path / "a.png"))
+
+
+def test_a_photograph_is_not_taken_as_upright_for_lack_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("PIL.Image.Image.getexif", lack_memory)
+    with pytest.raises(MemoryError):
+        facts_of(photograph(tmp_path / "a.jpg"))
+
+
+def lack_memory(*_: object) -> None:
+    raise MemoryError
+
+
 @pytest.mark.parametrize("content", [b"", b"not an image at all", b"GIF89a" + bytes(100)])
 def test_other_files_are_unusable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from fabgan.components.core import locks, resumable
-from fabgan.components.core.errors import UserError
+from fabgan.components.core.errors import UserError, WorkerKilledError
 from fabgan.components.core.files import Marker, sha256_of_file
 from fabgan.components.core.resumable import Record, Reuse, keep_only, map_resumably, resumable_folder
 
@@ -33,6 +33,13 @@ def square_but_stumble(number: int, folder: Path) -> Record:
 def square_but_be_killed(number: int, folder: Path) -> Record:
     if number == 4:
         os.kill(os.getpid(), signal.SIGKILL)
+    return square(number, folder)
+
+
+def square_but_lack_memory(number: int, folder: Path) -> Record:
+    if number == 0:
+        raise MemoryError
+    time.sleep(0.3)
     return square(number, folder)
 
 
@@ -125,6 +132,28 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
     killed = pytest.raises(UserError, match="test: a worker process was killed")
     with killed, resumable_folder(tmp_path / "out", "same", MARKER) as folder:
         map_resumably("test", square_but_be_killed, ITEMS, folder)
+
+
+def test_a_worker_that_runs_out_of_memory_is_told_and_what_waits_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "usable_workers", lambda: 1)
+    lacking = pytest.raises(WorkerKilledError, match=r"test: a worker process .* ran out of memory; run the same comm")
+    with lacking, resumable_folder(tmp_path / "out", "same", MARKER) as folder:
+        map_resumably("test", square_but_lack_memory, ITEMS, folder)
+    assert len(tries(tmp_path / ".out.partial")) < len(ITEMS) - 1
+
+
+def count_workers(number: int, folder: Path) -> Record:
+    time.sleep(0.2)
+    return {"workers": len(psutil.Process(os.getppid()).children())}
+
+
+def test_no_more_workers_start_than_there_are_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable, "usable_workers", lambda: 5)
+    before = len(psutil.Process().children())
+    (record,) = map_resumably("test", count_workers, ITEMS[:1], tmp_path)
+    assert record["workers"] - before == 1
 
 
 def outlive(number: int, folder: Path) -> Record:

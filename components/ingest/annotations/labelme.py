@@ -63,6 +63,8 @@ class Bitmap(OneKind):
         try:
             with Image.open(io.BytesIO(base64.b64decode(self.encoded)), formats=("PNG",)) as image:
                 return np.asarray(image.convert("L")) > 0
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow raises nearly anything for images that were damaged
             raise UserError(f"{self.where}: mask: not a PNG in base64, or a damaged one") from error
 

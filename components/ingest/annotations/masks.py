@@ -81,7 +81,7 @@ class MaskFile:
                 # From an open file, as photographs are, so that TIFF tags turn it.
                 with copy.open("rb") as opened, Image.open(opened, formats=FORMATS) as image:
                     several, values = getattr(image, "is_animated", False), upright(self._values(image), image)
-            except UserError:
+            except (UserError, MemoryError):
                 raise
             except UnidentifiedImageError as error:
                 raise UserError(
