@@ -12,6 +12,8 @@ from ..core.resumable import Record
 
 BITS = (8, 10, 12, 14, 16)
 FRACTIONS = "fractions"
+LEAST_WHOLE = 2
+"""Fractions may exceed 1 a little, as filters overshoot. From this value on, values are whole numbers."""
 DARK_SHARE = 0.25
 """A photograph whose largest value is below this share of white leaves two bits unused."""
 LOG = logger("ingest")
@@ -21,7 +23,8 @@ def with_white_levels(records: Sequence[Record], bits: int) -> tuple[list[Record
     """Return records with `white_level` in place of `highest`, and what has values above white.
 
     A file may know its white level. With `bits`, it is that of all others. Otherwise the largest value of all files of
-    a kind decides: white is the largest value of as few bits as hold it, or 1 for fractions.
+    a kind decides: white is the largest value of as few bits as hold it, or 1 for fractions, or the largest of these if
+    they exceed 1 a little.
     """
     unknown = defaultdict(list)
     for record in records:
@@ -51,7 +54,7 @@ def _level_of_all(kind: str, records: Sequence[Record], bits: int) -> float:
     """Return the white level of photographs that do not know it, and say what decided."""
     brightest = max(records, key=lambda record: float(record["highest"]))
     level = _white_level(kind, brightest["highest"], bits)
-    if level == 1:
+    if level < LEAST_WHOLE:
         return level
     decided = "ingest.bits" if bits else f"the largest value, {brightest['highest']:.6g}, of {brightest['source']}"
     LOG.info("%d photograph(s) of more than 8 bits: white is %.6g, by %s", len(records), level, decided)
@@ -62,6 +65,6 @@ def _level_of_all(kind: str, records: Sequence[Record], bits: int) -> float:
 
 
 def _white_level(kind: str, highest: float, bits: int) -> float:
-    if kind == FRACTIONS and highest <= 1:
-        return 1.0
+    if kind == FRACTIONS and highest < LEAST_WHOLE:
+        return max(1.0, highest)
     return float(2 ** (bits or next(one for one in BITS if highest < 2**one)) - 1)

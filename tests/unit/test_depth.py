@@ -10,7 +10,6 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from fabgan.components.artifacts.manifest import FrameManifest
-from fabgan.components.core.deep import CODESTREAM
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.images import read_image
 from tests.unit.test_ingest import ingested, parameters
@@ -150,36 +149,6 @@ def test_a_ppm_is_as_bright_as_its_header_says(tmp_path: Path, white: int, colou
     assert max(float(np.abs(pixels - wanted).max()) for pixels in shown) <= 0.9
 
 
-def jpeg_2000(path: Path, pixels: np.ndarray, bits: int) -> None:
-    """Write a JPEG 2000 of so many bits a channel. OpenCV writes 16. Values are stored without half of white."""
-    lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
-    content = bytearray(cv2.imencode(".jp2", pixels + (2**15 - 2 ** (bits - 1)), lossless)[1])
-    if path.suffix == ".j2k":
-        del content[: content.index(CODESTREAM)]
-    first = content.index(CODESTREAM) + 42
-    for at in range(first, first + 3 * (3 if pixels.ndim == 3 else 1), 3):
-        assert content[at] == 15
-        content[at] = bits - 1
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize(("bits", "asked"), [(12, 0), (12, 12), (16, 0), (16, 12)])
-@pytest.mark.parametrize("colour", [True, False])
-@pytest.mark.parametrize("suffix", [".jp2", ".j2k"])
-def test_a_jpeg_2000_keeps_its_brightness(tmp_path: Path, bits: int, asked: int, colour: bool, suffix: str) -> None:
-    """Its 12 bits may be in 12 or in 16, as `ingest.bits` says."""
-    folder, pixels = tmp_path / "photographs", values(12, colour).repeat(4, axis=0).repeat(4, axis=1)
-    for index in range(2 * LOTS):
-        path = folder / f"lot-{index % LOTS}" / f"{index}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels[0, :3] = pixels[0, 4 * index]
-        jpeg_2000(path, pixels, bits)
-    manifest, frames, _ = ingested(folder, bits=asked)
-    shown = [read_image(frames / frame.file, None, frame.white_level)[4::4, ::4] for frame in manifest.images]
-    assert len(shown) == 2 * LOTS
-    assert max(float(np.abs(pixels - expected(colour)[1:]).max()) for pixels in shown) <= 0.7
-
-
 def negative(pixels: np.ndarray) -> bytes:
     """Return a TIFF in which 0 means white."""
     stored = io.BytesIO()
@@ -237,6 +206,20 @@ def test_fractions_are_brightness(tmp_path: Path, scale: float, white: float) ->
     manifest, folder, _ = ingested(source_of(tmp_path, [(values(16) * scale).astype(np.float32)], ".tif"))
     assert {frame.white_level for frame in manifest.images} == {white}
     assert max(errors(manifest, folder)) <= 0.7
+
+
+@pytest.mark.parametrize("bits", [0, 12])
+def test_fractions_that_exceed_1_a_little_are_white_there(
+    tmp_path: Path, bits: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = source_of(tmp_path, [(values(16) / 65_535).astype(np.float32)], ".tif")
+    bright = np.asarray(Image.open(source / "lot-1" / "1.tif")).copy()
+    bright[0, 9] = 1.0004
+    Image.fromarray(bright).save(source / "lot-1" / "1.tif")
+    manifest, folder, _ = ingested(source, bits=bits)
+    assert [round(frame.white_level, 6) for frame in manifest.images] == [1.0004] * 2 * LOTS
+    assert max(errors(manifest, folder)) <= 0.7
+    assert "ingest.bits" not in caplog.text
 
 
 def test_whole_numbers_of_32_bits_are_brightness(tmp_path: Path) -> None:
