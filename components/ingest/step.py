@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from ..artifacts.contact import SHEET, THUMBNAIL_PX, Shown, thumbnail, write_contact_sheet
@@ -221,12 +222,8 @@ def held_out_lots(images_in_lot: Counter[str], params: IngestParameters) -> set[
     """Choose whole lots in a seeded order until they hold `held_out_share`; the last lot always stays for training."""
     wanted = params.held_out_share * images_in_lot.total()
     order = sorted(images_in_lot, key=lambda lot: hashlib.sha256(f"{params.seed}/{lot}".encode()).digest())
-    held_out: set[str] = set()
-    for lot in order[:-1]:
-        if sum(images_in_lot[chosen] for chosen in held_out) >= wanted:
-            break
-        held_out.add(lot)
-    return held_out
+    before = accumulate((images_in_lot[lot] for lot in order), initial=0)
+    return {lot for lot, held_out in zip(order[:-1], before, strict=False) if held_out < wanted}
 
 
 def _write_sheet(folder: Path, manifest: FrameManifest, pictures: dict[str, str]) -> None:

@@ -1,3 +1,4 @@
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -93,6 +94,12 @@ def test_held_out_lots_hold_the_share_unless_nothing_would_be_left(
     assert held_out < counter.keys()
     enough = sum(counter[lot] for lot in held_out) >= share * counter.total()
     assert enough or len(held_out) == len(counter) - 1
+
+
+def test_many_lots_are_chosen_from_in_seconds() -> None:
+    lots, started_s = Counter({str(number): 1 for number in range(20_000)}), time.process_time()
+    assert len(ingest.held_out_lots(lots, parameters(Path("x"), held_out_share=0.5, seed=1))) == 10_000
+    assert time.process_time() - started_s < 5
 
 
 def test_what_cannot_be_used_is_quarantined_with_a_reason(photographs: Path) -> None:
