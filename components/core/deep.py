@@ -3,6 +3,7 @@
 Cameras write 10, 12 or 14 bits into files of 16 bits, and few files say so.
 """
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,6 @@ CODESTREAM = b"\xff\x4f\xff\x51"
 """How the pixels of a JPEG 2000 begin, after any boxes of its file: the markers SOC and SIZ (ISO/IEC 15444-1, A.5)."""
 CHANNELS_AT = 40
 """Place of the number of channels, in bytes from there. Three bytes of each follow, and the first has its bits."""
-COLOUR = ("RGB", "RGBA")
-"""Modes of JPEG 2000 with colour."""
 UNUSED_BITS = 2
 """An image that leaves so many bits unused may have fewer of them than its file."""
 
@@ -61,8 +60,8 @@ def is_deep_colour(image: Any) -> bool:
         raise UnusableImageError(
             f"{depths.max()} bits a channel, in a plane for each channel; save it with interleaved channels"
         )
-    deep = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
-    return deep or _max_value_of_ppm(image) > 255 or (image.mode in COLOUR and _bits_of_jpeg2000(image) > 8)
+    deep = any(";16" in str(tile) for tile in image.tile) or _bits_of_jpeg2000(image) > 8
+    return (deep and not image.mode.startswith("I")) or _max_value_of_ppm(image) > 255
 
 
 def colour_values(path: Path, is_transparent: bool) -> NDArray[Any]:
@@ -74,7 +73,7 @@ def colour_values(path: Path, is_transparent: bool) -> NDArray[Any]:
 
     values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
-        raise UnusableImageError("16 bits a channel, in a kind of colour that cannot be read; save it as RGB or grey")
+        raise UnusableImageError("over 8 bits a channel, in colours that cannot be read; save it as RGB or grey")
     if values.ndim == 2:
         return values
     if is_transparent and values.shape[2] == 4:
@@ -119,11 +118,11 @@ def _bits_of_jpeg2000(image: Any) -> int:
     """Return the most bits that a channel of a JPEG 2000 has that is not loaded yet, or 0 for other images."""
     if image.format != "JPEG2000":
         return 0
-    image.fp.seek(0)
-    start = image.fp.read().partition(CODESTREAM)[2]
-    at = CHANNELS_AT - len(CODESTREAM)
-    channels = int.from_bytes(start[at : at + 2])
-    return max(((bits & 0x7F) + 1 for bits in start[at + 2 : at + 2 + 3 * channels : 3]), default=0)
+    with mmap.mmap(image.fp.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.find(CODESTREAM)
+        at = start + CHANNELS_AT if start >= 0 else len(content)
+        channels = int.from_bytes(content[at : at + 2])
+        return max(((bits & 0x7F) + 1 for bits in content[at + 2 : at + 2 + 3 * channels : 3]), default=0)
 
 
 def _max_value_of_ppm(image: Any) -> int:
