@@ -52,7 +52,7 @@ def test_boxes_of_cvat_are_turned_about_their_centres(tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize("name", TURNED)
-@pytest.mark.parametrize("rotation", ["left", ""])
+@pytest.mark.parametrize("rotation", ["left", "", pytest.param(10**400, id="huge"), float("inf")])
 def test_a_rotation_of_another_meaning_does_not_matter(tmp_path: Path, name: str, rotation: str) -> None:
     mask = drawn(tmp_path, {f"labels/{name}": TURNED[name](rotation)})
     np.testing.assert_array_equal(mask, covered(slice(10, 12), slice(10, 18)))

@@ -1,6 +1,5 @@
 """Annotations in COCO's JSON: polygons, run lengths or boxes, of many photographs in one file."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from ...core.errors import UserError
 from ...core.parameters import parse
 from .kinds import Kind
 from .pairing import Pairing
-from .shapes import OneKind, Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed
+from .shapes import OneKind, Outlines, Patch, Ring, Shape, box, check_size, reach_px, trimmed, turned_deg
 
 MOST_BITS = 60
 """Of a number in compressed run lengths. More are damage."""
@@ -53,12 +52,6 @@ class _RunLengths:
     counts: list[NonNegativeInt] | str
     size: tuple[int, int]
     """Height and width."""
-
-
-def _rotation(attributes: object) -> float:
-    """Return by how many degrees a box is turned, as CVAT writes it among its attributes. Others may mean anything."""
-    found = attributes.get("rotation") if isinstance(attributes, dict) else None
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else 0.0
 
 
 @checked(frozen=True)
@@ -133,7 +126,8 @@ def _shape(annotation: _Annotation, kind: str, size_px: tuple[int, int] | None, 
     if len(annotation.bbox) != 4 or min(annotation.bbox[2:]) <= 0:
         raise UserError(f"{where}: neither a segmentation nor a bbox of four numbers: left, top, width and height")
     left, top, width, height = annotation.bbox
-    degrees = _rotation(annotation.attributes)
+    found = annotation.attributes.get("rotation") if isinstance(annotation.attributes, dict) else None
+    degrees = turned_deg(found if isinstance(found, int | float) else "")
     ring, beyond_px = box(left, top, left + width, top + height, degrees), reach_px(width, height, degrees)
     return Outlines(kind, where, (ring,), size_px, beyond_px=beyond_px)
 

@@ -108,6 +108,15 @@ class Outlines(OneKind):
         return Patch(self.kind, left, top, covered if covered.any() else _line(ring_px, covered.shape))
 
 
+def turned_deg(rotation: str | float) -> float:
+    """Return by how many degrees a box is turned, as CVAT writes it among its attributes. Others may mean anything."""
+    try:
+        degrees = float(rotation)
+    except (ValueError, OverflowError):
+        return 0.0
+    return degrees if math.isfinite(degrees) else 0.0
+
+
 def reach_px(width: float, height: float, degrees: float) -> float:
     """Return how far a box may reach beyond its photograph: a turned one as much farther as turning adds at most."""
     return BEYOND_PX + (math.hypot(width, height) - min(width, height)) / 2 * bool(degrees)

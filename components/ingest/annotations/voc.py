@@ -3,13 +3,12 @@
 import math
 import posixpath
 from collections.abc import Iterator
-from contextlib import suppress
 from xml.etree import ElementTree
 
 from ...core.errors import UserError
 from ..spelling import kind_of
 from .pairing import Pairing
-from .shapes import Outlines, Shape, box, reach_px
+from .shapes import Outlines, Shape, box, reach_px, turned_deg
 
 
 def read(content: bytes, file: str, where: str, pairing: Pairing) -> Iterator[tuple[str, list[Shape]]]:
@@ -50,18 +49,11 @@ def _shape(found: ElementTree.Element, size_px: tuple[int, int] | None, where: s
     left, top, right, bottom = (_number(bounds, name, where) for name in ("xmin", "ymin", "xmax", "ymax"))
     if right < left or bottom < top:
         raise UserError(f"{where}: bndbox: its right or lower side comes before the other")
-    degrees = _rotation(found)
+    attributes = found.iterfind("attributes/attribute")
+    rotations = (one for one in attributes if one.findtext("name", "").strip() == "rotation")
+    degrees = next((turned_deg(one.findtext("value", "")) for one in rotations), 0.0)
     ring, beyond_px = box(left - 1, top - 1, right, bottom, degrees), reach_px(right - left, bottom - top, degrees)
     return Outlines(kind, where, (ring,), size_px, beyond_px=beyond_px)
-
-
-def _rotation(found: ElementTree.Element) -> float:
-    """Return by how many degrees a box is turned, as CVAT writes it among its attributes. Others may mean anything."""
-    for attribute in found.iterfind("attributes/attribute"):
-        if attribute.findtext("name", "").strip() == "rotation":
-            with suppress(UserError):
-                return _number(attribute, "value", "")
-    return 0.0
 
 
 def _number(parent: ElementTree.Element, name: str, where: str) -> float:
