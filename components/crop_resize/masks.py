@@ -9,7 +9,7 @@ import numpy as np
 from ..artifacts.manifest import Defect, Frame
 from ..core.files import sha256_of_file
 from ..core.images import Pixels, read_listed_image, write_png
-from ..core.masks import parts_of
+from ..core.masks import parts_of, values_of
 from ..core.resumable import Record
 from .outline import Outline, crop_corners, filled_up_mask, straighten_mask, window
 from .parameters import CropResizeParameters
@@ -55,7 +55,7 @@ def resized_mask(mask: Pixels, size_px: int) -> Pixels:
         return np.asarray(cv2.resize(mask, (size_px, size_px), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)
     shown = np.zeros((size_px, size_px), dtype=np.uint8)
     most = np.zeros(shown.shape, dtype=np.float32)
-    for kind in _values(mask):
+    for kind in values_of(mask):
         cover = cv2.resize((mask == kind).astype(np.float32), shown.shape, interpolation=cv2.INTER_AREA)
         around = cv2.dilate(cover, np.ones((3, 3), np.uint8))
         taken = (cover > LEAST_COVER) & (cover >= around / 2) & (cover > most)
@@ -68,11 +68,6 @@ def defects_of(mask: Pixels, kinds: list[str]) -> list[Defect]:
     return [
         Defect(kinds[part.value - 1], part.box_px, int(np.count_nonzero(part.covers_HW))) for part in parts_of(mask)
     ]
-
-
-def _values(mask: Pixels) -> list[int]:
-    """Return the kinds that a mask holds."""
-    return [int(value) for value in np.flatnonzero(np.bincount(mask.ravel(), minlength=1)) if value]
 
 
 def _cut_out(mask: Pixels, outline: Outline, params: CropResizeParameters) -> tuple[Pixels, int]:

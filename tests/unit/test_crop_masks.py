@@ -1,5 +1,6 @@
 """Masks follow their photographs through straightening, cropping and resizing."""
 
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from fabgan.components.artifacts.manifest import Package, PackageManifest, read_
 from fabgan.components.artifacts.packages import open_packages
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.images import write_png
+from fabgan.components.core.masks import values_of
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.masks import defects_of, resized_mask
@@ -178,3 +180,14 @@ def test_without_annotations_packages_say_nothing_of_masks(packages: Path) -> No
     assert not {"kinds", "masks", "masks_sha256", "defects", "defects_outside_px"} & words
     assert not (packages / "masks").exists()
     assert isinstance(read_manifest(packages, PackageManifest).images[0], Package)
+
+
+def test_the_values_of_a_large_mask_are_found_without_a_copy_of_it() -> None:
+    mask = np.zeros((2000, 3000), np.uint8)
+    mask[7, 5], mask[1000:, 9], mask[-1, -1] = 3, 255, 1
+    tracemalloc.start()
+    assert values_of(mask) == [1, 3, 255]
+    assert tracemalloc.get_traced_memory()[1] < mask.size / 10
+    tracemalloc.stop()
+    assert values_of(mask[::-2, 4::5]) == [1, 255]
+    assert values_of(np.zeros((3, 4), np.uint8)) == []

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ...core.errors import UserError
 from ...core.images import Pixels
+from ...core.masks import values_of
 from ...core.orientation import upright
 from ..sources.listing import SourceFile
 from ..spelling import kind_of
@@ -52,7 +53,7 @@ class MaskFile:
         """Yield a patch per value."""
         mask = self._read()
         check_size((mask.shape[1], mask.shape[0]), width_px, height_px, self.where)
-        values = [int(value) for value in np.unique(mask) if value]
+        values = values_of(mask)
         self._check(values)
         for value in values:
             yield trimmed(self.kind or self.kinds[value - 1], mask == value)
