@@ -14,7 +14,7 @@ from pathlib import Path
 from ..core.errors import UnusableImageError, UserError
 from ..core.log import logger
 from .sources.listing import Listing, SourceFile
-from .spelling import encoding_of, path_of
+from .spelling import encoding_of, spelled_path
 
 LOG = logger("ingest")
 ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
@@ -126,4 +126,4 @@ def _unescaped(name: str, escaped: str) -> str:
 def _meant(name: str, own: str, path: str) -> list[str]:
     """Return the paths that a name in the file `path` may mean: below its folder, or `own`, what it is called after."""
     named = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
-    return [named, own] if posixpath.basename(path_of(name)) == posixpath.basename(path_of(own)) else [named]
+    return [named, own] if posixpath.basename(spelled_path(name)) == posixpath.basename(spelled_path(own)) else [named]

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..core.errors import UserError
-from .spelling import decoded, kind_of, path_of, spelled, warn_of_twins
+from .spelling import decoded, kind_of, spelled, spelled_path, warn_of_twins
 
 DIVIDED_BY = re.compile(r"\ufeff*sep=(.)[^\r\n]*(?:\r\n|\r|\n)", re.IGNORECASE)
 """The line that tells Excel what divides the cells."""
@@ -15,7 +15,7 @@ COLUMNS = ("file", "label")
 
 
 def read_labels(content: bytes, name: str) -> dict[str, str]:
-    """Return the label of each file of a CSV file, by its `path_of`. An empty label is none.
+    """Return the label of each file of a CSV file, by its `spelled_path`. An empty label is none.
 
     It is in UTF-8 or UTF-16, with or without a byte order mark. Commas, semicolons or tabs divide it, or what a first
     line like `sep=;` names. Blank rows do not count. Raises UserError, with the line, for a row of another
@@ -58,7 +58,7 @@ def _labels(rows: Any, where: str) -> dict[str, str]:
             raise UserError(f"{where}: line {line}: expected {len(header)} cells as in the header, got {len(cells)}")
         if not cells[file_at]:
             raise UserError(f"{where}: line {line}: the name of the file is empty")
-        file, label = path_of(cells[file_at]), kind_of(cells[label_at])
+        file, label = spelled_path(cells[file_at]), kind_of(cells[label_at])
         if found.setdefault(file, label) != label:
             raise UserError(
                 f"{where}: {file} has the label {found[file]!r} in line {lines[file]}, and {label!r} in line {line}"

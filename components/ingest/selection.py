@@ -12,7 +12,7 @@ from unicodedata import normalize
 from ..core.log import logger
 from .annotations.masks import ENDINGS
 from .checksums import holds_checksums
-from .spelling import path_of
+from .spelling import spelled_path
 from .systems import is_hidden, is_of_system
 
 LOG = logger("ingest")
@@ -55,7 +55,7 @@ def as_listed(asked: str, paths: Collection[str]) -> str:
 
     These have no `./` and no backslashes between folders, and an umlaut may be one character in them, or two.
     """
-    plain = path_of(asked).strip("/")
+    plain = spelled_path(asked).strip("/")
     spellings = (asked.strip("/"), plain, normalize("NFD", plain))
     return next((one for one in spellings if any(is_asked(path, one) for path in paths)), asked)
 

@@ -47,7 +47,7 @@ def kind_of(text: str) -> str:
     return " ".join(spelled(text).split())
 
 
-def path_of(text: str) -> str:
+def spelled_path(text: str) -> str:
     """Return a path as `spelled`, with slashes for backslashes, and without `./` and what else leads nowhere."""
     return posixpath.normpath(spelled(text).replace("\\", "/"))
 

@@ -43,7 +43,7 @@ from .rendering import render
 from .selection import ANNOTATION, BOXES, CHECKSUMS, as_listed, is_asked, selected, warn_of_masks
 from .sources import check_apart, is_rendered, list_source
 from .sources.listing import Listing, SourceFile
-from .spelling import path_of
+from .spelling import spelled_path
 
 LOG = logger("ingest")
 KEYS = {ANNOTATION: "ingest.annotations", BOXES: "ingest.boxes"}
@@ -130,10 +130,10 @@ def _photographs(params: IngestParameters, listing: Listing) -> tuple[list[_Phot
     photographs = []
     for path in taken:
         lot, product = lot_of(path, params.lot_pattern)
-        known = (listing.file(path), labels.get(path_of(path)), lot, product, params.min_side_px)
+        known = (listing.file(path), labels.get(spelled_path(path)), lot, product, params.min_side_px)
         annotated = (found.shapes.get(path), found.kinds, boxes.shapes.get(path, []), boxes.kind)
         photographs.append(_Photograph(*known, *annotated))
-    strange = labels.keys() - {path_of(path) for path in taken}
+    strange = labels.keys() - {spelled_path(path) for path in taken}
     if strange:
         raise UserError(
             f"{labels_file} (ingest.labels_file): {len(strange)} files in it are not images of the source, "

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from ...core.errors import UserError
 from ...core.log import logger
-from ..spelling import path_of, spelled
+from ..spelling import spelled, spelled_path
 
 LOG = logger("ingest")
 GOOD = "good", "ok", "normal"
@@ -198,7 +198,7 @@ def _is_of_test(folder: PurePosixPath) -> bool:
 
 
 def _parts(path: str) -> Parts:
-    *folders, name = path_of(path).split("/")
+    *folders, name = spelled_path(path).split("/")
     return spelled(name), *folders[::-1]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...core.errors import UnusableImageError, UserError
-from ..spelling import path_of
+from ..spelling import spelled_path
 
 MAX_BYTES = 2 << 30
 """The pixels of the largest photograph that is taken need less, also without compression, with 16 bits a channel."""
@@ -53,12 +53,12 @@ class Listing:
         return self._by_path[path]
 
     def meant(self, path: str) -> str | None:
-        """Return the path of the file that is called so, or else of one that looks so (`path_of`), or None."""
-        return path if path in self._by_path else self._by_look.get(path_of(path))
+        """Return the path of the file that is called so, or else of one that looks so (`spelled_path`), or None."""
+        return path if path in self._by_path else self._by_look.get(spelled_path(path))
 
     @cached_property
     def _by_look(self) -> dict[str, str]:
-        return {path_of(path): path for path in self._by_path}
+        return {spelled_path(path): path for path in self._by_path}
 
     @cached_property
     def _by_path(self) -> dict[str, SourceFile]:
