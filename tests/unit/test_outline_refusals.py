@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline, iou
-from fabgan.components.crop_resize.outline.background import view_of
+from fabgan.components.core.images import Pixels
+from fabgan.components.crop_resize.outline import OutlineNotFoundError, find, find_outline, iou
+from fabgan.components.crop_resize.outline.background import Border, View, view_of
 from fabgan.components.crop_resize.outline.flanks import leave_out_flanks
 from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Point, draw, rectangle
 
@@ -94,6 +95,19 @@ def test_package_cut_at_a_corner_names_both_borders() -> None:
 def test_frame_without_contrast_is_refused() -> None:
     with pytest.raises(OutlineNotFoundError, match="no package found"):
         find_outline(np.full((480, 640, 3), 90, np.uint8))
+
+
+def test_background_of_a_refused_frame_is_read_once_from_each_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    borders = []
+
+    def read(work: Pixels, border: Border) -> View:
+        borders.append(border)
+        return view_of(work, border)
+
+    monkeypatch.setattr(find, "view_of", read)
+    with pytest.raises(OutlineNotFoundError, match="no package found"):
+        find_outline(draw())
+    assert borders == ["whole", "left and right", "top and bottom"]
 
 
 @pytest.mark.parametrize("sigma", [2.0, 60.0])

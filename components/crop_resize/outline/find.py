@@ -5,6 +5,7 @@ straight line across which the colour changes most. Both work on a reduced copy 
 """
 
 import math
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -66,22 +67,18 @@ def find_outline(image: Pixels) -> Outline:
     if max(image.shape[:2]) > MAX_ELONGATION * min(image.shape[:2]):
         raise OutlineNotFoundError(f"the photograph is more than {MAX_ELONGATION} times longer than wide")
     work, scale = _reduce(image)
-    refusal: OutlineNotFoundError | None = None
+    view, reasons = lru_cache(maxsize=1)(partial(view_of, work)), list[str]()
     for border, share in ATTEMPTS:
         try:
-            corners = _corners(view_of(work, border), share)
+            corners = _corners(view(border), share)
         except OutlineNotFoundError as error:
-            refusal = refusal or error
-            continue
+            reasons.append(str(error))
         except np.linalg.LinAlgError:
-            refusal = refusal or OutlineNotFoundError(
-                "no package found: too little background, or sides that do not meet"
-            )
-            continue
-        # A cell is a block of `scale` pixels; the centre of the block is the centre of the cell.
-        return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
-    assert refusal
-    raise refusal
+            reasons.append("no package found: too little background, or sides that do not meet")
+        else:
+            # A cell is a block of `scale` pixels; the centre of the block is the centre of the cell.
+            return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
+    raise OutlineNotFoundError(reasons[0])
 
 
 def _corners(view: View, otsu_share: float) -> Points:
