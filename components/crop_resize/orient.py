@@ -21,11 +21,8 @@ FOLDER = "turned"
 
 def package_of(crop: Pixels, outline: Outline) -> Pixels:
     """Return the package without what lies around it, of a crop that `straighten` made."""
-    sides_px = outline.height_px, outline.width_px
-    # Packages that are not square lie lengthwise in their crops.
-    height_px, width_px = sides_px if outline.is_square else sorted(sides_px)
-    most_px = (len(crop) - 1) // 2
-    top, left = (min(math.ceil((len(crop) - side_px) / 2), most_px) for side_px in (height_px, width_px))
+    lying, most_px = outline.lengthwise, (len(crop) - 1) // 2
+    top, left = (min(math.ceil((len(crop) - side_px) / 2), most_px) for side_px in (lying.height_px, lying.width_px))
     return crop[top : len(crop) - top, left : len(crop) - left]
 
 

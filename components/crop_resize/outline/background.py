@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.images import Pixels
+from .geometry import Map
 
 BORDER_SHARE = 0.06
 """Width of the strip along the frame's border that is mostly background, as a share of the frame's shorter side."""
@@ -23,9 +24,6 @@ BRIGHT_PERCENT, MIN_BRIGHT = 99.0, 90.0
 not count."""
 MAX_GAIN = 8.0
 """What is darker is mostly noise."""
-
-Map = NDArray[np.float32]
-
 
 Border = Literal["whole", "left and right", "top and bottom"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from . import shade
 from .background import View
-from .edges import Edge, edges_along, strip_of
-from .geometry import Points
-from .shade import MAX_TINT, Colour, is_shade, tint_edges, tint_of
-from .strips import Map, inward, meet
+from .edges import Edge, edges_along
+from .geometry import Colour, Map, Points, side_lengths
+from .shade import MAX_TINT, is_shade, tint_edges, tint_of
+from .strips import inward, meet, strip_of
 
 OUT_SHARE, IN_SHARE = 0.35, 0.05
 """Reach of the search beyond and inside a side, as a share of the shorter side."""
@@ -66,8 +66,7 @@ def whole_body(view: View, corners: Points) -> tuple[Points, bool]:
     Also return whether edges alone show one of the sides, and not how far it differs from the background: in a shadow
     that keeps the tint, and at a border of the frame.
     """
-    ends = np.roll(corners, -1, axis=0)
-    shorter = float(np.hypot(*(ends - corners).T).min())
+    ends, shorter = np.roll(corners, -1, axis=0), float(side_lengths(corners).min())
     sides = [_choices(view, corners[i], ends[i], shorter) for i in range(4)]
     sure = [[choice for choice in choices if choice.is_sure] for choices in sides]
     if not all(sure):

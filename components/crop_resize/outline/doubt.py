@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 
 from .background import BRIGHT_PERCENT, View
-from .edges import edges_along, strip_of
+from .edges import edges_along
 from .errors import OutlineNotFoundError
-from .geometry import Points
+from .geometry import Map, Points, side_lengths
 from .shade import is_shade, shade_of, tint_edges
-from .strips import Map
+from .strips import rectified, strip_of
 
 NEAR_CELLS = 2.5
 MIN_SUPPORT = 0.6
@@ -60,9 +60,7 @@ def refuse_part(view: View, corners: Points) -> None:
 
     Else one of the four sides is no side of the body: lettering across it, say, or the wall of a pocket.
     """
-    ends = np.roll(corners, -1, axis=0)
-    shorter = float(np.hypot(*(ends - corners).T).min())
-    reach = max(MIN_BEYOND_CELLS, BEYOND_SHARE * shorter)
+    ends, reach = np.roll(corners, -1, axis=0), max(MIN_BEYOND_CELLS, BEYOND_SHARE * side_lengths(corners).min())
     if any(_goes_on(view.lab, start, end, reach) for start, end in zip(corners, ends, strict=True)):
         raise OutlineNotFoundError("no package found: a side of the object goes on beyond its corner")
 
@@ -74,7 +72,7 @@ def refuse_plain(view: View, corners: Points) -> None:
     colour = np.median(inside.reshape(-1, 3), axis=0)
     ground = np.median(_inside(view.ground, corners).reshape(-1, 3), axis=0)
     if is_shade(colour, ground, SHADOWS):
-        texture_share = _texture_share(view.lab, corners, shade_of(colour, ground))
+        texture_share = _texture_share(view.lab, corners, float(shade_of(colour, ground)))
         if detail_share < max(SHADED_SHARE, TEXTURE_RATIO * texture_share):
             raise OutlineNotFoundError("no package found: an empty pocket, or a shadow")
     paper = min(PAPER_LIGHTNESS, PAPER_SHARE * float(np.percentile(view.lab[..., 0], BRIGHT_PERCENT)))
@@ -120,11 +118,8 @@ def _is_like(beyond: Map, step: Map) -> bool:
 def _inside(image: Map, corners: Points) -> Map:
     """Return what four corners enclose, without a rim, as a square."""
     size = round(INSIDE_CELLS / (1 - 2 * INSET_SHARE))
-    square = np.array([(0, 0), (size, 0), (size, size), (0, size)], np.float32) - 0.5
-    warp = cv2.getPerspectiveTransform(corners.astype(np.float32), square)
     rim = (size - INSIDE_CELLS) // 2
-    seen = cv2.warpPerspective(image, warp, (size, size), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(seen, np.float32)[rim:-rim, rim:-rim]
+    return rectified(image, corners, size)[rim:-rim, rim:-rim]
 
 
 def _texture_share(lab: Map, corners: Points, shade: float) -> float:

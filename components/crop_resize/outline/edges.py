@@ -6,13 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import Points
-from .strips import Map, sample_strip
+from .geometry import Map, Points
+from .strips import strip_of
 
 WINDOW_CELLS = 3
 """Number of depths that are averaged on both sides of an edge."""
-GROUP = 4
-"""Number of places that are averaged, to suppress texture."""
 MIN_AGREEMENT = 0.5
 """Minimum part of the mean step that a place must show in the same direction, to agree with it."""
 APART_CELLS = 3
@@ -49,15 +47,6 @@ def edges_in(strip: Map, depths: NDArray[np.float64]) -> list[Edge]:
     highest = cv2.dilate(size[None].astype(np.float32), reach)[0]
     places = np.nonzero((size.astype(np.float32) >= highest) & (size > 1))[0]
     return [Edge(float(depths[at]), float(size[at]), float(support[at])) for at in places]
-
-
-def strip_of(lab: Map, start: Points, end: Points, depths: NDArray[np.float64]) -> Map:
-    """Return the strip along a side, P / 4 x D x C, averaged over groups of places.
-
-    Beyond the frame, its border is repeated.
-    """
-    strip = sample_strip(lab, start, end, depths, cv2.BORDER_REPLICATE)
-    return np.asarray(strip.reshape(-1, GROUP, *strip.shape[1:]).mean(axis=1), np.float32)
 
 
 def _steps(strip: Map) -> Map:

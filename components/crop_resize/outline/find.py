@@ -18,7 +18,7 @@ from .doubt import has_sharp_sides, refuse_part, refuse_plain
 from .errors import OutlineNotFoundError
 from .flanks import leave_out_flanks
 from .gaps import refuse_frame, refuse_several
-from .geometry import TILTED_DEG, Outline, Points, keystone_deg, outline_from_corners
+from .geometry import TILTED_DEG, Map, Outline, Points, keystone_deg, outline_from_corners, side_lengths
 from .sides import around, follow_sides, free_sides, refine_sides
 
 WORK_SIZE_CELLS = 1000
@@ -53,7 +53,6 @@ DECIMALS = 2
 """Of corners in pixels. The last bits of floating-point results differ between machines; the crop must not depend on
 them."""
 
-Map = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
 
@@ -206,7 +205,7 @@ def _refuse_thin(corners: Points, shape: tuple[int, ...]) -> None:
 
 
 def _refuse_long(corners: Points) -> None:
-    lengths = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+    lengths = side_lengths(corners)
     if lengths.max() > MAX_ASPECT * lengths.min():
         raise OutlineNotFoundError(f"no package found: the object is more than {MAX_ASPECT} times longer than wide")
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .background import View
-from .geometry import Points
-from .strips import Map, inward, meet, sample_strip
+from .geometry import Colour, Map, Points, side_lengths
+from .shade import shade_of
+from .strips import inward, meet, sample_strip
 
 MIN_WIDTH_SHARE, MAX_WIDTH_SHARE = 0.02, 0.08
 """Range of a rim's width, as a share of the shorter side."""
@@ -47,8 +48,7 @@ def leave_out_flanks(view: View, corners: Points) -> Points:
 
     `corners` (4 x 2) are clockwise and fit the outer edge.
     """
-    ends = np.roll(corners, -1, axis=0)
-    lengths = np.hypot(*(ends - corners).T)
+    ends, lengths = np.roll(corners, -1, axis=0), side_lengths(corners)
     shorter = float(lengths.min())
     if lengths.max() < MIN_ELONGATION * shorter or MAX_WIDTH_SHARE * shorter < MIN_WIDTH_CELLS:
         return corners
@@ -82,10 +82,10 @@ def _rim_width(view: View, start: Points, end: Points, shorter: float) -> float:
     return (1 - KEPT_SHARE) * float(depths[step]) if clear and moulded else 0.0
 
 
-def _is_moulded(rim: Map, face: Map) -> bool:
+def _is_moulded(rim: Colour, face: Colour) -> bool:
     """Return whether two Lab colours can be those of one mould compound in different light."""
     chroma = max(np.hypot(*rim[1:]), np.hypot(*face[1:]))
-    lightness = (face[0] + 16) / (rim[0] + 16)
+    lightness = float(shade_of(face, rim))
     like = max(lightness, 1 / lightness) < MAX_LIGHTNESS_RATIO
     return bool(like and chroma < MAX_CHROMA and np.hypot(*(face - rim)[1:]) < MAX_TINT)
 

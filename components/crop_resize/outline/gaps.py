@@ -5,14 +5,13 @@ and interrupts the rims that it passes. A plain body, or one with rows of lands,
 but its rim does not change where such a row ends.
 """
 
-import cv2
 import numpy as np
 
 from .background import View
 from .errors import OutlineNotFoundError
-from .geometry import Points
-from .shade import tint_of
-from .strips import Map
+from .geometry import Map, Points
+from .shade import is_shade
+from .strips import rectified
 
 LINES, PARTS = 256, 32
 """Number of lines across a body, parallel to a side, and of parts along each of them."""
@@ -58,9 +57,7 @@ def refuse_frame(view: View, corners: Points) -> None:
 def _has_gap(*seen: Map) -> bool:
     """Return whether the ground fills a row of a square; colours, ground and residual, LINES x LINES x 3 each."""
     lab, ground, residual = (np.median(square.reshape(LINES, PARTS, -1, 3), axis=2) for square in seen)
-    shade = (lab[..., 0] + 16) / (ground[..., 0] + 16)
-    is_shade = (shade > SHADES[0]) & (shade < SHADES[1]) & (tint_of(lab, ground) < MAX_TINT)
-    is_ground = is_shade | (np.linalg.norm(residual, axis=2) < MAX_SIGMAS)
+    is_ground = is_shade(lab, ground, SHADES, MAX_TINT) | (np.linalg.norm(residual, axis=2) < MAX_SIGMAS)
     is_gap = is_ground.mean(axis=1) >= MIN_GROUND_SHARE
     for end in (0, -1):
         rim = np.median(lab[:, end], axis=0)
@@ -84,11 +81,4 @@ def _is_sharp(lab: Map, start: int, stop: int) -> bool:
 
 
 def _seen(view: View, corners: Points) -> list[Map]:
-    return [_rectified(image, corners) for image in (view.lab, view.ground, view.residual)]
-
-
-def _rectified(image: Map, corners: Points) -> Map:
-    """Return what four corners enclose, as a square of LINES x LINES."""
-    square = np.array([(0, 0), (LINES, 0), (LINES, LINES), (0, LINES)], np.float32) - 0.5
-    warp = cv2.getPerspectiveTransform(corners.astype(np.float32), square)
-    return np.asarray(cv2.warpPerspective(image, warp, (LINES, LINES), borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return [rectified(image, corners, LINES) for image in (view.lab, view.ground, view.residual)]

@@ -14,6 +14,10 @@ from ...core.images import Pixels
 
 Point = tuple[float, float]
 Points = NDArray[np.float64]
+Map = NDArray[np.float32]
+"""An image of numbers, H x W x C, or a part of one."""
+Colour = NDArray[np.float32]
+"""In Lab; (3,), or ... x 3."""
 
 ROUNDING_PX = 1e-6
 """Tolerance for rounding: 240.0000000001 px counts as 240 px."""
@@ -66,6 +70,14 @@ class Outline:
         return max(self.width_px, self.height_px) <= SQUARE_RATIO * min(self.width_px, self.height_px)
 
     @property
+    def lengthwise(self) -> "Outline":
+        """The outline as it lies in its crop: its first side is a longer one, if it is not square."""
+        if self.is_square or self.width_px > self.height_px:
+            return self
+        a, b, c, d = self.corners_px
+        return Outline((d, a, b, c))
+
+    @property
     def keystone_deg(self) -> float:
         """The larger one of the two angles between opposite sides: 0 for a parallelogram."""
         return keystone_deg(np.array(self.corners_px))
@@ -76,10 +88,16 @@ class Outline:
         return self.keystone_deg >= TILTED_DEG
 
     def _sides(self) -> tuple[Point, Point]:
+        """Return the vectors of the sides by least squares over four corners: exact for a parallelogram."""
         a, b, c, d = self.corners_px
         right = ((b[0] - a[0] + c[0] - d[0]) / 2, (b[1] - a[1] + c[1] - d[1]) / 2)
         down = ((d[0] - a[0] + c[0] - b[0]) / 2, (d[1] - a[1] + c[1] - b[1]) / 2)
         return right, down
+
+
+def side_lengths(corners: Points) -> Points:
+    """Return the lengths of the sides of a quadrilateral (4 x 2): side i starts at corner i."""
+    return np.asarray(np.hypot(*(np.roll(corners, -1, axis=0) - corners).T))
 
 
 def keystone_deg(corners: Points) -> float:
@@ -178,13 +196,9 @@ def crop_corners(outline: Outline, margin_share: float) -> tuple[Point, Point, P
 
 def _frame_from_crop(outline: Outline, size_px: int) -> NDArray[np.float64]:
     """Return the 3 x 3 map from the crop's pixels to the frame's: affine, unless the camera was tilted."""
-    corners = np.array(outline.corners_px)
-    if outline.height_px > SQUARE_RATIO * outline.width_px:
-        corners = np.roll(corners, 1, axis=0)
+    lying = outline.lengthwise
+    corners, (right, down) = np.array(lying.corners_px), np.array(lying._sides())
     middle = (size_px - 1) / 2
-    # Least squares over four corners: exact for a parallelogram.
-    right = (corners[1] - corners[0] + corners[2] - corners[3]) / 2
-    down = (corners[3] - corners[0] + corners[2] - corners[1]) / 2
     width, height = np.hypot(*right), np.hypot(*down)
     if outline.is_tilted:
         across, along = np.array([-1, 1, 1, -1]) * width / 2, np.array([-1, -1, 1, 1]) * height / 2

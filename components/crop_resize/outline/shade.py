@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .background import View
-from .edges import Edge, edges_in, strip_of
-from .geometry import Points
-from .strips import Map
+from .edges import Edge, edges_in
+from .geometry import Colour, Map, Points
+from .strips import strip_of
 
-SHADES = (0.6, 1.12)
-"""Range of the lightness of the background in shade, relative to its own."""
 MAX_TINT = 3.0
 """A surface in shade keeps its tint up to this difference, in Lab units."""
 SATURATED_TINT = 1.5 * MAX_TINT
@@ -21,17 +19,18 @@ MIN_STEP = 0.5 * MAX_TINT
 BEHIND_CELLS = np.arange(2.0, 9.0)
 """Depths behind an edge where the tint must differ from the background's. A line on a mat is thinner."""
 
-Colour = NDArray[np.float32]
+
+def is_shade(
+    colour: Colour, ground: Colour, shades: tuple[float, float], max_tint: float = MAX_TINT
+) -> NDArray[np.bool_]:
+    """Return whether Lab colours could be those of the background in another light, in a range of `shades`."""
+    shade = shade_of(colour, ground)
+    return np.asarray((shades[0] < shade) & (shade < shades[1]) & (tint_of(colour, ground) < max_tint))
 
 
-def is_shade(colour: Colour, ground: Colour, shades: tuple[float, float] = SHADES) -> bool:
-    """Return whether a Lab colour could be that of the background in another light, in a range of `shades`."""
-    return bool(shades[0] < shade_of(colour, ground) < shades[1] and tint_of(colour, ground) < MAX_TINT)
-
-
-def shade_of(colour: Colour, ground: Colour) -> float:
-    """Return the lightness of a Lab colour, as L + 16, relative to that of the background."""
-    return float((colour[0] + 16) / (ground[0] + 16))
+def shade_of(colour: Colour, ground: Colour) -> Map:
+    """Return the lightness of Lab colours, as L + 16, relative to that of the background."""
+    return np.asarray((colour[..., 0] + 16) / (ground[..., 0] + 16), np.float32)
 
 
 def tint_edges(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> list[Edge]:
@@ -53,7 +52,7 @@ def _tint_strip(view: View, start: Points, end: Points, depths: NDArray[np.float
     return np.minimum(tint_of(lab, ground), SATURATED_TINT)[..., None]
 
 
-def tint_of(lab: Map, ground: Map) -> Map:
-    """Return how far the tint of Lab colours (... x 3) is from that of a ground in their light."""
-    shade = (lab[..., :1] + 16) / (ground[..., :1] + 16)
-    return np.asarray(np.linalg.norm(lab[..., 1:] - shade * ground[..., 1:], axis=-1), np.float32)
+def tint_of(colour: Colour, ground: Colour) -> Map:
+    """Return how far the tint of Lab colours is from that of a ground in their light."""
+    change = colour[..., 1:] - shade_of(colour, ground)[..., None] * ground[..., 1:]
+    return np.asarray(np.linalg.norm(change, axis=-1), np.float32)

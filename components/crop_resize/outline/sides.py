@@ -7,8 +7,8 @@ Sheared by the right slope, the strip changes from background to package at the 
 import cv2
 import numpy as np
 
-from .geometry import Points
-from .strips import Map, inward, meet, places_along, sample_strip
+from .geometry import Map, Points, side_lengths
+from .strips import inward, meet, places_along, sample_strip
 
 OUTERMOST_SHARE = 0.5
 """Rows of balls are edges too, so the side is the outermost step with at least this share of the strongest step."""
@@ -46,7 +46,7 @@ def follow_sides(residual: Map, corners: Points, reach_share: float = 0.0) -> Po
 
     The searches for slopes prefer a slope of 0 by a cell or so. This has no preference.
     """
-    reach, ends = max(4.0, reach_share * _shorter(corners)), np.roll(corners, -1, axis=0)
+    reach, ends = max(4.0, reach_share * side_lengths(corners).min()), np.roll(corners, -1, axis=0)
     return _meet(np.array([_follow(residual, corners[i], ends[i], reach) for i in range(4)]))
 
 
@@ -85,7 +85,7 @@ def _refine_once(residual: Map, corners: Points, reach_share: float, max_slope: 
 
 def _refined(residual: Map, corners: Points, reach_share: float, max_slope: float) -> Points:
     """Return four fitted sides, as two points on each (4 x 2 x 2)."""
-    reach = max(4.0, reach_share * _shorter(corners))
+    reach = max(4.0, reach_share * side_lengths(corners).min())
     return np.array([_refine_side(residual, corners[i], corners[(i + 1) % 4], reach, max_slope) for i in range(4)])
 
 
@@ -137,11 +137,6 @@ def _vertex(values: Map) -> float:
     left, middle, right = (float(value) for value in values)
     bend = left - 2 * middle + right
     return float(np.clip((left - right) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
-
-
-def _shorter(corners: Points) -> float:
-    """Return the length of the shortest side."""
-    return float(np.hypot(*(np.roll(corners, -1, axis=0) - corners).T).min())
 
 
 def _meet(sides: Points) -> Points:

@@ -1,16 +1,15 @@
-"""Strips of an image along lines, and corners from lines; the searches for sides and for flanks use both."""
+"""Strips of an image along lines, what four lines enclose, and corners from lines."""
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from .geometry import Points
+from .geometry import Map, Points
 
 PLACES = 96
 INSET_SHARE = 0.06
 """Share of a side that is left out at each end, because corners may be rounded or chamfered."""
-
-Map = NDArray[np.float32]
+GROUP = 4
+"""Number of places that are averaged, to suppress texture."""
 
 
 def places_along(start: Points, end: Points) -> Points:
@@ -34,6 +33,22 @@ def sample_strip(residual: Map, start: Points, end: Points, depths: Points, beyo
     grid = places_along(start, end)[:, None, :] + depths[None, :, None] * inward(start, end)
     x, y = grid[..., 0].astype(np.float32), grid[..., 1].astype(np.float32)
     return np.asarray(cv2.remap(residual, x, y, cv2.INTER_LINEAR, borderMode=beyond), np.float32)
+
+
+def strip_of(lab: Map, start: Points, end: Points, depths: Points) -> Map:
+    """Return the strip along a side, P / 4 x D x C, averaged over groups of places.
+
+    Beyond the frame, its border is repeated.
+    """
+    strip = sample_strip(lab, start, end, depths, cv2.BORDER_REPLICATE)
+    return np.asarray(strip.reshape(-1, GROUP, *strip.shape[1:]).mean(axis=1), np.float32)
+
+
+def rectified(image: Map, corners: Points, cells: int) -> Map:
+    """Return what four corners (4 x 2, clockwise) enclose, as a square of `cells` x `cells`."""
+    square = np.array([(0, 0), (cells, 0), (cells, cells), (0, cells)], np.float32) - 0.5
+    warp = cv2.getPerspectiveTransform(corners.astype(np.float32), square)
+    return np.asarray(cv2.warpPerspective(image, warp, (cells, cells), borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def meet(points: Points, directions: Points) -> Points:
