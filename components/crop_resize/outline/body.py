@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import shade
 from .background import View
 from .edges import Edge, edges_along
 from .geometry import Colour, Map, Points, side_lengths
-from .shade import MAX_TINT, is_shade, tint_edges, tint_of
+from .shade import MAX_SHADE_TINT, PAST_LINE_CELLS, is_shade, tint_edges, tint_of
 from .strips import inward, meet, strip_of
 
 OUT_SHARE, IN_SHARE = 0.35, 0.05
@@ -26,7 +25,7 @@ MAX_ALIKE = 6.0
 """Up to this difference, in Lab units, two places may have one colour in a slightly different light."""
 MIN_SUPPORT = 0.7
 """Minimum share of a side that shows the edge."""
-BEHIND_CELLS = np.array([2.0, 3.0, 4.0])
+COLOUR_CELLS = np.array([2.0, 3.0, 4.0])
 """Depths behind an edge where the body's colour is read, and before it where the background's is."""
 MAX_DIFFERENCE = 10.0
 """Of the colour behind a side from that of the rim, in Lab units. Light differs from side to side."""
@@ -101,7 +100,7 @@ def _is_rim(view: View, corners: Points, rim: list[_Choice]) -> bool:
     return (meet_free or bool(room <= NEAR_BORDER_SHARE * min(height, width))) and all(
         _differ(_colour(view.lab, corners[i], ends[i], depth), rim[i].colour) < MAX_ALIKE
         for i in range(4)
-        for depth in np.linspace(rim[i].depth_cells + BEHIND_CELLS[0], -BEHIND_CELLS[0], RIM_SAMPLES)[:, None]
+        for depth in np.linspace(rim[i].depth_cells + COLOUR_CELLS[0], -COLOUR_CELLS[0], RIM_SAMPLES)[:, None]
     )
 
 
@@ -131,10 +130,10 @@ def _may_be_side(view: View, start: Points, end: Points, edge: Edge) -> bool:
     """Return whether an edge was found as a side, or lies between the background and something else."""
     if abs(edge.depth_cells) <= STAYS_CELLS:
         return True
-    if _shows_ground(view, start, end, edge.depth_cells + shade.BEHIND_CELLS):
+    if _shows_ground(view, start, end, edge.depth_cells + PAST_LINE_CELLS):
         return False
-    ground = _colour(view.ground, start, end, edge.depth_cells + BEHIND_CELLS)
-    before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
+    ground = _colour(view.ground, start, end, edge.depth_cells + COLOUR_CELLS)
+    before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-COLOUR_CELLS, COLOUR_CELLS))
     return not (is_shade(behind, ground, TRAY) and _differ(before, ground) > MAX_ALIKE)
 
 
@@ -146,12 +145,12 @@ def _shows_ground(view: View, start: Points, end: Points, depths: NDArray[np.flo
 
 def _is_other(view: View, start: Points, end: Points, edge: Edge) -> bool:
     """Return whether an edge lies between two tints, whatever the background is thought to be."""
-    before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-BEHIND_CELLS, BEHIND_CELLS))
-    return float(tint_of(behind, before)) > MAX_TINT
+    before, behind = (_colour(view.lab, start, end, edge.depth_cells + at) for at in (-COLOUR_CELLS, COLOUR_CELLS))
+    return float(tint_of(behind, before)) > MAX_SHADE_TINT
 
 
 def _choice(view: View, start: Points, end: Points, depth_cells: float, **known: bool) -> _Choice:
-    return _Choice(depth_cells, _colour(view.lab, start, end, depth_cells + BEHIND_CELLS), **known)
+    return _Choice(depth_cells, _colour(view.lab, start, end, depth_cells + COLOUR_CELLS), **known)
 
 
 def _colour(image: Map, start: Points, end: Points, depths: NDArray[np.float64]) -> Colour:

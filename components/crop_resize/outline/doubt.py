@@ -40,7 +40,7 @@ CLEAR_CELLS, BEYOND_SHARE = 4.0, 0.15
 """Distances from a corner, the second as a share of the shorter side, between which the edge along a side is compared
 on both sides of the corner. Corners may be rounded."""
 MIN_BEYOND_CELLS = 12.0
-BEHIND_CELLS = np.arange(2.0, 6.0)
+STEP_CELLS = np.arange(2.0, 6.0)
 """Depths inside and outside a side where its colours are compared."""
 MIN_STEP = 2.5
 """Minimum change of colour across such an edge, in Lab units. Noise leaves less."""
@@ -106,7 +106,7 @@ def _goes_on(lab: Map, start: Points, end: Points, reach: float) -> bool:
 
 def _step(lab: Map, start: Points, end: Points) -> Map:
     """Return by how much the colour (3) changes from outside to inside, across a line."""
-    inside, outside = (strip_of(lab, start, end, depths).mean(axis=1) for depths in (BEHIND_CELLS, -BEHIND_CELLS))
+    inside, outside = (strip_of(lab, start, end, depths).mean(axis=1) for depths in (STEP_CELLS, -STEP_CELLS))
     return np.asarray(np.median(inside - outside, axis=0), np.float32)
 
 

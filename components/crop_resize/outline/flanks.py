@@ -35,7 +35,7 @@ MIN_ELONGATION = 1.5
 """Minimum ratio of the longer to the shorter side. Laminates with a lid are nearly square."""
 MAX_CHROMA = 14.0
 """Maximum chroma of a mould compound, in Lab units."""
-MAX_TINT = 8.0
+MAX_MOULD_TINT = 8.0
 """Maximum difference of the tints of rim and face, in Lab units."""
 MAX_LIGHTNESS_RATIO = 1.5
 """Maximum ratio of L + 16, which is proportional to the cube root of the light, between face and rim."""
@@ -87,7 +87,7 @@ def _is_moulded(rim: Colour, face: Colour) -> bool:
     chroma = max(np.hypot(*rim[1:]), np.hypot(*face[1:]))
     lightness = float(shade_of(face, rim))
     like = max(lightness, 1 / lightness) < MAX_LIGHTNESS_RATIO
-    return bool(like and chroma < MAX_CHROMA and np.hypot(*(face - rim)[1:]) < MAX_TINT)
+    return bool(like and chroma < MAX_CHROMA and np.hypot(*(face - rim)[1:]) < MAX_MOULD_TINT)
 
 
 def _levels(strip: Map, is_rim: NDArray[np.bool_]) -> Map:

@@ -21,7 +21,7 @@ MIN_GROUND_SHARE = 0.88
 """Minimum share of a line's parts that show the ground. Lines on a mat may cross it."""
 MAX_SIGMAS = 6.0
 """Maximum difference of the ground in its own light, in its standard deviations. Wood has streaks."""
-SHADES, MAX_TINT = (0.25, 1.12), 4.0
+GAP_SHADES, MAX_GAP_TINT = (0.25, 1.12), 4.0
 """Range of the lightness of the ground in a gap, relative to its own, and maximum difference of its tint, in Lab units.
 Between thick packages, it is dark, and the blur of a narrow gap mixes it with their colours."""
 MIN_CHANGE = 6.0
@@ -57,7 +57,7 @@ def refuse_frame(view: View, corners: Points) -> None:
 def _has_gap(*seen: Map) -> bool:
     """Return whether the ground fills a row of a square; colours, ground and residual, LINES x LINES x 3 each."""
     lab, ground, residual = (np.median(square.reshape(LINES, PARTS, -1, 3), axis=2) for square in seen)
-    is_ground = is_shade(lab, ground, SHADES, MAX_TINT) | (np.linalg.norm(residual, axis=2) < MAX_SIGMAS)
+    is_ground = is_shade(lab, ground, GAP_SHADES, MAX_GAP_TINT) | (np.linalg.norm(residual, axis=2) < MAX_SIGMAS)
     is_gap = is_ground.mean(axis=1) >= MIN_GROUND_SHARE
     for end in (0, -1):
         rim = np.median(lab[:, end], axis=0)

@@ -11,17 +11,17 @@ from .edges import Edge, edges_in
 from .geometry import Colour, Map, Points
 from .strips import strip_of
 
-MAX_TINT = 3.0
+MAX_SHADE_TINT = 3.0
 """A surface in shade keeps its tint up to this difference, in Lab units."""
-SATURATED_TINT = 1.5 * MAX_TINT
+SATURATED_TINT = 1.5 * MAX_SHADE_TINT
 """Differences above this one count alike, so that a vivid surface does not hide a dull one beside it."""
-MIN_STEP = 0.5 * MAX_TINT
-BEHIND_CELLS = np.arange(2.0, 9.0)
+MIN_STEP = 0.5 * MAX_SHADE_TINT
+PAST_LINE_CELLS = np.arange(2.0, 9.0)
 """Depths behind an edge where the tint must differ from the background's. A line on a mat is thinner."""
 
 
 def is_shade(
-    colour: Colour, ground: Colour, shades: tuple[float, float], max_tint: float = MAX_TINT
+    colour: Colour, ground: Colour, shades: tuple[float, float], max_tint: float = MAX_SHADE_TINT
 ) -> NDArray[np.bool_]:
     """Return whether Lab colours could be those of the background in another light, in a range of `shades`."""
     shade = shade_of(colour, ground)
@@ -39,11 +39,11 @@ def tint_edges(view: View, start: Points, end: Points, depths: NDArray[np.float6
     Behind a line on the background, the background goes on.
     """
     edges = [edge for edge in edges_in(_tint_strip(view, start, end, depths), depths) if edge.size >= MIN_STEP]
-    return [edge for edge in edges if _stays(view, start, end, edge.depth_cells + BEHIND_CELLS)]
+    return [edge for edge in edges if _stays(view, start, end, edge.depth_cells + PAST_LINE_CELLS)]
 
 
 def _stays(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> bool:
-    return bool((np.median(_tint_strip(view, start, end, depths), axis=0) >= MAX_TINT).all())
+    return bool((np.median(_tint_strip(view, start, end, depths), axis=0) >= MAX_SHADE_TINT).all())
 
 
 def _tint_strip(view: View, start: Points, end: Points, depths: NDArray[np.float64]) -> Map:
