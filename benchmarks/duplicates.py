@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fabgan.components.core.errors import UnusableImageError
 from fabgan.components.core.images import Pixels, read_image
 from fabgan.components.core.progress import Progress
 from fabgan.components.crop_resize.duplicates import ALIKE, look_of, similarities
-from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline, straighten
+from fabgan.components.crop_resize.outline import find_outline, straighten
 from fabgan.components.ingest.renderer import RendererParameters, render_frame
 
 MARGIN_SHARE = 0.04
@@ -100,7 +101,7 @@ def of_photographs(folder: Path) -> tuple[NDArray[np.float32], Flags, Flags]:
     for path in sorted((folder / "images").iterdir()):
         try:
             looks.append(_look(read_image(path)))
-        except OutlineNotFoundError:
+        except UnusableImageError:
             continue
         films.append(film_of[path.name])
         numbers.append(int(re.findall(r"\d+", path.name)[0]))

@@ -22,11 +22,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fabgan.components.core.errors import UnusableImageError
 from fabgan.components.core.images import Pixels
 from fabgan.components.core.progress import Progress
 from fabgan.components.crop_resize.outline import (
     Outline,
-    OutlineNotFoundError,
     crop_corners,
     find_outline,
     iou,
@@ -85,7 +85,7 @@ class Score:
         """
         try:
             outline = self._crop(image)
-        except OutlineNotFoundError as error:
+        except UnusableImageError as error:
             self.reasons[name] = str(error)
             if true is not None and must_find:
                 self.wrongly_refused.append(name)
@@ -169,7 +169,7 @@ def _add_photograph(score: Score, photograph: Annotated) -> None:
     score.scratches += len(photograph.scratches)
     try:
         corners = np.array(crop_corners(score._crop(image), MARGIN_SHARE), np.float32)
-    except OutlineNotFoundError as error:
+    except UnusableImageError as error:
         score.reasons[name] = str(error)
         score.wrongly_refused.append(name)
         return

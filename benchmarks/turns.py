@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fabgan.components.core.errors import UnusableImageError
 from fabgan.components.core.images import Pixels
 from fabgan.components.crop_resize.duplicates import look_of
 from fabgan.components.crop_resize.orient import package_of
-from fabgan.components.crop_resize.outline import OutlineNotFoundError, crop_corners, find_outline, straighten
+from fabgan.components.crop_resize.outline import crop_corners, find_outline, straighten
 from fabgan.components.crop_resize.turns import turns_of
 from fabgan.components.ingest.renderer import RendererParameters, render_frame
 
@@ -80,7 +81,7 @@ def photographed_crops(folder: Path) -> Iterator[Crop]:
         if first_pin:
             try:
                 yield _turned(photograph.pixels(), "", first_pin, number)
-            except OutlineNotFoundError:
+            except UnusableImageError:
                 continue
 
 

@@ -21,6 +21,7 @@ from ..artifacts.manifest import (
     write_manifest,
 )
 from ..artifacts.refusals import check_quarantine, check_splits
+from ..core.errors import UnusableImageError
 from ..core.files import sha256_of_file
 from ..core.images import Pixels, read_listed_image, resize, to_grey, write_png
 from ..core.log import logger
@@ -32,7 +33,6 @@ from .masks import mask_record, read_mask
 from .orient import files_of, oriented, package_of
 from .outline import (
     Outline,
-    OutlineNotFoundError,
     box_outline,
     crop_size_px,
     filled_up,
@@ -133,7 +133,7 @@ def _crop(item: _Item, folder: Path) -> Record:
     image = read_listed_image(item.frames / frame.file, frame.sha256, "ingest", frame.white_level)
     try:
         outline, cut, package = _cut_out(image, frame, params)
-    except OutlineNotFoundError as error:
+    except UnusableImageError as error:
         return {"reason": str(error), "thumbnail": thumbnail(image)}
     crop = _in_channels(cut, params.grey)
     files = {str(size_px): f"{size_px}/{frame.name}.png" for size_px in params.sizes_px}
@@ -171,17 +171,17 @@ def _cut_out(image: Pixels, frame: Frame, params: CropResizeParameters) -> tuple
 def _check_side(side_px: int) -> None:
     """Refuse a crop that would not fit into memory. A long photograph has few pixels, but its square has many."""
     if side_px > MAX_SIDE_PX:
-        raise OutlineNotFoundError(f"its square crop would have {side_px} x {side_px} px; {MAX_SIDE_PX} is the most")
+        raise UnusableImageError(f"its square crop would have {side_px} x {side_px} px; {MAX_SIDE_PX} is the most")
 
 
 def _annotated_outline(frame: Frame) -> Outline:
-    """Return the outline of the only annotated package. Raises OutlineNotFoundError if there is not just one."""
+    """Return the outline of the only annotated package. Raises UnusableImageError if there is not just one."""
     if len(frame.boxes_px) != 1:
-        raise OutlineNotFoundError(f"it has {len(frame.boxes_px)} boxes of a package, not one; see ingest.boxes")
+        raise UnusableImageError(f"it has {len(frame.boxes_px)} boxes of a package, not one; see ingest.boxes")
     (box_px,) = frame.boxes_px
     left, top, right, bottom = box_px
     if min(right - left, bottom - top) < MIN_BOX_PX:
-        raise OutlineNotFoundError(f"its box has {right - left} x {bottom - top} px, less than {MIN_BOX_PX}")
+        raise UnusableImageError(f"its box has {right - left} x {bottom - top} px, less than {MIN_BOX_PX}")
     return box_outline(box_px)
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fabgan.components.core.errors import UnusableImageError
 from fabgan.components.core.images import Pixels
-from fabgan.components.crop_resize.outline import OutlineNotFoundError, find, find_outline, iou
+from fabgan.components.crop_resize.outline import find, find_outline, iou
 from fabgan.components.crop_resize.outline.background import Border, View, view_of
 from fabgan.components.crop_resize.outline.flanks import leave_out_flanks
 from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Point, draw, rectangle
@@ -21,7 +22,7 @@ def test_white_sheet_is_refused_in_any_light(light: float) -> None:
     cv2.fillConvexPoly(
         frame, np.round(rectangle((320, 240), 300, 220, 9)).astype(np.int32), (240, 240, 238), cv2.LINE_AA
     )
-    with pytest.raises(OutlineNotFoundError, match="blank white sheet"):
+    with pytest.raises(UnusableImageError, match="blank white sheet"):
         find_outline((frame * light).astype(np.uint8))
 
 
@@ -39,7 +40,7 @@ def test_empty_pocket_is_refused(ground: Colour) -> None:
     mask = np.zeros(frame.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, np.round(rectangle((320, 240), 300, 220, 9)).astype(np.int32), 1)
     frame[mask > 0] = (frame[mask > 0] * 0.7).astype(np.uint8)
-    with pytest.raises(OutlineNotFoundError, match="empty pocket, or a shadow"):
+    with pytest.raises(UnusableImageError, match="empty pocket, or a shadow"):
         find_outline(frame)
 
 
@@ -52,7 +53,7 @@ def test_shadow_on_a_mat_with_lines_is_refused() -> None:
     shadow = np.zeros(frame.shape[:2], np.float32)
     cv2.fillConvexPoly(shadow, np.round(rectangle((308, 212), 196, 196, 0)).astype(np.int32), 1.0)
     shaded = frame * (1 - 0.45 * cv2.GaussianBlur(shadow, (0, 0), 9))[..., None]
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
+    with pytest.raises(UnusableImageError, match="no package found"):
         find_outline(shaded.astype(np.uint8))
 
 
@@ -66,12 +67,12 @@ def test_hard_shadow_is_refused(light: float, specks: int) -> None:
     shadow = np.zeros(frame.shape[:2], np.float32)
     cv2.fillConvexPoly(shadow, np.round(rectangle((330, 240), 260, 230, -7)).astype(np.int32), 1.0)
     shaded = frame * (1 - (1 - light) * cv2.GaussianBlur(shadow, (0, 0), 1))[..., None]
-    with pytest.raises(OutlineNotFoundError, match="empty pocket, or a shadow"):
+    with pytest.raises(UnusableImageError, match="empty pocket, or a shadow"):
         find_outline(shaded.astype(np.uint8))
 
 
 def test_thing_with_soft_edges_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match="not a sharp, straight edge"):
+    with pytest.raises(UnusableImageError, match="not a sharp, straight edge"):
         find_outline(draw(rectangle((320, 240), 240, 200, 9), body=BLACK, ground=WHITE, blur_px=14))
 
 
@@ -83,17 +84,17 @@ def test_thing_with_soft_edges_is_refused() -> None:
 def test_package_cut_by_the_frame_is_refused_by_name_of_the_border(
     centre: Point, border: str, angle_deg: float
 ) -> None:
-    with pytest.raises(OutlineNotFoundError, match=f"cut by the frame's {border} border"):
+    with pytest.raises(UnusableImageError, match=f"cut by the frame's {border} border"):
         find_outline(draw(rectangle(centre, 200, 160, angle_deg)))
 
 
 def test_package_cut_at_a_corner_names_both_borders() -> None:
-    with pytest.raises(OutlineNotFoundError, match="left and top border"):
+    with pytest.raises(UnusableImageError, match="left and top border"):
         find_outline(draw(rectangle((50, 50), 200, 160, 0)))
 
 
 def test_frame_without_contrast_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
+    with pytest.raises(UnusableImageError, match="no package found"):
         find_outline(np.full((480, 640, 3), 90, np.uint8))
 
 
@@ -105,32 +106,32 @@ def test_background_of_a_refused_frame_is_read_once_from_each_border(monkeypatch
         return view_of(work, border)
 
     monkeypatch.setattr(find, "view_of", read)
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
+    with pytest.raises(UnusableImageError, match="no package found"):
         find_outline(draw())
     assert borders == ["whole", "left and right", "top and bottom"]
 
 
 @pytest.mark.parametrize("sigma", [2.0, 60.0])
 def test_noise_alone_is_refused(sigma: float) -> None:
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
+    with pytest.raises(UnusableImageError, match="no package found"):
         find_outline(draw(noise=sigma))
 
 
 def test_round_thing_is_refused() -> None:
     frame = draw()
     cv2.circle(frame, (320, 240), 120, GREEN, -1, cv2.LINE_AA)
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
+    with pytest.raises(UnusableImageError, match="no package found"):
         find_outline(frame)
 
 
 def test_thin_thing_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match="too thin"):
+    with pytest.raises(UnusableImageError, match="too thin"):
         find_outline(draw(rectangle((320, 240), 500, 11, 20)))
 
 
 def test_two_packages_are_refused() -> None:
     frame = draw(rectangle((160, 240), 180, 140, 10), rectangle((480, 240), 170, 140, -5))
-    with pytest.raises(OutlineNotFoundError, match="more than one"):
+    with pytest.raises(UnusableImageError, match="more than one"):
         find_outline(frame)
 
 
@@ -139,7 +140,7 @@ def test_two_packages_are_refused() -> None:
 def test_packages_side_by_side_are_refused(ground: Colour, gap_px: int) -> None:
     """The rough search joins them across the small gap between them."""
     apart = (180 + gap_px) / 2
-    with pytest.raises(OutlineNotFoundError, match="more than one"):
+    with pytest.raises(UnusableImageError, match="more than one"):
         find_outline(draw(*(rectangle((320 + way * apart, 240), 180, 170, 0) for way in (-1, 1)), ground=ground))
 
 
@@ -147,7 +148,7 @@ def test_packages_side_by_side_are_refused_where_they_shade_the_gap() -> None:
     pair = rectangle((234, 240), 160, 180, 0), rectangle((406, 240), 160, 180, 0)
     frame = draw(*pair, ground=WHITE).astype(np.float32)
     frame[140:340, 312:328] *= np.linspace(0.9, 0.5, 16)[:, None]
-    with pytest.raises(OutlineNotFoundError, match="more than one"):
+    with pytest.raises(UnusableImageError, match="more than one"):
         find_outline(frame.astype(np.uint8))
 
 
@@ -175,12 +176,12 @@ def test_frame_of_wire_is_refused(ground: Colour) -> None:
     frame = draw(ground=ground)
     for size_px in (280, 252, 224):
         cv2.polylines(frame, [np.round(rectangle((320, 240), size_px, size_px, 9)).astype(np.int32)], True, BLACK, 5)
-    with pytest.raises(OutlineNotFoundError, match="a frame around the background"):
+    with pytest.raises(UnusableImageError, match="a frame around the background"):
         find_outline(frame)
 
 
 def test_ruler_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match=r"more than 5\.5 times longer than wide"):
+    with pytest.raises(UnusableImageError, match=r"more than 5\.5 times longer than wide"):
         find_outline(draw(rectangle((320, 240), 440, 70, 20), body=(205, 175, 105), ground=WHITE))
 
 
@@ -192,12 +193,12 @@ def test_narrow_dual_in_line_package_is_not_too_long() -> None:
 @pytest.mark.parametrize("shape", [(40, 60_000), (60_000, 40), (200, 5000, 3)])
 def test_long_photograph_is_refused(shape: tuple[int, ...]) -> None:
     """Hardly anything of its shorter side would be left in a reduced copy."""
-    with pytest.raises(OutlineNotFoundError, match="more than 20 times longer than wide"):
+    with pytest.raises(UnusableImageError, match="more than 20 times longer than wide"):
         find_outline(np.zeros(shape, np.uint8))
 
 
 def test_tiny_photograph_is_refused() -> None:
-    with pytest.raises(OutlineNotFoundError, match="32 pixels"):
+    with pytest.raises(UnusableImageError, match="32 pixels"):
         find_outline(np.zeros((8, 700), np.uint8))
 
 
@@ -222,7 +223,7 @@ def test_small_and_strange_photographs_are_refused_or_cropped(height: int, width
             centre, sides_px = random.random(2) * [width, height], random.random(2) * [width, height]
             corners = rectangle((centre[0], centre[1]), sides_px[0], sides_px[1], float(random.choice([0, 30, 90])))
             cv2.fillPoly(frame, [np.rint(corners).astype(np.int32)], random.integers(0, 256, 3).tolist())
-    with contextlib.suppress(OutlineNotFoundError):
+    with contextlib.suppress(UnusableImageError):
         assert np.isfinite(find_outline(frame).corners_px).all()
 
 
@@ -230,7 +231,7 @@ def test_small_and_strange_photographs_are_refused_or_cropped(height: int, width
 def test_noise_in_a_narrow_photograph_is_refused(shape: tuple[int, int]) -> None:
     """The strip along its border is narrower than the grid of cells from which the background is read elsewhere."""
     noise = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-    with pytest.raises(OutlineNotFoundError, match="no package found"):
+    with pytest.raises(UnusableImageError, match="no package found"):
         find_outline(noise)
 
 

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fabgan.components.core.errors import UnusableImageError
 from fabgan.components.core.images import Pixels
-from fabgan.components.crop_resize.outline import OutlineNotFoundError, find_outline, iou
+from fabgan.components.crop_resize.outline import find_outline, iou
 from fabgan.components.crop_resize.outline.background import View, view_of
 from fabgan.components.crop_resize.outline.body import whole_body
 from fabgan.components.crop_resize.outline.doubt import refuse_part
@@ -28,7 +29,7 @@ def test_package_is_not_cut_at_the_end_of_its_marking() -> None:
     fill(frame, rectangle((112, 240), 24, 120, 0), bright)
     fill(frame, rectangle((232, 240), 240, 24, 0), bright)
     fill(frame, rectangle((357, 240), 14, 96, 0), bright)
-    with pytest.raises(OutlineNotFoundError, match="goes on beyond its corner"):
+    with pytest.raises(UnusableImageError, match="goes on beyond its corner"):
         find_outline(photographed(frame, noise=6))
 
 
@@ -41,7 +42,7 @@ def test_part_of_a_package_is_refused_whichever_side_cuts_it(angle_deg: float, c
     part = corners.copy()
     for at, towards in ((cut, cut - 1), ((cut + 1) % 4, (cut + 2) % 4)):
         part[at] = 0.75 * corners[at] + 0.25 * corners[towards]
-    with pytest.raises(OutlineNotFoundError, match="goes on beyond its corner"):
+    with pytest.raises(UnusableImageError, match="goes on beyond its corner"):
         refuse_part(view, part)
 
 

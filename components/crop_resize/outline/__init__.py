@@ -4,7 +4,6 @@ Pixel centres are at integer coordinates, x to the right and y down. The frame c
 [-0.5, width - 0.5] x [-0.5, height - 0.5]. "Clockwise" and angles are as seen on the screen.
 """
 
-from .errors import OutlineNotFoundError
 from .find import find_outline
 from .geometry import (
     Outline,
@@ -22,7 +21,6 @@ from .geometry import (
 
 __all__ = [
     "Outline",
-    "OutlineNotFoundError",
     "box_outline",
     "crop_corners",
     "crop_size_px",

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
+from ...core.errors import UnusableImageError
 from .background import BRIGHT_PERCENT, View
 from .edges import edges_along
-from .errors import OutlineNotFoundError
 from .geometry import Map, Points, side_lengths
 from .shade import is_shade, shade_of, tint_edges
 from .strips import rectified, strip_of
@@ -56,17 +56,17 @@ def has_sharp_sides(view: View, corners: Points) -> bool:
 
 
 def refuse_part(view: View, corners: Points) -> None:
-    """Raise OutlineNotFoundError if the edge along a side goes on beyond a corner, so that the body does, too.
+    """Raise UnusableImageError if the edge along a side goes on beyond a corner, so that the body does, too.
 
     Else one of the four sides is no side of the body: lettering across it, say, or the wall of a pocket.
     """
     ends, reach = np.roll(corners, -1, axis=0), max(MIN_BEYOND_CELLS, BEYOND_SHARE * side_lengths(corners).min())
     if any(_goes_on(view.lab, start, end, reach) for start, end in zip(corners, ends, strict=True)):
-        raise OutlineNotFoundError("no package found: a side of the object goes on beyond its corner")
+        raise UnusableImageError("no package found: a side of the object goes on beyond its corner")
 
 
 def refuse_plain(view: View, corners: Points) -> None:
-    """Raise OutlineNotFoundError for a plain area that is white like paper, or the background in another light."""
+    """Raise UnusableImageError for a plain area that is white like paper, or the background in another light."""
     inside = _inside(view.lab, corners)
     detail_share = _detail_share(inside)
     colour = np.median(inside.reshape(-1, 3), axis=0)
@@ -74,10 +74,10 @@ def refuse_plain(view: View, corners: Points) -> None:
     if is_shade(colour, ground, SHADOWS):
         texture_share = _texture_share(view.lab, corners, float(shade_of(colour, ground)))
         if detail_share < max(SHADED_SHARE, TEXTURE_RATIO * texture_share):
-            raise OutlineNotFoundError("no package found: an empty pocket, or a shadow")
+            raise UnusableImageError("no package found: an empty pocket, or a shadow")
     paper = min(PAPER_LIGHTNESS, PAPER_SHARE * float(np.percentile(view.lab[..., 0], BRIGHT_PERCENT)))
     if detail_share < PLAIN_SHARE and colour[0] > paper and np.hypot(*colour[1:]) < PAPER_CHROMA:
-        raise OutlineNotFoundError("no package found: the object on the background is a blank white sheet")
+        raise UnusableImageError("no package found: the object on the background is a blank white sheet")
 
 
 def _is_sharp(lab: Map, start: Points, end: Points) -> bool:

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import UnusableImageError
 from ...core.images import Pixels
 from .background import Border, View, view_of
 from .body import whole_body
 from .doubt import has_sharp_sides, refuse_part, refuse_plain
-from .errors import OutlineNotFoundError
 from .flanks import leave_out_flanks
 from .gaps import refuse_frame, refuse_several
 from .geometry import TILTED_DEG, Map, Outline, Points, keystone_deg, outline_from_corners, side_lengths
@@ -59,25 +59,25 @@ Mask = NDArray[np.uint8]
 def find_outline(image: Pixels) -> Outline:
     """Return the outline of the package in a photograph, uint8, H x W or H x W x 3 (RGB).
 
-    Raises OutlineNotFoundError, with the reason, unless exactly one package lies completely inside the frame.
+    Raises UnusableImageError, with the reason, unless exactly one package lies completely inside the frame.
     """
     if min(image.shape[:2]) < LEAST_CELLS:
-        raise OutlineNotFoundError(f"the photograph is less than {LEAST_CELLS} pixels wide or high")
+        raise UnusableImageError(f"the photograph is less than {LEAST_CELLS} pixels wide or high")
     if max(image.shape[:2]) > MAX_ELONGATION * min(image.shape[:2]):
-        raise OutlineNotFoundError(f"the photograph is more than {MAX_ELONGATION} times longer than wide")
+        raise UnusableImageError(f"the photograph is more than {MAX_ELONGATION} times longer than wide")
     work, scale = _reduce(image)
     view, reasons = lru_cache(maxsize=1)(partial(view_of, work)), list[str]()
     for border, share in ATTEMPTS:
         try:
             corners = _corners(view(border), share)
-        except OutlineNotFoundError as error:
+        except UnusableImageError as error:
             reasons.append(str(error))
         except np.linalg.LinAlgError:
             reasons.append("no package found: too little background, or sides that do not meet")
         else:
             # A cell is a block of `scale` pixels; the centre of the block is the centre of the cell.
             return outline_from_corners(np.round((corners + 0.5) * scale - 0.5, DECIMALS))
-    raise OutlineNotFoundError(reasons[0])
+    raise UnusableImageError(reasons[0])
 
 
 def _corners(view: View, otsu_share: float) -> Points:
@@ -113,14 +113,14 @@ def _whole(view: View, corners: Points) -> Points:
 def _seen_tilted(view: View, corners: Points) -> Points:
     """Return the quadrilateral (4 x 2) that a tilted camera shows, else the parallelogram `corners`.
 
-    Raises OutlineNotFoundError if neither has sharp sides, or if the quadrilateral leaves the frame.
+    Raises UnusableImageError if neither has sharp sides, or if the quadrilateral leaves the frame.
     """
     parallel = start = corners
     if not has_sharp_sides(view, corners):
         start = free_sides(view.residual, corners)
         _refuse_outside(start, view.residual.shape)
         if not has_sharp_sides(view, start):
-            raise OutlineNotFoundError("no package found: a side of the object is not a sharp, straight edge")
+            raise UnusableImageError("no package found: a side of the object is not a sharp, straight edge")
         parallel = around(start)
     tilted = follow_sides(view.residual, start, TILT_SHARE)
     if not _is_tilted(tilted):
@@ -156,17 +156,17 @@ def _rough_corners(residual: Map, otsu_share: float) -> Points:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     areas = stats[1:, cv2.CC_STAT_AREA]
     if count < 2 or areas.max() < MIN_FRAME_SHARE * mask.size:
-        raise OutlineNotFoundError("no package found: nothing large enough differs from the background")
+        raise UnusableImageError("no package found: nothing large enough differs from the background")
     order = np.argsort(areas)[::-1] + 1
     component = (labels == order[0]).astype(np.uint8)
     corners, rectangularity = _rectangle(component)
     _refuse_thin(corners, mask.shape)
     if rectangularity < MIN_RECTANGULARITY:
         _refuse_cut(component)
-        raise OutlineNotFoundError("no package found: the object on the background is not a rectangle")
+        raise UnusableImageError("no package found: the object on the background is not a rectangle")
     rival_share = RIVAL_SHARE if otsu_share else FAINT_RIVAL_SHARE
     if count > 2 and areas[order[1] - 1] > rival_share * areas[order[0] - 1]:
-        raise OutlineNotFoundError("more than one object in the frame could be the package")
+        raise UnusableImageError("more than one object in the frame could be the package")
     return corners
 
 
@@ -201,13 +201,13 @@ def _rectangle(component: Mask) -> tuple[Points, float]:
 
 def _refuse_thin(corners: Points, shape: tuple[int, ...]) -> None:
     if np.hypot(*(corners[1:3] - corners[:2]).T).min() < MIN_SIDE_SHARE * min(shape[:2]):
-        raise OutlineNotFoundError("no package found: the object on the background is too thin")
+        raise UnusableImageError("no package found: the object on the background is too thin")
 
 
 def _refuse_long(corners: Points) -> None:
     lengths = side_lengths(corners)
     if lengths.max() > MAX_ASPECT * lengths.min():
-        raise OutlineNotFoundError(f"no package found: the object is more than {MAX_ASPECT} times longer than wide")
+        raise UnusableImageError(f"no package found: the object is more than {MAX_ASPECT} times longer than wide")
 
 
 def _refuse_outside(corners: Points, shape: tuple[int, ...]) -> None:
@@ -226,4 +226,4 @@ def _refuse_borders(*cut: bool | np.bool_) -> None:
     borders = [name for name, is_cut in zip(("left", "top", "right", "bottom"), cut, strict=True) if is_cut]
     if borders:
         where = f"the frame's {' and '.join(borders)} border"
-        raise OutlineNotFoundError(f"the package is cut by {where}, or something reaches from the one to the other")
+        raise UnusableImageError(f"the package is cut by {where}, or something reaches from the one to the other")

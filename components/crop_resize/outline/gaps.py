@@ -7,8 +7,8 @@ but its rim does not change where such a row ends.
 
 import numpy as np
 
+from ...core.errors import UnusableImageError
 from .background import View
-from .errors import OutlineNotFoundError
 from .geometry import Map, Points
 from .shade import is_shade
 from .strips import rectified
@@ -38,20 +38,20 @@ marking of a package as black as the ground takes more."""
 
 
 def refuse_several(view: View, corners: Points) -> None:
-    """Raise OutlineNotFoundError if the ground reaches across four corners (4 x 2, clockwise), parallel to a side."""
+    """Raise UnusableImageError if the ground reaches across four corners (4 x 2, clockwise), parallel to a side."""
     seen = _seen(view, corners)
     if _has_gap(*seen) or _has_gap(*(square.transpose(1, 0, 2) for square in seen)):
-        raise OutlineNotFoundError("more than one object in the frame could be the package")
+        raise UnusableImageError("more than one object in the frame could be the package")
 
 
 def refuse_frame(view: View, corners: Points) -> None:
-    """Raise OutlineNotFoundError if four corners (4 x 2, clockwise) enclose the ground, as a frame of wire does."""
+    """Raise UnusableImageError if four corners (4 x 2, clockwise) enclose the ground, as a frame of wire does."""
     rim = round(FRAME_SHARE * LINES)
     lab, ground, residual = (image[rim:-rim, rim:-rim].reshape(-1, 3) for image in _seen(view, corners))
     change = np.linalg.norm(np.median(lab - ground, axis=0))
     is_ground = np.linalg.norm(residual, axis=1) < MAX_SIGMAS
     if change < MAX_OPEN_CHANGE and is_ground.mean() >= MIN_OPEN_SHARE:
-        raise OutlineNotFoundError("no package found: the object on the background is a frame around the background")
+        raise UnusableImageError("no package found: the object on the background is a frame around the background")
 
 
 def _has_gap(*seen: Map) -> bool:
