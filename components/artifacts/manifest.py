@@ -3,6 +3,7 @@
 `manifest.json` lies in the folder that it describes. Its paths are relative to that folder.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -219,6 +220,14 @@ CONTENTS: dict[type, tuple[str, frozenset[str]]] = {
     DefectManifest: ("images of defects", frozenset({"packages_sha256", "layout", "images"})),
 }
 """What each manifest lists, and keys by which it is known, in earlier versions too. The first that fits counts."""
+
+
+def entry_of(cls: type[T], record: Mapping[str, Any], **more: Any) -> T:
+    """Return an entry of a manifest: the fields of the dataclass `cls` that a record holds, and `more`.
+
+    Records also hold what no manifest lists, such as thumbnails.
+    """
+    return cls(**{name: value for name, value in record.items() if name in cls.__annotations__} | more)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -16,6 +16,7 @@ from ..artifacts.manifest import (
     Package,
     PackageManifest,
     Quarantined,
+    entry_of,
     marker_of,
     read_manifest,
     write_manifest,
@@ -46,8 +47,6 @@ from .parameters import CropResizeParameters
 LOG = logger("crop_resize")
 WHOLE_SET_KEYS = {"join_near_duplicates", "orient", "max_quarantined_share"}
 """Keys that do not affect single images. After a change of these, crops are taken over."""
-NOT_LISTED = {"look", "package_look", "thumbnail"}
-"""What records hold of a package, and the manifest does not."""
 
 MAX_SIDE_PX = 16_384
 """Side of the largest crop. It is more than the largest square photograph needs."""
@@ -77,7 +76,11 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
     with resumable_folder(output, digest(made_by), marker_of(PackageManifest)) as folder:
         found = map_resumably("crop_resize", _crop, items, folder, Reuse(output.resolve(), _made))
         records = list(zip(manifest.images, found, strict=True))
-        packages = [_package(frame, record) for frame, record in records if "reason" not in record]
+        packages = [
+            entry_of(Package, vars(frame) | record, source_sha256=frame.sha256)
+            for frame, record in records
+            if "reason" not in record
+        ]
         quarantined = [Quarantined(frame.source, record["reason"]) for frame, record in records if "reason" in record]
         packages, groups = _without_doubles(packages, found, params.join_near_duplicates)
         if params.orient:
@@ -112,19 +115,6 @@ def _made(record: Record) -> dict[str, str]:
     """Return the files of a record with their digests."""
     pairs = (("files", "sha256"), ("masks", "masks_sha256"))
     return {file: record[digests][size] for files, digests in pairs for size, file in record.get(files, {}).items()}
-
-
-def _package(frame: Frame, record: Record) -> Package:
-    return Package(
-        name=frame.name,
-        source=frame.source,
-        source_sha256=frame.sha256,
-        label=frame.label,
-        lot=frame.lot,
-        product=frame.product,
-        split=frame.split,
-        **{name: value for name, value in record.items() if name not in NOT_LISTED},
-    )
 
 
 def _crop(item: _Item, folder: Path) -> Record:

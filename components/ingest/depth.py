@@ -20,7 +20,7 @@ LOG = logger("ingest")
 
 
 def with_white_levels(records: Sequence[Record], bits: int) -> tuple[list[Record], list[Quarantined]]:
-    """Return records with `white_level` in place of `highest`, and what has values above white.
+    """Return records with their `white_level`, and what has values above white.
 
     A file may know its white level. With `bits`, it is that of all others. Otherwise the largest value of all files of
     a kind decides: white is the largest value of as few bits as hold it, or 1 for fractions, or the largest of these if
@@ -39,8 +39,7 @@ def with_white_levels(records: Sequence[Record], bits: int) -> tuple[list[Record
             reason = f"its largest value is {value:.6g}, above white, which is {white_level:.6g}; see ingest.bits"
             too_bright.append(Quarantined(record["source"], reason))
         else:
-            rest = {name: one for name, one in record.items() if name != "highest"}
-            usable.append(rest | {"white_level": white_level})
+            usable.append(record | {"white_level": white_level})
     return usable, too_bright
 
 

@@ -50,9 +50,7 @@ def render(params: IngestParameters, code: str, folder: Path, reuse: Reuse) -> t
         raise UserError(f"ingest.annotations: rendered frames have none; write `masks: true` into {path} instead")
     made_by = digest([asdict(source.renderer), source.seed, source.masks, code])[:16]
     items = [(f"{item.name}-{made_by}", item) for item in _items(source)]
-    records = map_resumably("ingest (rendering)", _render_one, items, folder, reuse)
-    of_truth = ("truth", "truth_sha256")
-    return [{name: one for name, one in record.items() if name not in of_truth} for record in records], _kinds(source)
+    return map_resumably("ingest (rendering)", _render_one, items, folder, reuse), _kinds(source)
 
 
 def _items(source: RenderedSource) -> Iterator[_Rendered]:

@@ -16,6 +16,7 @@ from ..artifacts.manifest import (
     Frame,
     FrameManifest,
     Quarantined,
+    entry_of,
     marker_of,
     write_manifest,
 )
@@ -98,7 +99,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
             keyed = [(_key(photograph, code), photograph) for photograph in photographs]
             found = map_resumably("ingest", _take_photograph, keyed, folder, reuse)
             records = [one.known | record for one, record in zip(photographs, found, strict=True)]
-        pictures = {record["source"]: record.pop("thumbnail", "") for record in records}
+        pictures = {record["source"]: record.get("thumbnail", "") for record in records}
         manifest = _manifest(records, params, listing, skipped, kinds)
         truths = {truth_file(image.name) for image in manifest.images}
         keep_only(folder, {file for image in manifest.images for file in (image.file, image.mask)} | truths)
@@ -198,7 +199,7 @@ def _manifest(
     usable, copies = without_copies(record for record in records if "reason" not in record)
     usable, too_bright = with_white_levels(usable, params.bits)
     held_out = _held_out_per_product(usable, params)
-    images = [Frame(**record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
+    images = [entry_of(Frame, record, split="held_out" if record["lot"] in held_out else "train") for record in usable]
     unusable = quarantined + copies + too_bright
     listed = len(listing.files) or len(records)
     accounted = len(images) + len(unusable) + sum(skipped.values())
