@@ -128,7 +128,7 @@ def check_apart(filled: Mapping[str, Path], read: Mapping[str, Path | None]) -> 
             if source is not None and overlap(resolved(target, output), resolved(source, name)):
                 raise UserError(
                     f"{target} ({output}) and {source} ({name}) lie within each other, and what is read must stay as "
-                    "it is; nothing was changed, choose another folder to fill"
+                    "it is; nothing was changed, choose another folder for one of them"
                 )
 
 

@@ -22,7 +22,7 @@ from ..artifacts.manifest import (
 )
 from ..artifacts.refusals import check_quarantine, check_splits
 from ..core.errors import UnusableImageError, UserError
-from ..core.files import atomic_file, sha256_of_bytes
+from ..core.files import atomic_file, check_apart, sha256_of_bytes
 from ..core.images import (
     ImageFacts,
     check_suffix,
@@ -42,7 +42,7 @@ from .parameters import IngestParameters
 from .records import file_record, made, mask_record, truth_file
 from .rendering import render
 from .selection import ANNOTATION, BOXES, CHECKSUMS, as_listed, is_asked, selected, warn_of_masks
-from .sources import check_apart, is_rendered, list_source
+from .sources import is_rendered, list_source, path_of
 from .sources.listing import Listing, SourceFile
 from .spelling import spelled_path
 
@@ -86,7 +86,7 @@ def run(params: IngestParameters, output: Path) -> dict[str, float]:
 
     Raises UserError for an unusable source, or if too many images cannot be used.
     """
-    check_apart(params.source, output)
+    check_apart({"the folder that ingest writes": output}, {"ingest.source": path_of(params.source)})
     listing = list_source(params.source, params.revision)
     code = code_of("ingest")
     with resumable_folder(output, code, marker_of(FrameManifest)) as folder:

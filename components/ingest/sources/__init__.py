@@ -3,31 +3,24 @@
 from pathlib import Path
 
 from ...core.errors import UserError
-from ...core.files import overlap, resolved
+from ...core.files import sha256_of_file
 from ...services.storage import SCHEME as S3
 from .bucket import list_bucket
 from .dvc_repository import SCHEME as GIT
 from .dvc_repository import list_repository
-from .folder import list_folder, list_rendered
+from .folder import list_folder
 from .listing import Listing
+
+
+def path_of(source: str) -> Path | None:
+    """Return the path of a source on this computer, or None for a bucket or a DVC repository."""
+    return None if source.startswith((S3, GIT)) else Path(source)
 
 
 def is_rendered(source: str) -> bool:
     """Return whether a source is a .yaml file that describes frames to render."""
-    return Path(source).suffix in (".yaml", ".yml") and not source.startswith((S3, GIT))
-
-
-def check_apart(source: str, output: Path) -> None:
-    """Raise a UserError if photographs would lie among results of `ingest`, or the other way round.
-
-    They would be taken for photographs in the next run, or replaced.
-    """
-    folder, result = resolved(Path(source), "ingest.source"), resolved(output, "the folder that ingest writes")
-    if folder.is_dir() and overlap(folder, result):
-        raise UserError(
-            f"{source} (ingest.source) and {output}, which ingest writes, lie within each other; move the photographs "
-            "to a folder of their own"
-        )
+    path = path_of(source)
+    return path is not None and path.suffix in (".yaml", ".yml")
 
 
 def list_source(source: str, revision: str) -> Listing:
@@ -40,7 +33,7 @@ def list_source(source: str, revision: str) -> Listing:
     if source.startswith(S3):
         listing = list_bucket(source)
     else:
-        listing = list_rendered(Path(source)) if is_rendered(source) else list_folder(Path(source))
+        listing = _list_rendered(Path(source)) if is_rendered(source) else list_folder(Path(source))
     if revision and not listing.revision:
         raise UserError(f"ingest.revision: a folder has no revision, got {revision!r}; leave the key empty")
     if revision not in ("", listing.revision):
@@ -49,6 +42,13 @@ def list_source(source: str, revision: str) -> Listing:
             "or leave the key empty to use the data as it is"
         )
     return listing
+
+
+def _list_rendered(source: Path) -> Listing:
+    """List a .yaml source: its digest is the revision, and its frames are no files yet."""
+    if not source.is_file():
+        raise UserError(f"{source}: no such file; correct ingest.source")
+    return Listing(sha256_of_file(source), [])
 
 
 def resolve(source: str, revision: str) -> str:

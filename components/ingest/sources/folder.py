@@ -1,4 +1,4 @@
-"""A folder on this computer, or a .yaml file that describes frames to render."""
+"""A folder on this computer."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from ...core.errors import UnusableImageError, UserError
-from ...core.files import sha256_of_file
 from .listing import Listing, check_size
 
 CHUNK_BYTES = 1 << 20
@@ -104,10 +103,3 @@ def _version(place: Path) -> str:
             facts = look()
             return f"{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ctime_ns}"
     return ""
-
-
-def list_rendered(source: Path) -> Listing:
-    """List a .yaml source: its digest is the revision, and its frames are no files yet."""
-    if not source.is_file():
-        raise UserError(f"{source}: no such file; correct ingest.source")
-    return Listing(sha256_of_file(source), [])
