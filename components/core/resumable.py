@@ -47,11 +47,13 @@ class Reuse:
     """The folder of an earlier result, if there is one."""
     made: Callable[[Record], Mapping[str, str] | None]
     """Returns the files of a record, relative to the folder, with their SHA-256, or None if it has to be made again."""
+    part: str = ""
+    """What the file of these records is also called after, if a folder has several."""
 
     @property
     def kept(self) -> Path:
         """The file of the records, by the keys of their items. It is no part of the result, so nobody need have it."""
-        return self.finished.with_name(f".{self.finished.name}.records")
+        return self.finished.with_name(f".{self.finished.name}{self.part}.records")
 
     def earlier(self) -> "Kept":
         """Return what is kept of the earlier result. None that can be read is none at all."""

@@ -85,7 +85,8 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
         packages, groups = _without_doubles(packages, found, params.join_near_duplicates)
         if params.orient:
             looks = [record["package_look"] for record in found if "package_look" in record]
-            packages = oriented(packages, looks, folder, lengthwise=params.find == "outline")
+            reuse = Reuse(output.resolve(), _made, ".turned")
+            packages = oriented(packages, looks, folder, reuse, lengthwise=params.find == "outline")
         keep_only(folder, {file for record in found for file in _made(record)} | files_of(packages))
         made = PackageManifest(
             list(params.sizes_px),

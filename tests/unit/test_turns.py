@@ -17,6 +17,7 @@ from fabgan.components.artifacts.manifest import (
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.images import Pixels, read_image, write_png
 from fabgan.components.core.parameters import parse
+from fabgan.components.core.resumable import Reuse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.duplicates import look_of
 from fabgan.components.crop_resize.orient import oriented, package_of
@@ -207,6 +208,22 @@ def test_step_turns_images_and_says_how_far(packages: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_masks_and_boxes_turn_with_their_image(quarters: int, tmp_path: Path) -> None:
     """The box of a defect encloses it in the turned mask."""
+    first = first_oriented(tmp_path, quarters, tmp_path)
+    assert first.quarters == -quarters % 4
+    mask = read_image(tmp_path / first.masks["160"])
+    assert (mask[20:40, 100:150] == 1).all()
+    assert first.defects[0].box_px == (100, 20, 150, 40)
+
+
+def test_files_that_were_turned_before_are_taken_over(tmp_path: Path) -> None:
+    finished, again = tmp_path / "packages", tmp_path / "again"
+    files = [folder / first_oriented(folder, 1, finished).files["160"] for folder in (finished, again)]
+    assert files[0].samefile(files[1])
+    assert not (again / first_oriented(again, 2, finished).files["160"]).samefile(files[0])
+
+
+def first_oriented(folder: Path, quarters: int, finished: Path) -> Package:
+    """Return the first of six annotated packages, which is turned by some quarters, as it is when all lie alike."""
     random, found = np.random.default_rng(7), []
     for number in range(6):
         upright = crop("a", random)
@@ -214,16 +231,11 @@ def test_masks_and_boxes_turn_with_their_image(quarters: int, tmp_path: Path) ->
         mask[20:40, 100:150] = 1
         turn = quarters if number == 0 else 0
         for name, pixels in (("image", upright), ("mask", mask)):
-            path = tmp_path / f"{name}/{number}.png"
-            path.parent.mkdir(exist_ok=True)
-            cv2.imwrite(str(path), np.rot90(pixels, -turn))
+            write_png(folder / f"{name}/{number}.png", np.ascontiguousarray(np.rot90(pixels, -turn)))
         found.append(_package(number, np.rot90(mask, -turn)))
-    looks = [look_of(read_image(tmp_path / package.files["160"])) for package in found]
-    first = oriented(found, looks, tmp_path, lengthwise=True)[0]
-    assert first.quarters == -quarters % 4
-    mask = read_image(tmp_path / first.masks["160"])
-    assert (mask[20:40, 100:150] == 1).all()
-    assert first.defects[0].box_px == (100, 20, 150, 40)
+    looks = [look_of(read_image(folder / package.files["160"])) for package in found]
+    reuse = Reuse(finished, lambda record: dict(zip(record["files"].values(), record["sha256"].values(), strict=True)))
+    return oriented(found, looks, folder, reuse, lengthwise=True)[0]
 
 
 def _package(number: int, mask: Pixels) -> Package:
