@@ -201,8 +201,16 @@ def read_json(path: Path) -> Any:
 
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
+    return digest_of_file(path, "sha256")
+
+
+def digest_of_file(path: Path, algorithm: str) -> str:
+    """Return the digest of a file's bytes in hexadecimal, by the name of its algorithm, as hashlib knows it.
+
+    MD5, which object stores and DVC list, is no security here. Computers in FIPS mode compute it for nothing else.
+    """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def sha256_of_bytes(content: bytes) -> str:
@@ -220,9 +228,3 @@ def etag_of_parts(path: Path, part_bytes: int) -> str:
         while part := file.read(part_bytes):
             digests.append(hashlib.md5(part, usedforsecurity=False).digest())
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
-
-
-def md5_of_file(path: Path) -> str:
-    """Return the MD5 of a file's bytes in hexadecimal, the digest that object stores and DVC list."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -4,7 +4,6 @@ Their lines are those of GNU's `sha256sum` and of its BSD form: `DIGEST  NAME` o
 is called like another one, apart from its suffix, may hold the digest alone.
 """
 
-import hashlib
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import UnusableImageError, UserError
+from ..core.files import digest_of_file
 from ..core.log import logger
 from .sources.listing import Listing, SourceFile
 from .spelling import encoding_of, spelled_path
@@ -66,8 +66,7 @@ class CheckedFile:
         """Fetch the file. Raises UnusableImageError if its bytes have another checksum."""
         self.file.fetch(to)
         for checksum in self.checksums:
-            with to.open("rb") as content:
-                found = hashlib.file_digest(content, checksum.algorithm).hexdigest()
+            found = digest_of_file(to, checksum.algorithm)
             if found != checksum.digest:
                 raise UnusableImageError(
                     f"its {checksum.algorithm.upper()} is {found[:12]}..., but {checksum.where} says "

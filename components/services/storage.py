@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UserError
-from ..core.files import etag_of_parts, md5_of_file, sha256_of_file
+from ..core.files import digest_of_file, etag_of_parts, sha256_of_file
 from ..core.network import check_address, check_sent, from_environment, holds_secret, through_proxy, usual_proxy
 from .storage_errors import check_answer, what_to_fix
 
@@ -81,7 +81,7 @@ def download(wanted: StoredObject, to: Path) -> None:
     """
     with explained(wanted.bucket, wanted.key):
         _fetch(wanted, to)
-        if md5_of_file(to) == wanted.etag:
+        if digest_of_file(to, "md5") == wanted.etag:
             return
         head = client().head_object(Bucket=wanted.bucket, Key=wanted.key, ChecksumMode="ENABLED")
     _check_unchanged(wanted, head)
@@ -135,7 +135,7 @@ def _differs(file: Path, wanted: StoredObject, head: dict[str, Any]) -> bool:
     if head.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in head:
         return False
     if re.fullmatch(r"[0-9a-f]{32}", wanted.etag):
-        return md5_of_file(file) != wanted.etag
+        return digest_of_file(file, "md5") != wanted.etag
     part_bytes = _part_bytes(wanted) if re.fullmatch(r"[0-9a-f]{32}-[0-9]+", wanted.etag) else None
     return part_bytes is not None and etag_of_parts(file, part_bytes) != wanted.etag
 

@@ -94,6 +94,22 @@ def test_a_name_means_the_file_that_is_called_exactly_so_first(photographs: Path
     assert len(manifest.images) == 20
 
 
+def test_md5_is_compared_where_it_is_allowed_for_no_security(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on computers in FIPS mode."""
+    new = hashlib.new
+
+    def refusing(name: str, content: bytes = b"", *, usedforsecurity: bool = True) -> object:
+        if usedforsecurity:
+            raise ValueError("disabled for FIPS")
+        return new(name, content, usedforsecurity=False)
+
+    monkeypatch.setattr(hashlib, "new", refusing)
+    manifest = with_sums(photographs, "md5sum */*.png > md5sums.txt")
+    assert [item.source for item in manifest.quarantined] == [DAMAGED]
+
+
 def test_a_checksum_that_was_corrected_is_compared_again(photographs: Path) -> None:
     (photographs / "lot-0" / "1.png.md5").write_text("0" * 32)
     assert len(ingested(photographs)[0].images) == 19

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...core.errors import UnusableImageError, UserError
-from ...core.files import md5_of_file
+from ...core.files import digest_of_file
 from ...core.network import through_proxy, usual_proxy
 from .listing import Listing, check_size
 
@@ -45,7 +45,7 @@ class RepositoryFile:
         with _explained_remote(config, self.repository, self.place):
             system.get_file(self.place, str(to), callback=_size_checked())
         check_size(to.stat().st_size)
-        if md5_of_file(to) != self.version:
+        if digest_of_file(to, "md5") != self.version:
             raise UserError(
                 f"{self.repository}: {self.place}: the remote's bytes are not those of commit {self.commit[:12]} "
                 "(MD5 differs); push the file again from a good copy"
