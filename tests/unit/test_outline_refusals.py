@@ -152,6 +152,14 @@ def test_packages_side_by_side_are_refused_where_they_shade_the_gap() -> None:
         find_outline(frame.astype(np.uint8))
 
 
+@pytest.mark.parametrize("ground", [(140, 143, 148), WHITE])
+def test_packages_side_by_side_are_refused_where_a_line_on_the_mat_lies_between_them(ground: Colour) -> None:
+    frame = draw(rectangle((234, 240), 160, 180, 0), rectangle((406, 240), 160, 180, 0), ground=ground)
+    cv2.line(frame, (321, 0), (321, 479), (60, 60, 160), 1)
+    with pytest.raises(UnusableImageError, match="more than one"):
+        find_outline(frame)
+
+
 @pytest.mark.parametrize("light", [20, 30])
 def test_a_soft_reflection_across_a_black_package_is_no_gap(light: int) -> None:
     true = rectangle((320, 240), 320, 240, 0)

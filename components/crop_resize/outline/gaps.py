@@ -5,6 +5,7 @@ and interrupts the rims that it passes. A plain body, or one with rows of lands,
 but its rim does not change where such a row ends.
 """
 
+import cv2
 import numpy as np
 
 from ...core.errors import UnusableImageError
@@ -28,6 +29,8 @@ MIN_CHANGE = 6.0
 """Minimum change of the rim's colour where a gap interrupts it, in Lab units."""
 STEP = 4
 """Number of lines within which the rim changes so much where a gap begins and ends. Light changes it slowly."""
+HIDDEN = 2
+"""Number of successive lines of a gap that may not show the ground, because of noise or of lines on a mat."""
 MAX_GAP = 25
 """Maximum number of lines of a gap. The rough search joins no packages that lie farther apart."""
 FRAME_SHARE = 0.15
@@ -62,6 +65,7 @@ def _has_gap(*seen: Map) -> bool:
     for end in (0, -1):
         rim = np.median(lab[:, end], axis=0)
         is_gap &= is_ground[:, end] & (np.linalg.norm(lab[:, end] - rim, axis=1) > MIN_CHANGE)
+    is_gap = cv2.morphologyEx(is_gap.astype(np.uint8), cv2.MORPH_CLOSE, np.ones(HIDDEN + 1)).ravel() > 0
     outer = round(OUTER_SHARE * LINES)
     is_gap[:outer] = is_gap[-outer:] = False
     starts, stops = np.flatnonzero(np.diff(is_gap, prepend=False, append=False)).reshape(-1, 2).T
