@@ -169,7 +169,7 @@ def upload_file(path: Path, bucket: str, key: str, metadata: dict[str, str]) -> 
 
 def uploaded_etag(path: Path) -> str:
     """Return the ETag that `upload_file` gives a file."""
-    return md5_of_file(path) if path.stat().st_size < PART_BYTES else etag_of_parts(path, PART_BYTES)
+    return digest_of_file(path, "md5") if path.stat().st_size < PART_BYTES else etag_of_parts(path, PART_BYTES)
 
 
 def metadata_of(wanted: StoredObject) -> dict[str, str]:
