@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fabgan.model.measures.classifier import Classifier
-from fabgan.model.measures.distances import separation
+from fabgan.model.measures.distances import above, separation, separation_of_folds
 
 from ..artifacts.parallel import in_parallel
 from ..artifacts.verdict import Check
@@ -41,19 +41,19 @@ def told_apart(
     halves = generated_NPCRR.tensor_split(2)
     channels = generated_NPCRR.shape[2]
 
-    def scored(pair: tuple[Classifier, tuple[Tensor, ...]]) -> tuple[Tensor, float]:
+    def scored(pair: tuple[Classifier, tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
         classifier, (seen, new) = pair
         classifier.train(seen, training_NPCRR)
         real_N, new_N = classifier.scores(held_out_NPCRR), classifier.scores(new)
-        return new_N - real_N.mean(), separation(new_N, real_N)
+        return new_N - real_N.mean(), above(new_N, real_N)
 
     pairs = ((Classifier(channels, seed), ordered) for ordered in (halves, halves[::-1]))
-    scores, aucs = zip(*in_parallel(scored, pairs), strict=True)
-    value = torch.tensor(aucs)
+    scores, folds = zip(*in_parallel(scored, pairs), strict=True)
+    auc, error = separation_of_folds(folds)
     check = Check(
         name="two_sample_auc",
-        value=float(value.mean()) if all(bool(score_N.isfinite().all()) for score_N in scores) else None,
-        deviation=float(value.std()) / len(value) ** 0.5,
+        value=auc if all(bool(score_N.isfinite().all()) for score_N in scores) else None,
+        deviation=error,
         floor=float(floor.median()) if len(floor) else None,
         at_least=None,
         at_most=highest + way * (1 - highest),

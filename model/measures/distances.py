@@ -3,6 +3,7 @@
 Dimensions: N and M samples, P patches per sample, F features, K neighbours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -116,5 +117,21 @@ def _share(true_N: Tensor) -> float:
 
 def separation(positive_N: Tensor, negative_M: Tensor) -> float:
     """Return the area under the ROC curve: how often a positive score is above a negative one; 0.5 is chance."""
-    above_NM = (positive_N[:, None] > negative_M[None]).double() + 0.5 * (positive_N[:, None] == negative_M[None])
-    return float(above_NM.mean())
+    return float(above(positive_N, negative_M).mean())
+
+
+def above(positive_N: Tensor, negative_M: Tensor) -> Tensor:
+    """Return which positive scores are above which negative ones, N x M: 1 is above, 0 below, and 0.5 a tie."""
+    return (positive_N[:, None] > negative_M).double() + 0.5 * (positive_N[:, None] == negative_M).double()
+
+
+def separation_of_folds(folds: Sequence[Tensor]) -> tuple[float, float]:
+    """Return the mean area under the ROC curve of some folds, and its standard error (DeLong et al. 1988).
+
+    Each is the result of `above` for a classifier with positives of its own. The negatives are the same in all
+    folds, so they count once. There are two or more of both.
+    """
+    per_negative_M = torch.stack([above_NM.mean(dim=0) for above_NM in folds]).mean(dim=0)
+    per_positive_N = torch.cat([above_NM.mean(dim=1) for above_NM in folds])
+    variance = sum(float(each.var()) / len(each) for each in (per_negative_M, per_positive_N))
+    return float(per_negative_M.mean()), variance**0.5

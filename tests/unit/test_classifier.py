@@ -49,6 +49,7 @@ def test_training_leaves_the_global_random_state_alone() -> None:
 def test_images_that_are_as_real_are_not_told_apart() -> None:
     check, scores_N = told_apart(patches(60, 1), patches(60, 2), patches(60, 3), NO_FLOOR, 0.5, 1)
     assert check.value == pytest.approx(0.5, abs=0.15)
+    assert check.deviation == pytest.approx((1 / 12 / 60 + 1 / 12 / 60) ** 0.5, rel=0.2)
     assert check.passed
     assert (check.floor, check.at_most) == (None, 0.75)
     assert scores_N.shape == (60,)

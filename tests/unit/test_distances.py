@@ -9,7 +9,14 @@ import scipy.linalg  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
-from fabgan.model.measures.distances import frechet_distance, kernel_distance, neighbourhoods, separation
+from fabgan.model.measures.distances import (
+    above,
+    frechet_distance,
+    kernel_distance,
+    neighbourhoods,
+    separation,
+    separation_of_folds,
+)
 
 
 def stream(seed: int = 1) -> torch.Generator:
@@ -145,3 +152,20 @@ def test_separation_counts_ties_as_half_and_scores_of_one_distribution_as_chance
     assert separation(torch.ones(5), torch.ones(7)) == 0.5
     assert separation(torch.tensor([1.0, 2.0]), torch.tensor([2.0])) == 0.25
     assert separation(normal(1000, 1)[:, 0], normal(1000, 1, 2)[:, 0]) == pytest.approx(0.5, abs=0.04)
+
+
+def test_the_standard_error_of_folds_is_how_far_their_mean_varies_with_the_samples() -> None:
+    """Both folds test their own half of the positives, and all negatives, which score nearly alike in them."""
+    drawn, found = stream(), []
+    for _ in range(400):
+        positive_N, negative_M = (torch.randn(count, generator=drawn) for count in (200, 30))
+        halves = (0.5 + positive_N).tensor_split(2)
+        folds = [above(half_N, negative_M + 0.3 * torch.randn(30, generator=drawn)) for half_N in halves]
+        found.append(separation_of_folds(folds))
+    values, errors = torch.tensor(found).unbind(dim=1)
+    assert float(errors.square().mean().sqrt()) == pytest.approx(float(values.std()), rel=0.1)
+
+
+def test_the_separation_of_one_fold_is_that_of_its_scores() -> None:
+    positive_N, negative_M = normal(20, 1)[:, 0] + 0.5, normal(30, 1, 2)[:, 0]
+    assert separation_of_folds([above(positive_N, negative_M)])[0] == pytest.approx(separation(positive_N, negative_M))
