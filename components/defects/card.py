@@ -39,6 +39,7 @@ BOTH: Literal["both"] = "both"
 """Each defect is pasted or fitted, by chance."""
 NONE: Literal["none"] = "none"
 METHODS = (PASTED, FITTED, BOTH)
+Recommended = Literal["none", "pasted", "fitted", "both"]
 
 
 @parameters
@@ -81,8 +82,9 @@ class JudgedKind:
     need: float
     """How badly an inspection model finds the kind without made defects, measured on training packages: 0 if it finds
     every place of it, near 1 if none. 1 for all kinds if that cannot be measured."""
-    method: Literal["none", "pasted", "fitted", "both"]
-    """Of the methods that help, the one with the largest gain, in images and places together."""
+    method: Recommended
+    """Of the methods that help by more than chance explains, the one with the largest gain, in images and places
+    together. `gains` of several methods give chance more occasions, so a gain must be surer than its 95% interval."""
 
 
 @parameters

@@ -37,7 +37,19 @@ from .card import (
     paints_of,
     write_card,
 )
-from .judging import AMOUNTS, CLASSICAL, MADE_IMAGES, Judge, Scores, added, annotated, gain, kind_of, made_images
+from .judging import (
+    AMOUNTS,
+    CLASSICAL,
+    MADE_IMAGES,
+    Judge,
+    Scores,
+    added,
+    annotated,
+    gain,
+    kind_of,
+    made_images,
+    recommended,
+)
 from .needs import needs_of
 from .page import write_page
 from .parameters import TrainDefectsParameters
@@ -172,7 +184,6 @@ def _judged(
     measures = (f"average_precision {kind}", f"places {kind}")
     judged = measures[0] in runs[0][CLASSICAL] and bool(pool.cutouts[kind])
     gains: dict[str, Added] = {method: added(runs, method, *measures) for method in METHODS if judged}
-    helpful = [method for method in METHODS if judged and gains[method].helps]
     return JudgedKind(
         kind=kind,
         annotated=len(pool.cutouts[kind]),
@@ -182,5 +193,5 @@ def _judged(
         else None,
         gains=gains,
         need=needs[kind],
-        method=max(helpful, key=lambda method: gains[method].images.mean + gains[method].places.mean, default=NONE),
+        method=recommended(runs, *measures) if judged else NONE,
     )
