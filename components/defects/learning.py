@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fabgan.model.defects.networks import DefectConfig, DefectGenerator
+from fabgan.model.streams import random_stream
 
 from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Packages, open_packages
@@ -151,7 +152,7 @@ class _Trial:
 
         def scores(number: int) -> dict[str, Scores]:
             made = {way: self._made(paints, number) for way, paints in ways.items()}
-            return self.judge.scores(self.training, made, self.params.seed + number)
+            return self.judge.scores(self.training, made, self._seed(number))
 
         return self._runs(scores, first=0)
 
@@ -160,9 +161,13 @@ class _Trial:
 
         def scores(number: int) -> dict[str, Scores]:
             made = self._made(paints, number)
-            return self.judge.scores_by_amount(self.training, made, self.params.seed + number)
+            return self.judge.scores_by_amount(self.training, made, self._seed(number))
 
         return self._runs(scores, first=self.params.runs)
+
+    def _seed(self, number: int) -> int:
+        """Return the seed of the judge in a run. Runs of other seeds have others, so that they are new evidence."""
+        return random_stream(self.params.seed, "judge", number).initial_seed()
 
     def _made(self, paints: Mapping[str, Paint], number: int) -> Iterator[Image]:
         return made_images(self.pool, paints, self.needs, np.random.default_rng([self.params.seed, number]))
