@@ -3,6 +3,7 @@
 Dimensions: N images.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import inf, isfinite
 
@@ -81,16 +82,26 @@ def classifier_check(generated: Features, real: Real, params: EvaluateParameters
     return told_apart(generated.texture_NPCRR, seen, new, real.told_apart, params.max_two_sample, params.seed)
 
 
-def distance_checks(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
-    """Return the checks of `MEASURES`. Groups of equal size are compared: most measures depend on it."""
+def distance_checks(
+    generated: Features, real: Real, params: EvaluateParameters, with_errors: bool = True
+) -> list[Check]:
+    """Return the checks of `MEASURES`. Groups of equal size are compared: most measures depend on it.
+
+    Without errors it takes less time, because halves need not be compared for them.
+    """
     size = min(len(generated), real.group_size)
     values = _compared(generated, real, size, params.seed)
-    # Subsets of nearly all images hardly differ, and halves do.
-    part = min(size, max(len(generated) // 2, 2))
-    spread = values if part == size else _compared(generated, real, part, params.seed)
-    errors = {name: standard_error(values, part / len(generated)) for name, values in spread.items()}
+    errors = _errors(generated, real, values, size, params.seed) if with_errors else dict.fromkeys(values, 0.0)
     floors = real.floors(size)
     return [_check(name, values[name], errors[name], floors[name], params) for name in MEASURES if name in values]
+
+
+def _errors(generated: Features, real: Real, values: Mapping[str, Tensor], size: int, seed: int) -> dict[str, float]:
+    """Return the standard errors of `MEASURES`, whose values are of subsets of a size."""
+    # Subsets of nearly all images hardly differ, and halves do.
+    part = min(size, max(len(generated) // 2, 2))
+    spread = values if part == size else _compared(generated, real, part, seed)
+    return {name: standard_error(values, part / len(generated)) for name, values in spread.items()}
 
 
 def standard_error(values: Tensor, share: float) -> float:

@@ -129,7 +129,7 @@ def places_of_kept_lots(listed: Sequence[Package], seed: int) -> list[int]:
 def _refusing(features: Features, real: Real, params: EvaluateParameters) -> list[str]:
     """Return the names of the checks that refuse images, but for the classifier, which takes long."""
     checks = [
-        *distance_checks(features, real, params),
+        *distance_checks(features, real, params, with_errors=False),
         *outlier_checks(features, real, params),
         break_check(features, real, params),
         *seam_checks(features, real, params),

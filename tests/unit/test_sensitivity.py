@@ -13,9 +13,19 @@ from fabgan.components.artifacts.packages import Packages
 from fabgan.components.artifacts.verdict import Sensitivity, Sight
 from fabgan.components.core.files import sha256_of_file
 from fabgan.components.core.images import write_png
+from fabgan.components.measures import judge
+from fabgan.components.measures.comparison import compare
+from fabgan.components.measures.features import Features
 from fabgan.components.measures.floors import lots_by_product
 from fabgan.components.measures.real import divided
-from fabgan.components.measures.sensitivity import IMAGES, MIN_IMAGES, places_of_kept_lots, sensitivity_of
+from fabgan.components.measures.sensitivity import (
+    COLOUR_KINDS,
+    IMAGES,
+    KINDS,
+    MIN_IMAGES,
+    places_of_kept_lots,
+    sensitivity_of,
+)
 from fabgan.components.measures.spoiling import blurred, faded
 from tests.unit.test_features import EXTRACTOR, extracted
 from tests.unit.test_floors import packages
@@ -85,8 +95,19 @@ def test_blur_is_seen_later_where_lots_differ_in_sharpness(tmp_path: Path) -> No
     assert blur.seen_from is None or blur.seen_from > 0.5
 
 
-def test_the_same_images_give_the_same_table(tmp_path: Path, found: Sensitivity) -> None:
+def test_the_same_images_give_the_same_table_and_are_compared_once_a_grade(
+    tmp_path: Path, found: Sensitivity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = list[int]()
+
+    def counted(generated: Features, real: Features, products_M: Tensor) -> dict[str, float]:
+        compared.append(len(generated))
+        return compare(generated, real, products_M)
+
+    monkeypatch.setattr(judge, "compare", counted)
     assert sensitivity(tmp_path) == found
+    grades = sum(len(kind.grades) for kind in (*KINDS, *COLOUR_KINDS))
+    assert len(compared) <= grades + 2  # the unspoiled images, and those of fewer lots
 
 
 def test_too_few_images_are_an_obstacle(tmp_path: Path) -> None:
