@@ -141,7 +141,7 @@ def _check(name: str, values: Tensor, error: float, floor: Tensor, params: Evalu
 
 def outlier_checks(generated: Features, real: Real, params: EvaluateParameters) -> list[Check]:
     """Return the checks of single images that are unlike all real ones."""
-    found, floor = real.distances.outliers(generated), real.distances.floor(real.splits)
+    found, floor = real.distances.outliers(generated), real.outliers
     reached = _widened(floor, WIDENED_BY)[1] if len(floor) else 0.0
     return [
         Check(

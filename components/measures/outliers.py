@@ -1,6 +1,6 @@
 """Single images that are unlike all real ones: a mean over many images hardly shows them.
 
-Dimensions: N M images, P patches per image, F features.
+Dimensions: N M images, P patches per image, F features, L lots.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ NEW_LOTS = 1.1
 FAR = 1.5
 """Real images lay at most 1.38 times as far as that, in 15 divisions of the rendered packages and of the photographs of
 packages that `benchmarks.ladder` uses."""
+ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,25 @@ class Outliers:
 
 
 class Distances:
-    """How far real images are from each other, as a whole and in their patches."""
+    """How far real images are from the lots of each other, as a whole and in their patches."""
 
     def __init__(self, real: Features, lots_N: Tensor, products_N: Tensor) -> None:
-        self._real = real
-        self._other_lots_NN = lots_N[:, None] != lots_N
-        self._alike_NN = self._other_lots_NN & (products_N[:, None] == products_N)
-        self._whole_NN = torch.cdist(real.whole_NF, real.whole_NF)
-        self._patches_NPN = _nearest_patches(real.patches_NPF, real.patches_NPF)
+        """Measure real images. Lots are numbered from 0, and each is of one product."""
+        self._real, self._lots_N = real, lots_N
+        lots_L = torch.arange(int(lots_N.max()) + 1)
+        products_L = torch.empty_like(lots_L).index_copy_(0, lots_N, products_N)
+        self._other_NL = lots_N[:, None] != lots_L
+        self._alike_NL = self._other_NL & (products_N[:, None] == products_L)
+        self._whole_NL, self._patches_NPL = self._nearest(real)
+        self._reach_of_all = self._reach(torch.ones_like(lots_N, dtype=torch.bool), lots_L)
 
     def outliers(self, generated: Features) -> Outliers:
         """Return the shares of images that are farther from every real one than real ones are from other lots."""
-        whole_N = torch.cdist(generated.whole_NF, self._real.whole_NF).amin(dim=1)
-        part_N = _nearest_patches(generated.patches_NPF, self._real.patches_NPF).amin(dim=2).amax(dim=1)
-        return _outliers(whole_N, part_N, *self._reach(torch.arange(len(self._real))))
+        whole_NL, patches_NPL = self._nearest(generated)
+        return _outliers(whole_NL.amin(dim=1), _worst_patch(patches_NPL), *self._reach_of_all)
 
     def floor(self, splits: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Return the share of images of lots that are so far from all other lots, one for each split.
+        """Return the share of images of lots that are so far from all other lots, one for each split into whole lots.
 
         Splits whose other lots are a single one have none.
         """
@@ -56,24 +59,30 @@ class Distances:
 
     def _floors(self, splits: list[tuple[Tensor, Tensor]]) -> Iterator[float]:
         for known_N, new_N in splits:
-            known = known_N.nonzero()[:, 0]
-            whole_N = self._whole_NN[new_N][:, known].amin(dim=1)
-            part_N = self._patches_NPN[new_N][:, :, known].amin(dim=2).amax(dim=1)
-            reach = self._reach(known)
+            lots = torch.unique(self._lots_N[known_N])
+            reach = self._reach(known_N, lots)
             if all(one.isfinite() for one in reach):
-                yield _outliers(whole_N, part_N, *reach).beyond
+                whole_N = self._whole_NL[new_N][:, lots].amin(dim=1)
+                yield _outliers(whole_N, _worst_patch(self._patches_NPL[new_N][..., lots]), *reach).beyond
 
-    def _reach(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how far some real images, and their patches, are from their other lots, but for the oddest of them.
+    def _reach(self, known_N: Tensor, lots: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how far the images of some lots, and their patches, are from their other lots, but for the oddest.
 
         Lots of the same product count. If no product has several lots, those of others do.
         """
-        compared_NN = self._alike_NN[places][:, places]
-        if not compared_NN.any():
-            compared_NN = self._other_lots_NN[places][:, places]
-        whole_NN = self._whole_NN[places][:, places].masked_fill(~compared_NN, torch.inf)
-        patches_NPN = self._patches_NPN[places][:, :, places].masked_fill(~compared_NN[:, None], torch.inf)
-        return _farthest(whole_NN.amin(dim=1)), _farthest(patches_NPN.amin(dim=2).amax(dim=1))
+        compared_NL = self._alike_NL[known_N][:, lots]
+        if not compared_NL.any():
+            compared_NL = self._other_NL[known_N][:, lots]
+        whole_NL = self._whole_NL[known_N][:, lots].masked_fill(~compared_NL, torch.inf)
+        patches_NPL = self._patches_NPL[known_N][..., lots].masked_fill(~compared_NL[:, None], torch.inf)
+        return _farthest(whole_NL.amin(dim=1)), _farthest(_worst_patch(patches_NPL))
+
+    def _nearest(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Return how far images and their patches are from the nearest of each real lot: N x L and N x P x L."""
+        patches_NPF, real = features.patches_NPF, self._real
+        lots_of_patches = self._lots_N.repeat_interleave(patches_NPF.shape[1])
+        flat = _nearest_of_lots(patches_NPF.flatten(0, 1), real.patches_NPF.flatten(0, 1), lots_of_patches)
+        return _nearest_of_lots(features.whole_NF, real.whole_NF, self._lots_N), flat.view(*patches_NPF.shape[:2], -1)
 
 
 def _farthest(distance_N: Tensor) -> Tensor:
@@ -84,11 +93,16 @@ def _farthest(distance_N: Tensor) -> Tensor:
     return NEW_LOTS * finite_N.quantile(1 - ODD_SHARE, interpolation="lower")
 
 
-def _nearest_patches(ours_NPF: Tensor, theirs_MPF: Tensor) -> Tensor:
-    """Return how far each patch is from the nearest patch of each image: N x P x M."""
-    count, patches, _ = ours_NPF.shape
-    distances = torch.cdist(ours_NPF.flatten(0, 1), theirs_MPF.flatten(0, 1))
-    return distances.view(count, patches, len(theirs_MPF), -1).amin(dim=3)
+def _nearest_of_lots(ours_NF: Tensor, theirs_MF: Tensor, lots_M: Tensor) -> Tensor:
+    """Return how far features are from the nearest ones of each lot, N x L, `ROWS` at a time to bound the memory."""
+    sizes, sorted_MF = lots_M.bincount().tolist(), theirs_MF[lots_M.argsort()]
+    by_lot = (torch.split(torch.cdist(rows, sorted_MF), sizes, dim=1) for rows in torch.split(ours_NF, ROWS))
+    return torch.cat([torch.stack([lot.amin(dim=1) for lot in lots], dim=1) for lots in by_lot])
+
+
+def _worst_patch(patches_NPL: Tensor) -> Tensor:
+    """Return how far the patch of each image that is farthest from all lots is from the nearest of them."""
+    return patches_NPL.amin(dim=2).amax(dim=1)
 
 
 def _outliers(whole_N: Tensor, part_N: Tensor, whole_reach: Tensor, part_reach: Tensor) -> Outliers:

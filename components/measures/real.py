@@ -101,6 +101,11 @@ class Real:
         return Distances(self.every, self.lots_N, self.products_N)
 
     @cached_property
+    def outliers(self) -> Tensor:
+        """The share of images of lots that are unlike all other lots, one for each split that has other lots."""
+        return self.distances.floor(self.splits)
+
+    @cached_property
     def repetition(self) -> Repetition:
         """How close the images are to one another."""
         return Repetition(self.every)

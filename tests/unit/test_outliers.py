@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fabgan.components.measures.features import Features
-from fabgan.components.measures.outliers import Distances
+from fabgan.components.measures.outliers import NEW_LOTS, ODD_SHARE, Distances
 
 LOTS, PER_LOT = 8, 6
 LOTS_N = torch.arange(LOTS * PER_LOT) // PER_LOT
@@ -70,6 +70,30 @@ def test_the_floor_is_the_share_of_lots_beside_other_lots() -> None:
     assert alike.floor(SPLITS).max() < 0.3
     last_N = LOTS_N >= LOTS - 2
     assert one_far.floor([(~last_N, last_N)]).tolist() == pytest.approx([0.5], abs=0.2)
+
+
+def floor_by_pairs(real: Features, products_N: Tensor, known_N: Tensor, new_N: Tensor) -> float:
+    """Return the share that the plain rule finds, which looks at all pairs of images."""
+    count, flat = len(real), real.patches_NPF.flatten(0, 1)
+    patches_NPN = torch.cdist(flat, flat).view(count, -1, count, real.patches_NPF.shape[1]).amin(dim=3)
+    other_NN = LOTS_N[:, None] != LOTS_N
+    alike_NN = other_NN & (products_N[:, None] == products_N)
+    compared_NN = (alike_NN if alike_NN[known_N][:, known_N].any() else other_NN)[known_N][:, known_N]
+    outside_N = torch.zeros(int(new_N.sum()), dtype=torch.bool)
+    for distance_NPN in (torch.cdist(real.whole_NF, real.whole_NF)[:, None], patches_NPN):
+        known_NPN = distance_NPN[known_N][..., known_N].masked_fill(~compared_NN[:, None], torch.inf)
+        nearest_N = known_NPN.amin(dim=2).amax(dim=1)
+        reach = NEW_LOTS * nearest_N[nearest_N.isfinite()].quantile(1 - ODD_SHARE, interpolation="lower")
+        outside_N |= distance_NPN[new_N][..., known_N].amin(dim=2).amax(dim=1) > reach
+    return float(outside_N.double().mean())
+
+
+@pytest.mark.parametrize("products_N", [ONE_PRODUCT_N, LOTS_N // 3, LOTS_N], ids=["one", "three", "one a lot"])
+def test_the_nearest_images_of_lots_give_the_floor_of_all_pairs(products_N: Tensor) -> None:
+    real = features(len(LOTS_N), 1, 0.3 * LOTS_N + 2.0 * products_N)
+    found = Distances(real, LOTS_N, products_N).floor(SPLITS).tolist()
+    assert found == [floor_by_pairs(real, products_N, *split) for split in SPLITS]
+    assert max(found) > 0
 
 
 def test_lots_beside_a_single_lot_have_no_floor(distances: Distances) -> None:
