@@ -30,7 +30,6 @@ def groups_of(
     is the same measure of training images.
     """
     held_out = [package for package in listed if package.split == "held_out"]
-    real_among_M = lie_among(real.held_out.whole_NF, generated.whole_NF)
     made_among_N = lie_among(generated.whole_NF, real.held_out.whole_NF)
     groups: dict[str, Rows] = {"quarter": _by_quarter(generated, real)}
     for division, names in origins.items():
@@ -46,6 +45,7 @@ def groups_of(
         _add_classes(groups["class"], generated, real, listed, origins["class"])
     products = _members([package.product for package in held_out])
     if len(products) > 1:
+        real_among_M = lie_among(real.held_out.whole_NF, generated.whole_NF)
         groups["product"] = {
             name: {"held_out": float(chosen_M.sum()), "recall": _share(real_among_M[chosen_M])}
             for name, chosen_M in products.items()
