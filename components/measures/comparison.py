@@ -1,12 +1,12 @@
 """The measures that compare two sets of images by their features."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
-from fabgan.model.measures.distances import frechet_distance, kernel_distance, lie_among, neighbourhoods
+from fabgan.model.measures.distances import frechet_distance, kernel_distance, neighbourhoods
 
 from .features import Features
 
@@ -62,8 +62,11 @@ def compare(generated: Features, real: Features, products_M: Tensor) -> dict[str
         "kernel_distance": THOUSANDTHS * kernel_distance(generated.whole_NF, real.whole_NF),
         "kernel_distance_patches": THOUSANDTHS * kernel_distance(patches, real_patches),
         "kernel_distance_worst_quarter": THOUSANDTHS * max(quarters),
-        **asdict(near),
-        **dict(_worst_product(generated, real, products_M)),
+        "precision": near.precision,
+        "recall": near.recall,
+        "coverage": near.coverage,
+        "density": near.density,
+        **dict(_worst_product(near.shown_M, products_M)),
         "frechet_distance": frechet_distance(generated.whole_NF, real.whole_NF),
         "frechet_distance_patches": frechet_distance(patches.flatten(0, 1), real_patches.flatten(0, 1)),
         "spectrum_db": DECIBEL_PER_OCTAVE * float(octaves),
@@ -72,9 +75,8 @@ def compare(generated: Features, real: Features, products_M: Tensor) -> dict[str
     }
 
 
-def _worst_product(generated: Features, real: Features, products_M: Tensor) -> Iterator[tuple[str, float]]:
+def _worst_product(shown_M: Tensor, products_M: Tensor) -> Iterator[tuple[str, float]]:
     """Yield the lowest recall of a product, if there are several."""
     products = sorted(set(products_M.tolist()))
     if len(products) > 1:
-        shown_M = lie_among(real.whole_NF, generated.whole_NF).double()
-        yield "recall_worst_product", min(float(shown_M[products_M == product].mean()) for product in products)
+        yield "recall_worst_product", min(float(shown_M[products_M == one].double().mean()) for one in products)

@@ -61,7 +61,7 @@ def frechet_distance(a_NF: Tensor, b_MF: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """How two sets of features lie in each other's neighbourhoods. All but density lie between 0 and 1."""
+    """How two sets of features lie in each other's neighbourhoods. Shares lie between 0 and 1."""
 
     precision: float
     """Share of generated samples that lie in the neighbourhood of a real one: are they realistic?"""
@@ -71,6 +71,8 @@ class Neighbourhoods:
     """In how many real neighbourhoods a generated sample lies, relative to K; about 1 for real samples."""
     coverage: float
     """Share of real neighbourhoods that hold a generated sample."""
+    shown_M: Tensor
+    """Which real samples lie in the neighbourhood of a generated one. `recall` is the share of them."""
 
 
 def neighbourhoods(generated_NF: Tensor, real_MF: Tensor) -> Neighbourhoods:
@@ -86,11 +88,13 @@ def neighbourhoods(generated_NF: Tensor, real_MF: Tensor) -> Neighbourhoods:
     reach_of_real_M, reach_of_generated_N = (_reach(x, neighbours) for x in (real_MF, generated_NF))
     distances_MN = torch.cdist(real_MF, generated_NF, compute_mode=EXACT)
     in_real_MN = distances_MN <= reach_of_real_M[:, None]
+    shown_M = (distances_MN <= reach_of_generated_N).any(dim=1)
     return Neighbourhoods(
         precision=_share(in_real_MN.any(dim=0)),
-        recall=_share((distances_MN <= reach_of_generated_N[None]).any(dim=1)),
+        recall=_share(shown_M),
         density=float(in_real_MN.double().sum(dim=0).mean() / neighbours),
         coverage=_share(in_real_MN.any(dim=1)),
+        shown_M=shown_M,
     )
 
 

@@ -215,6 +215,17 @@ def test_the_product_that_is_shown_worst_counts_for_itself() -> None:
     assert "recall_worst_product" not in compare(apart, apart, torch.zeros_like(products()))
 
 
+def test_the_worst_of_few_products_is_shown_no_better_than_all_are() -> None:
+    """Neighbourhoods of few images are small on both sides: three real ones lie two neighbours away, and not three."""
+    every = real().held_out
+    few, generated = (
+        replace(every.chosen(torch.arange(len(at))), whole_NF=torch.tensor(at)[:, None])
+        for at in ([12.0, 12.1, 12.2], [float(number) for number in range(10)])
+    )
+    found = compare(generated, few, torch.tensor([0, 0, 1]))
+    assert found["recall_worst_product"] == found["recall"] == 0
+
+
 def test_twice_the_power_in_an_octave_is_three_decibels() -> None:
     held_out = real().held_out
     octaves = held_out.octaves_NO.clone()
