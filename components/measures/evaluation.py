@@ -46,10 +46,16 @@ class Evaluation:
 
 
 def evaluation_of(
-    generator: Generator, card: Mapping[str, Any], packages: Path, params: EvaluateParameters, step: str
+    generator: Generator,
+    card: Mapping[str, Any],
+    packages: Path,
+    params: EvaluateParameters,
+    step: str,
+    real: Real | None = None,
 ) -> Evaluation:
     """Measure a generator with its card against the images of the `packages` folder; `step` names the progress.
 
+    `real` is what an evaluation of a generator of the same size measured of these images. It is not measured again.
     Raises UserError for too few held-out images, for images that cannot be measured, and for a generator of colour
     beside grey packages or the other way round.
     """
@@ -60,8 +66,8 @@ def evaluation_of(
     if params.usefulness:
         further.append(_usefulness(generator, card.get("classes", []), packages, params))
     known = origins(generator, params.generated_images, params.seed, card.get("classes", []))
-    return judged(
-        images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further, known
+    return _judged(
+        images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further, known, real
     )
 
 
@@ -75,7 +81,7 @@ def _check_channels(generator: Generator, packages: Path) -> None:
         )
 
 
-def judged(
+def _judged(
     images: Iterable[Tensor],
     count: int,
     weights_sha256: str,
@@ -83,16 +89,17 @@ def judged(
     size_px: int,
     params: EvaluateParameters,
     step: str,
-    further: Sequence[Check] = (),
-    known: Mapping[str, Sequence[str]] | None = None,
+    further: Sequence[Check],
+    known: Mapping[str, Sequence[str]],
+    real: Real | None,
 ) -> Evaluation:
     """Measure `count` images, C x H x W uint8, as `evaluation_of` does. `further` checks count in the verdict too.
 
-    `known` are the kind and the class of each image, if it has any.
+    `known` are the kind and the class of each image.
     """
     listed, extractor = open_packages(packages, size_px), _extractor(params)
-    progress = Progress(step, len(listed.listed) + count, "images")
-    real = measure_real(listed, extractor, params.seed, progress)
+    progress = Progress(step, count + (0 if real else len(listed.listed)), "images")
+    real = real or measure_real(listed, extractor, params.seed, progress)
     fid = _Fid(params, listed) if params.inception_file else None
     shown = list[Tensor]()
     seen = _kept(fid.watched(images) if fid else images, shown)
@@ -112,7 +119,7 @@ def judged(
         held_out_images=len(real.held_out),
         generated_images=count,
         seed=params.seed,
-        groups=groups_of(generated, real, listed.listed, judgement.copied_N, known or {}),
+        groups=groups_of(generated, real, listed.listed, judgement.copied_N, known),
     )
     return Evaluation(verdict, judgement, real, extractor, shown)
 

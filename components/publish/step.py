@@ -21,6 +21,7 @@ from ..core.parameters import digest
 from ..core.provenance import code_of, git_commit
 from ..measures.evaluation import SEEN_MEASURE, evaluation_of
 from ..measures.parameters import EvaluateParameters
+from ..measures.real import Real
 from ..services.tracking.promotion import publish
 from ..services.tracking.registry import Registry, Version
 from .parameters import PublishParameters
@@ -58,10 +59,11 @@ def run(
     """
     ours, card, stated = load_generator(generator), load_card(generator), read_verdict(evaluation)
     _check_subject(stated, card, packages, evaluation, generator)
-    verdict = evaluation_of(ours, card, packages, measured_with, "publish").verdict
+    measured = evaluation_of(ours, card, packages, measured_with, "publish")
+    verdict = measured.verdict
     _check_statement(stated, verdict, evaluation)
     registry = Registry()
-    comparison = _Comparison(registry, packages, measured_with)
+    comparison = _Comparison(registry, packages, measured_with, measured.real)
     tags = _tags(card, verdict, ours, comparison.setting)
     publication = publish(registry, params.model_name, generator, tags, comparison.better)
     version, champion = publication.version, comparison.champion
@@ -130,8 +132,8 @@ def _tags(card: dict[str, object], verdict: Verdict, ours: Generator, setting: s
 class _Comparison:
     """Compares versions by the distance of their images to the same held-out images."""
 
-    def __init__(self, registry: Registry, packages: Path, params: EvaluateParameters) -> None:
-        self._registry, self._packages, self._params = registry, packages, params
+    def __init__(self, registry: Registry, packages: Path, params: EvaluateParameters, real: Real) -> None:
+        self._registry, self._packages, self._params, self._real = registry, packages, params, real
         self.setting = digest([asdict(params), manifest_digest(packages), code_of("publish")])
         """Digest of all that a distance depends on beside the generator."""
         self.champion: Version | None = None
@@ -175,7 +177,7 @@ class _Comparison:
     def _measured(self, version: Version) -> dict[str, str]:
         with self._registry.pulled(version) as folder:
             theirs, card = load_generator(folder), load_card(folder)
-        verdict = evaluation_of(theirs, card, self._packages, self._params, "publish").verdict
+        verdict = evaluation_of(theirs, card, self._packages, self._params, "publish", self._real).verdict
         return _measures(verdict)
 
 

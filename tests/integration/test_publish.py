@@ -2,17 +2,20 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
 
+import tests.fab
 from fabgan.components.artifacts.packages import photographs
 from fabgan.components.core.files import read_json, sha256_of_file, write_json
 from fabgan.components.core.parameters import parse
 from fabgan.components.crop_resize import step as crop_resize
 from fabgan.components.crop_resize.parameters import CropResizeParameters
+from fabgan.components.measures.real import Real
 from tests.conftest import section
-from tests.fab import Fab
+from tests.fab import Fab, measured_once
 
 pytestmark = pytest.mark.integration
 
@@ -100,10 +103,21 @@ def test_champion_is_the_one_that_is_closer_to_the_same_held_out_images_by_more_
     assert (champion, ours + margin < theirs) == (2, False)
 
 
-def test_a_champion_that_was_measured_otherwise_is_measured_anew(fab: Fab) -> None:
+def test_a_champion_that_was_measured_otherwise_is_measured_anew_beside_the_same_real_images(
+    fab: Fab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fab.train_and_publish()
     before = f"{float(fab.tags(1)['kernel_distance']):.4g}"
-    fab.train_and_publish(train={"total_images": 192}, evaluate={"seed": 3})
+    real = list[Real]()
+
+    def kept(*given: Any) -> Real:
+        real.append(measured_once(*given))
+        return real[-1]
+
+    fab.train_and_evaluate(train={"total_images": 192}, evaluate={"seed": 3})
+    monkeypatch.setattr(tests.fab, "measured_once", kept)
+    assert fab.try_to_publish()[0] == 0
+    assert len(real) == 1
     _, theirs, champion, _ = compared(fab.tags(2)["champion_decision"])
     assert (champion, theirs == float(before)) == (1, False)
     assert fab.train_and_publish(evaluate={"seed": 3})["version"] == 1
