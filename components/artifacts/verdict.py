@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ SAID = 3
 """Of more reasons than this, messages give the number alone."""
 Outcome = Literal["refused", "candidate", "exportable"]
 """Refused, good enough to be used inside the fab, or good enough to be handed on. In rising order."""
+Decides = Literal["candidate", "exportable", "nothing"]
 
 
 @parameters
@@ -31,7 +33,7 @@ class Check:
     """The same measure of real lots against other real lots: what a perfect generator reaches."""
     at_least: float | None
     at_most: float | None
-    decides: Literal["candidate", "exportable", "nothing"]
+    decides: Decides
     """The outcome that needs this check. Without limits, a value is only shown."""
     meaning: str
     """One sentence for people, with the direction that is better."""
@@ -52,6 +54,22 @@ class Check:
         if self.at_least is not None and self.value < self.at_least:
             return f"{self.name} {' is below '.join(_told_apart(self.value, self.at_least))}"
         return f"{self.name} {' is above '.join(_told_apart(self.value, self.at_most or 0.0))}"
+
+
+def check_of(
+    name: str,
+    value: float | None,
+    meaning: str,
+    decides: Decides = "candidate",
+    *,
+    deviation: float = 0.0,
+    floor: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Check:
+    """Return a check with the limits that it has. A value that is no finite number could not be computed."""
+    known = value if value is not None and isfinite(value) else None
+    return Check(name, known, deviation, floor, at_least, at_most, decides, meaning)
 
 
 def _told_apart(value: float, limit: float) -> tuple[str, str]:

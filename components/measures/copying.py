@@ -9,7 +9,7 @@ from torch import Tensor
 from fabgan.model.measures.copies import Likeness
 from fabgan.model.measures.distances import separation
 
-from ..artifacts.verdict import Check
+from ..artifacts.verdict import Check, check_of
 from .parameters import EvaluateParameters
 
 SMALLEST = 1e-6
@@ -27,53 +27,39 @@ def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> li
     known = all(is_finite(one.similarity_N, one.part_N) for one in (made, new))
     share = float(copied_N.double().mean())
     return [
-        Check(
+        check_of(
             "copied_share",
             share if known else None,
-            0.0,
-            None,
-            None,
-            params.max_copied_share,
-            "candidate",
             "Share of generated images that copy a training image or part of one, turned or lit anew. Lower is better.",
+            at_most=params.max_copied_share,
         ),
-        Check(
+        check_of(
             "copied_images",
             float(copied_N.sum()) if known else None,
-            0.0,
-            None,
-            None,
-            0.0,
-            "exportable",
             "Number of these images. To hand a generator on, there must be none.",
+            "exportable",
+            at_most=0.0,
         ),
     ]
 
 
 def membership_checks(training_N: Tensor, held_out_N: Tensor, params: EvaluateParameters) -> list[Check]:
     """Return the checks of membership, from the distances of real images to the nearest generated one."""
-    membership = separation(-training_N, -held_out_N)
+    membership, known = separation(-training_N, -held_out_N), is_finite(training_N, held_out_N)
     caught = float((training_N < held_out_N.quantile(0.01, interpolation="lower")).double().mean())
     return [
-        Check(
+        check_of(
             "membership_auc",
-            membership if is_finite(training_N, held_out_N) else None,
-            0.0,
-            None,
-            None,
-            params.max_membership,
-            "exportable",
+            membership if known else None,
             "How well the nearest generated image tells training from held-out images. 0.5 is chance, lower is better.",
+            "exportable",
+            at_most=params.max_membership,
         ),
-        Check(
+        check_of(
             "membership_at_1_percent",
-            caught if is_finite(training_N, held_out_N) else None,
-            0.0,
-            None,
-            None,
-            None,
-            "nothing",
+            caught if known else None,
             "Share of training images that this finds when at most 1% of held-out ones are suspected. Lower is better.",
+            "nothing",
         ),
     ]
 

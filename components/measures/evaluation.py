@@ -19,7 +19,7 @@ from fabgan.model.streams import random_stream
 from ..artifacts.generator import SEEN, Generator, generate, origins
 from ..artifacts.manifest import PackageManifest, manifest_digest, read_manifest
 from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_packages, photographs
-from ..artifacts.verdict import Check, Verdict, outcome_of
+from ..artifacts.verdict import Check, Verdict, check_of, outcome_of
 from ..core.errors import UserError
 from ..core.progress import Progress
 from .extractors import Extractor, efficientnet_lite1, inception, open_extractor
@@ -140,14 +140,10 @@ def _extractor(params: EvaluateParameters) -> Extractor:
 def _seen_check(card: Mapping[str, Any], packages: Path, size_px: int) -> Check:
     seen = card.get(SEEN)
     known = photographs(packages, size_px, "held_out") & set(seen or [])
-    return Check(
+    return check_of(
         name=SEEN_MEASURE,
         value=None if seen is None else float(len(known)),
-        deviation=0.0,
-        floor=None,
-        at_least=None,
         at_most=0.0,
-        decides="candidate",
         meaning=(
             "Number of held-out photographs that the generator, or what it started from, was trained with. "
             "If there are any, every other measure is too good."
@@ -173,14 +169,11 @@ def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, pa
         [name for name in classes for _ in range(count)],
         params.seed,
     )
-    return Check(
+    return check_of(
         name="usefulness_gain",
         value=found.gain,
         deviation=stdev(found.gains) / len(found.gains) ** 0.5,
-        floor=None,
         at_least=found.gain - found.gain_high,
-        at_most=None,
-        decides="candidate",
         meaning=(
             "Mean gain of an inspection model in average precision on held-out lots, beside classical augmentation. "
             f"Its 95% interval is {found.gain_low:.3f} .. {found.gain_high:.3f}, and must not lie below 0. It reaches "
@@ -206,13 +199,9 @@ class _Fid:
 
     def check(self) -> Check:
         """Return the distance of the images that were watched."""
-        return Check(
+        return check_of(
             name="fid",
             value=frechet_distance(torch.cat(self._generated), self._real_NF),
-            deviation=0.0,
-            floor=None,
-            at_least=None,
-            at_most=None,
             decides="nothing",
             meaning="Frechet Inception distance to all real images. Lower is better.",
         )

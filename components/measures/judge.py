@@ -5,7 +5,7 @@ Dimensions: N images.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import inf, isfinite
+from math import inf
 
 import torch
 from torch import Tensor
@@ -15,10 +15,10 @@ from fabgan.model.measures.copies import Likeness
 from fabgan.model.measures.seams import seam_visibility
 from fabgan.model.streams import random_stream
 
-from ..artifacts.verdict import Check
+from ..artifacts.verdict import Check, check_of
 from ..core.errors import UserError
 from .comparison import MEASURES, compare
-from .copying import copied, copy_checks, excess, is_finite, membership_checks
+from .copying import copied, copy_checks, excess, membership_checks
 from .features import Features
 from .parameters import EvaluateParameters
 from .real import Real
@@ -126,10 +126,9 @@ def _compared(generated: Features, real: Real, size: int, seed: int) -> dict[str
 
 def _check(name: str, values: Tensor, error: float, floor: Tensor, params: EvaluateParameters) -> Check:
     measure, low = MEASURES[name], float(floor.quantile(TAIL))
-    value = float(values.mean())
-    return Check(
+    return check_of(
         name=name,
-        value=value if is_finite(values) else None,
+        value=float(values.mean()),
         deviation=error,
         floor=float(floor.median()),
         at_least=params.min_share * low if measure.limit == "at_least" else None,
@@ -144,24 +143,17 @@ def outlier_checks(generated: Features, real: Real, params: EvaluateParameters) 
     found, floor = real.distances.outliers(generated), real.outliers
     reached = _widened(floor, WIDENED_BY)[1] if len(floor) else 0.0
     return [
-        Check(
+        check_of(
             name="outlier_share",
-            value=found.beyond if isfinite(found.beyond) else None,
-            deviation=0.0,
+            value=found.beyond,
             floor=float(floor.median()) if len(floor) else None,
-            at_least=None,
             at_most=min(max(reached, params.max_outliers), RAISED_BY * params.max_outliers),
-            decides="candidate",
             meaning="Share of images that are unlike every real one, as a whole or in a part. Lower is better.",
         ),
-        Check(
+        check_of(
             name="far_outlier_share",
-            value=found.far if isfinite(found.far) else None,
-            deviation=0.0,
-            floor=None,
-            at_least=None,
+            value=found.far,
             at_most=params.max_far_outliers,
-            decides="candidate",
             meaning="Share of images that are so unlike every real one that they are garbage. Lower is better.",
         ),
     ]
@@ -170,14 +162,11 @@ def outlier_checks(generated: Features, real: Real, params: EvaluateParameters) 
 def repetition_check(generated: Features, real: Real, params: EvaluateParameters) -> Check:
     """Return the check of generated images that are hardly anything but one another."""
     share = real.repetition.share(generated, params.seed)
-    return Check(
+    return check_of(
         name="repeated_share",
-        value=share if isfinite(share) else None,
-        deviation=0.0,
+        value=share,
         floor=real.repetition.floor,
-        at_least=None,
         at_most=real.repetition.floor + params.max_repeated,
-        decides="candidate",
         meaning=(
             "Share of images that are nearly equal to another generated one: half as far from it as real images are "
             "from each other, or nearer. Lower is better."
@@ -188,14 +177,11 @@ def repetition_check(generated: Features, real: Real, params: EvaluateParameters
 def break_check(generated: Features, real: Real, params: EvaluateParameters) -> Check:
     """Return the check of straight breaks, wherever they lie: pictures that were joined, and stuck rows."""
     share, floor = broken_share(generated.breaks_N, real.held_out.breaks_N), real.broken(len(generated))
-    return Check(
+    return check_of(
         name="broken_share",
-        value=share if isfinite(share) else None,
-        deviation=0.0,
+        value=share,
         floor=float(floor.median()),
-        at_least=None,
         at_most=max(_widened(floor, WIDENED_BY)[1], RARE + params.max_outliers),
-        decides="candidate",
         meaning="Share of images with a straight break that is more visible than in 95% of real ones. Lower is better.",
     )
 
@@ -215,14 +201,12 @@ def seam_checks(generated: Features, real: Real, params: EvaluateParameters) -> 
         raise UserError(f"seams cannot be measured: {error}") from error
     meaning = "How visible the seams between regions are. 1 is as real, below 1 they are blurred."
     return [
-        Check(
+        check_of(
             name=name,
-            value=value if isfinite(value) else None,
-            deviation=0.0,
+            value=value,
             floor=float(floor.median()),
             at_least=min(params.min_ser, _widened(floor, params.max_distance)[0]),
             at_most=max(params.max_ser, _widened(floor, params.max_distance)[1]),
-            decides="candidate",
             meaning=meaning,
         )
         for (name, value), floor in zip(asdict(seams).items(), floors.T, strict=True)
@@ -231,14 +215,10 @@ def seam_checks(generated: Features, real: Real, params: EvaluateParameters) -> 
 
 def division_check(real: Real) -> Check:
     """Return the check that there are lots enough to say how much lots differ, on which the limits stand."""
-    return Check(
+    return check_of(
         name="lot_divisions",
         value=float(real.divisions),
-        deviation=0.0,
-        floor=None,
         at_least=MIN_DIVISIONS,
-        at_most=None,
-        decides="candidate",
         meaning=(
             "Number of different divisions of the real lots that the limits stand on. With fewer, nobody knows how "
             "much lots differ: photographs of more lots are needed. Higher is better."

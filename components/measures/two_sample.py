@@ -10,7 +10,7 @@ from fabgan.model.measures.classifier import Classifier
 from fabgan.model.measures.distances import above, separation, separation_of_folds
 
 from ..artifacts.parallel import in_parallel
-from ..artifacts.verdict import Check
+from ..artifacts.verdict import Check, check_of
 
 AUC_BY_CHANCE = 0.5
 
@@ -50,14 +50,12 @@ def told_apart(
     pairs = ((Classifier(channels, seed), ordered) for ordered in (halves, halves[::-1]))
     scores, folds = zip(*in_parallel(scored, pairs), strict=True)
     auc, error = separation_of_folds(folds)
-    check = Check(
+    check = check_of(
         name="two_sample_auc",
         value=auc if all(bool(score_N.isfinite().all()) for score_N in scores) else None,
         deviation=error,
         floor=float(floor.median()) if len(floor) else None,
-        at_least=None,
         at_most=highest + way * (1 - highest),
-        decides="candidate",
         meaning=(
             "How well a small network, trained with half of the images, tells the others from held-out ones. "
             "0.5 is chance, lower is better."

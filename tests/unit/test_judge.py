@@ -243,13 +243,6 @@ def test_two_lots_of_one_product_are_too_few_to_judge_by() -> None:
         assert (check.value, check.passed, check.decides) == (lots, judged, "candidate")
 
 
-def test_an_objection_tells_the_value_from_the_limit() -> None:
-    check = Check("ser1", 1.0804, 0.0, 1.0, 0.9, 1.0801, "candidate", "")
-    assert check.objection == "ser1 1.0804 is above 1.0801"
-    assert replace(check, value=2.0).objection == "ser1 2 is above 1.08"
-    assert replace(check, value=0.5).objection == "ser1 0.5 is below 0.9"
-
-
 def test_real_images_are_measured_in_the_order_of_their_list(packages: Path) -> None:
     listed = open_packages(packages, 64)
     found = measure_real(listed, EXTRACTOR, 1, Progress("test", len(listed.listed), "images"))
