@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from fabgan.model.measures.distances import frechet_distance, kernel_distance, neighbourhoods
+from fabgan.model.measures.distances import frechet_distance, kernel_distance, neighbourhoods, share
 
 from .features import Features
 
@@ -79,4 +79,4 @@ def _worst_product(shown_M: Tensor, products_M: Tensor) -> Iterator[tuple[str, f
     """Yield the lowest recall of a product, if there are several."""
     products = sorted(set(products_M.tolist()))
     if len(products) > 1:
-        yield "recall_worst_product", min(float(shown_M[products_M == one].double().mean()) for one in products)
+        yield "recall_worst_product", min(share(shown_M[products_M == product]) for product in products)

@@ -9,7 +9,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from fabgan.model.measures.distances import kernel_distance, lie_among
+from fabgan.model.measures.distances import kernel_distance, lie_among, share
 
 from ..artifacts.manifest import Package
 from .comparison import THOUSANDTHS
@@ -36,8 +36,8 @@ def groups_of(
         groups[division] = {
             name: {
                 "generated": float(chosen_N.sum()),
-                "precision": _share(made_among_N[chosen_N]),
-                "copied_share": _share(copied_N[chosen_N]),
+                "precision": share(made_among_N[chosen_N]),
+                "copied_share": share(copied_N[chosen_N]),
             }
             for name, chosen_N in _members(names).items()
         }
@@ -47,7 +47,7 @@ def groups_of(
     if len(products) > 1:
         real_among_M = lie_among(real.held_out.whole_NF, generated.whole_NF)
         groups["product"] = {
-            name: {"held_out": float(chosen_M.sum()), "recall": _share(real_among_M[chosen_M])}
+            name: {"held_out": float(chosen_M.sum()), "recall": share(real_among_M[chosen_M])}
             for name, chosen_M in products.items()
         }
     return groups
@@ -91,7 +91,3 @@ def _distance(ours: Tensor, theirs: Tensor) -> float | None:
         return None
     distance = THOUSANDTHS * kernel_distance(ours, theirs)
     return distance if isfinite(distance) else None
-
-
-def _share(true_N: Tensor) -> float:
-    return float(true_N.double().mean())

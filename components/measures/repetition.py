@@ -4,8 +4,8 @@ Dimensions: N images, F features.
 """
 
 import torch
-from torch import Tensor
 
+from fabgan.model.measures.distances import reach, share
 from fabgan.model.streams import random_stream
 
 from .features import Features
@@ -20,9 +20,9 @@ class Repetition:
     """How close real images are to one another."""
 
     def __init__(self, real: Features) -> None:
-        nearest_N = _nearest(real.whole_NF)
+        nearest_N = reach(real.whole_NF, neighbours=1)
         self._size, self._repeated_from = len(real), CLOSE * nearest_N.median()
-        self.floor = _share(nearest_N, self._repeated_from)
+        self.floor = share(nearest_N <= self._repeated_from)
         """The share of the real images that repeat one another, such as equal ones."""
 
     def share(self, generated: Features, seed: int) -> float:
@@ -36,14 +36,4 @@ class Repetition:
         size = min(self._size, len(generated))
         subsets = SUBSETS if size < len(generated) else 1
         drawn = [generated.drawn(size, random_stream(seed, "repetition", at)) for at in range(subsets)]
-        return sum(_share(_nearest(one.whole_NF), self._repeated_from) for one in drawn) / subsets
-
-
-def _share(nearest_N: Tensor, repeated_from: Tensor) -> float:
-    return float((nearest_N <= repeated_from).double().mean())
-
-
-def _nearest(x_NF: Tensor) -> Tensor:
-    """Return how far each image is from the nearest other one. Equal ones are at 0."""
-    exact = "donot_use_mm_for_euclid_dist"
-    return torch.cdist(x_NF, x_NF, compute_mode=exact).fill_diagonal_(torch.inf).amin(dim=1)
+        return sum(share(reach(one.whole_NF, neighbours=1) <= self._repeated_from) for one in drawn) / subsets

@@ -85,15 +85,15 @@ def neighbourhoods(generated_NF: Tensor, real_MF: Tensor) -> Neighbourhoods:
     neighbours = min(NEIGHBOURS, len(generated_NF) - 1, len(real_MF) - 1)
     if neighbours < 1:
         raise ValueError("neighbourhoods need at least two samples on each side")
-    reach_of_real_M, reach_of_generated_N = (_reach(x, neighbours) for x in (real_MF, generated_NF))
+    reach_of_real_M, reach_of_generated_N = (reach(x, neighbours) for x in (real_MF, generated_NF))
     distances_MN = torch.cdist(real_MF, generated_NF, compute_mode=EXACT)
     in_real_MN = distances_MN <= reach_of_real_M[:, None]
     shown_M = (distances_MN <= reach_of_generated_N).any(dim=1)
     return Neighbourhoods(
-        precision=_share(in_real_MN.any(dim=0)),
-        recall=_share(shown_M),
+        precision=share(in_real_MN.any(dim=0)),
+        recall=share(shown_M),
         density=float(in_real_MN.double().sum(dim=0).mean() / neighbours),
-        coverage=_share(in_real_MN.any(dim=1)),
+        coverage=share(in_real_MN.any(dim=1)),
         shown_M=shown_M,
     )
 
@@ -105,17 +105,18 @@ def lie_among(x_NF: Tensor, others_MF: Tensor) -> Tensor:
     """
     if len(others_MF) < 2:
         raise ValueError("neighbourhoods need at least two samples on each side")
-    reach_M = _reach(others_MF, min(NEIGHBOURS, len(others_MF) - 1))
+    reach_M = reach(others_MF, min(NEIGHBOURS, len(others_MF) - 1))
     return (torch.cdist(others_MF, x_NF, compute_mode=EXACT) <= reach_M[:, None]).any(dim=0)
 
 
-def _reach(x_NF: Tensor, neighbours: int) -> Tensor:
-    """Return the distance of each sample to its K-th nearest other one."""
+def reach(x_NF: Tensor, neighbours: int) -> Tensor:
+    """Return the distance of each sample to its K-th nearest other one. Equal ones are at 0."""
     distances_NN = torch.cdist(x_NF, x_NF, compute_mode=EXACT).fill_diagonal_(torch.inf)
     return distances_NN.kthvalue(neighbours, dim=1).values
 
 
-def _share(true_N: Tensor) -> float:
+def share(true_N: Tensor) -> float:
+    """Return the share of samples of which something is true."""
     return float(true_N.double().mean())
 
 
