@@ -3,9 +3,9 @@
 Dimensions: N images.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -115,34 +115,38 @@ class Real:
 
         Few images may show the products in other shares than many. Raises ValueError for flat images.
         """
-        differences, found = self.every.differences_ND2, []
-        for at, (ours_N, others_N) in enumerate(self.splits):
-            ours = differences[ours_N]
-            drawn = torch.randperm(len(ours), generator=random_stream(self.seed, "seams", at))[:size]
-            found.append(astuple(seam_visibility(ours[drawn], differences[others_N])))
-        return torch.tensor(found)
+        differences = self.every.differences_ND2
+        found = [
+            seam_visibility(differences[ours], differences[others_N]) for ours, others_N in self._sides(size, "seams")
+        ]
+        return torch.tensor([astuple(seams) for seams in found])
 
     def broken(self, size: int) -> Tensor:
         """Return the `broken_share` of at most `size` images of lots against other lots, one for each split."""
-        breaks, found = self.every.breaks_N, []
-        for at, (ours_N, others_N) in enumerate(self.splits):
-            ours = breaks[ours_N]
-            drawn = torch.randperm(len(ours), generator=random_stream(self.seed, "breaks", at))[:size]
-            found.append(broken_share(ours[drawn], breaks[others_N]))
+        breaks = self.every.breaks_N
+        found = [broken_share(breaks[ours], breaks[others_N]) for ours, others_N in self._sides(size, "breaks")]
         return torch.tensor(found)
 
     def floors(self, size: int) -> dict[str, Tensor]:
         """Return the values of each measure of `size` images of lots against other lots, one for each split."""
         if size not in self._floors:
             distances = (PATCHES * size) ** 2
-            found = list(in_parallel(partial(self._compared, size), range(len(self.splits)), lambda _: distances))
+            found = list(in_parallel(self._compared, self._sides(size, "floor"), lambda _: distances))
             self._floors[size] = {name: torch.tensor([values[name] for values in found]) for name in found[0]}
         return self._floors[size]
 
-    def _compared(self, size: int, at: int) -> dict[str, float]:
-        ours_N, others_N = self.splits[at]
-        ours = self.every.chosen(ours_N).drawn(size, random_stream(self.seed, "floor", at))
-        return compare(ours, self.every.chosen(others_N), self.products_N[others_N])
+    def _compared(self, sides: tuple[Tensor, Tensor]) -> dict[str, float]:
+        ours, others_N = sides
+        return compare(self.every.chosen(ours), self.every.chosen(others_N), self.products_N[others_N])
+
+    def _sides(self, size: int, name: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the places of at most `size` images of lots, drawn at random, and a mask of the other lots.
+
+        There is one pair for each split. `name` tells the random numbers of one measure from those of others.
+        """
+        for at, (ours_N, others_N) in enumerate(self.splits):
+            ours = ours_N.nonzero()[:, 0]
+            yield ours[torch.randperm(len(ours), generator=random_stream(self.seed, name, at))[:size]], others_N
 
     @cached_property
     def _floors(self) -> dict[int, dict[str, Tensor]]:
