@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fabgan.model.optimization import AdamConfig, frozen, updated
+from fabgan.model.optimization import AdamConfig, backward, frozen, updated
 from fabgan.model.paper.objective import discriminator_loss, generator_loss
 
 BaselineVariant = Literal["gan", "dcgan", "lsgan"]
@@ -214,12 +214,10 @@ class BaselineTraining:
         x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
         fake_BCHW = self.generator(z_BZ)
         with updated(self.optimizers["D"]):
-            loss_D = self._discriminator_loss(x_BCHW, fake_BCHW.detach())
-            loss_D.backward()  # type: ignore[no-untyped-call]
+            loss_D = backward(self._discriminator_loss(x_BCHW, fake_BCHW.detach()))
         with frozen(self.discriminator), updated(self.optimizers["G"]):
-            loss_G = self._generator_loss(fake_BCHW)
-            loss_G.backward()  # type: ignore[no-untyped-call]
-        return {"D": loss_D.detach(), "G": loss_G.detach()}
+            loss_G = backward(self._generator_loss(fake_BCHW))
+        return {"D": loss_D, "G": loss_G}
 
     def _discriminator_loss(self, x_BCHW: Tensor, fake_BCHW: Tensor) -> Tensor:
         real_B, fake_B = self.discriminator(x_BCHW), self.discriminator(fake_BCHW)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 GradientMode = Literal["joint", "region_wise"]
 
@@ -22,6 +22,12 @@ class AdamConfig:
     def build(self, network: nn.Module) -> torch.optim.Adam:
         """Return the optimizer of one network."""
         return torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(self.beta1, self.beta2))
+
+
+def backward(loss: Tensor) -> Tensor:
+    """Accumulate the gradient of a scalar in the weights behind it; return the scalar without its graph."""
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..optimization import AdamConfig, frozen, updated
+from ..optimization import AdamConfig, backward, frozen, updated
 from .networks import DefectConfig, DefectDiscriminator, DefectGenerator, Scene
 
 ADAM = AdamConfig(learning_rate=4e-4, beta1=0.5, beta2=0.99)
@@ -68,12 +68,10 @@ class DefectTraining:
         with updated(self.optimizers[1]):
             real = self._scores(batch.real_BCHW, batch.real_mask_B1HW, batch.scene.kind_BK, look)
             made = self._made(made_BCHW.detach(), batch, look)
-            loss_d = functional.relu(1 - real).mean() + functional.relu(1 + made).mean()
-            loss_d.backward()  # type: ignore[no-untyped-call]
+            loss_d = backward(functional.relu(1 - real).mean() + functional.relu(1 + made).mean())
         restored = _difference(made_BCHW[:half], batch.real_BCHW[:half], batch.scene.share_B1HW[:half])
         with updated(self.optimizers[0]), frozen(self.discriminator):
-            loss_g = RESTORATION_WEIGHT * restored - self._made(made_BCHW, batch, look).mean()
-            loss_g.backward()  # type: ignore[no-untyped-call]
+            loss_g = backward(RESTORATION_WEIGHT * restored - self._made(made_BCHW, batch, look).mean())
         _average(self.averaged, self.generator)
         losses = {"loss_discriminator": loss_d, "loss_generator": loss_g, "difference": restored}
         return {name: float(loss.detach()) for name, loss in losses.items()}

@@ -15,9 +15,19 @@ from torch.nn.functional import softplus
 GeneratorLoss = Literal["minimax", "non_saturating"]
 
 
+def real_loss(logits: Tensor) -> Tensor:
+    """Return -E[log D(x)], a scalar."""
+    return softplus(-logits).mean()
+
+
+def fake_loss(logits: Tensor) -> Tensor:
+    """Return -E[log(1 - D(G(z)))], a scalar."""
+    return softplus(logits).mean()
+
+
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Return -(E[log D(x)] + E[log(1 - D(G(z)))]), the scalar that D minimises. FD does the same."""
-    return softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    return real_loss(real_logits) + fake_loss(fake_logits)
 
 
 def generator_loss(fake_logits: Tensor, form: GeneratorLoss) -> Tensor:
@@ -26,6 +36,4 @@ def generator_loss(fake_logits: Tensor, form: GeneratorLoss) -> Tensor:
     `minimax` is E[log(1 - D(G(z)))], the objective as written. `non_saturating` is -E[log D(G(z))]. It has the same
     fixed point, and a gradient also where D is confident (Goodfellow et al. 2014, arXiv:1406.2661, section 3).
     """
-    if form == "minimax":
-        return -softplus(fake_logits).mean()
-    return softplus(-fake_logits).mean()
+    return -fake_loss(fake_logits) if form == "minimax" else real_loss(fake_logits)

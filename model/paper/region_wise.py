@@ -17,18 +17,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
+from ..optimization import backward
 from ..regions import psi
 from .config import GRID, REGIONS
 from .networks import FullDiscriminator, PaperGenerator, RegionDiscriminator
-from .objective import GeneratorLoss, generator_loss
-
-
-@torch.no_grad()
-def merged_image(generator: PaperGenerator, z_BZ: Tensor) -> Tensor:
-    """Return phi(G(z, R'')) without a graph: B x C x H x W, float in [-1, 1]."""
-    return generator.full_image(z_BZ)
+from .objective import GeneratorLoss, fake_loss, generator_loss, real_loss
 
 
 def learn_regions(discriminator: RegionDiscriminator, x_BCHW: Tensor, fake_BCHW: Tensor) -> Tensor:
@@ -39,14 +33,14 @@ def learn_regions(discriminator: RegionDiscriminator, x_BCHW: Tensor, fake_BCHW:
     """
     parts = []
     for region in range(REGIONS):
-        parts.append(_backward(_real_half(discriminator(psi(x_BCHW, region, GRID), region)) / REGIONS))
-        parts.append(_backward(_fake_half(discriminator(psi(fake_BCHW, region, GRID), region)) / REGIONS))
+        parts.append(backward(real_loss(discriminator(psi(x_BCHW, region, GRID), region)) / REGIONS))
+        parts.append(backward(fake_loss(discriminator(psi(fake_BCHW, region, GRID), region)) / REGIONS))
     return torch.stack(parts).sum()
 
 
 def learn_full_images(discriminator: FullDiscriminator, x_BCHW: Tensor, fake_BCHW: Tensor) -> Tensor:
     """Accumulate the gradient of FD's loss on full images in [-1, 1] in FD's weights; return that loss."""
-    return _backward(_real_half(discriminator(x_BCHW))) + _backward(_fake_half(discriminator(fake_BCHW)))
+    return backward(real_loss(discriminator(x_BCHW))) + backward(fake_loss(discriminator(fake_BCHW)))
 
 
 def image_gradient(
@@ -72,26 +66,11 @@ def image_gradient(
 
 
 def learn_generator(generator: PaperGenerator, z_BZ: Tensor, gradient_BCHW: Tensor) -> None:
-    """Accumulate dL/dw in G's weights, from dL/dimage of the images that `merged_image` made from the same latents."""
+    """Accumulate dL/dw in G's weights, from dL/dimage of the full images of the same latents."""
     with _kept_statistics(generator):
         for region in range(REGIONS):
             region_BCHW: Tensor = generator(z_BZ, region)
             region_BCHW.backward(psi(gradient_BCHW, region, GRID))  # type: ignore[no-untyped-call]
-
-
-def _real_half(logits_B: Tensor) -> Tensor:
-    """Return -E[log D(x)], the half of `discriminator_loss` from real images."""
-    return softplus(-logits_B).mean()
-
-
-def _fake_half(logits_B: Tensor) -> Tensor:
-    """Return -E[log(1 - D(G(z)))], the half from generated images."""
-    return softplus(logits_B).mean()
-
-
-def _backward(loss: Tensor) -> Tensor:
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.detach()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..optimization import AdamConfig, GradientMode, frozen, updated
+from ..optimization import AdamConfig, GradientMode, backward, frozen, updated
 from ..pixels import to_float
 from ..regions import phi, psi
 from . import region_wise
@@ -76,7 +76,8 @@ class PaperTraining:
 
     def _region_wise_step(self, x_BCHW: Tensor, z_BZ: Tensor) -> dict[str, Tensor]:
         discriminator, full_discriminator = self.region_discriminator, self.full_discriminator
-        fake_BCHW = region_wise.merged_image(self.generator, z_BZ)
+        with torch.no_grad():
+            fake_BCHW = self.generator.full_image(z_BZ)
         with updated(self.optimizers["D"]):
             loss_D = region_wise.learn_regions(discriminator, x_BCHW, fake_BCHW)
         with updated(self.optimizers["FD"]):
@@ -89,9 +90,7 @@ class PaperTraining:
 
     def _minimise(self, name: str, loss_of: Callable[[], Tensor]) -> Tensor:
         with updated(self.optimizers[name]):
-            loss = loss_of()
-            loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+            return backward(loss_of())
 
     def _region_loss(self, x_BCHW: Tensor, fakes: list[Tensor]) -> Tensor:
         discriminator = self.region_discriminator

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ..optimization import GradientMode, frozen, updated
+from ..optimization import GradientMode, backward, frozen, updated
 from ..pixels import shrunk, to_float
 from ..processes import ALONE, Processes
 from ..streams import random_stream
@@ -141,10 +141,10 @@ class SeamlessTraining:
         whole = self._micro_batch(x_BCHW, draws, trunk, second, slice(0, len(x_BCHW)))
         with updated(self.optimizers["D"], self.optimizers["FD"]):
             d_losses = [self._discriminator_loss(whole, view, with_r1) for view in draws.views]
-            _backward(torch.stack([d_loss.loss for d_loss in d_losses]).sum())
+            backward(torch.stack([d_loss.loss for d_loss in d_losses]).sum())
         with frozen(self.region_discriminator, self.full_discriminator), updated(self.optimizers["G"]):
             g_losses = [self._generator_losses(whole, d_loss) for d_loss in d_losses]
-            _backward(torch.stack([g_loss.total(self.recipe.energy_weight) for g_loss in g_losses]).sum())
+            backward(torch.stack([g_loss.total(self.recipe.energy_weight) for g_loss in g_losses]).sum())
         return _losses(d_losses, g_losses)
 
     def _region_wise_step(
@@ -160,7 +160,7 @@ class SeamlessTraining:
             g_losses = list[GeneratorLosses]()
             for (batch, _), d_loss in zip(work, d_losses, strict=True):
                 g_losses.append(self._generator_losses(batch, d_loss))
-                _backward(g_losses[-1].total(self.recipe.energy_weight))
+                backward(g_losses[-1].total(self.recipe.energy_weight))
             reached = [(values, leaf.grad) for values, leaf in zip(trunk, leaves, strict=True) if leaf.grad is not None]
             torch.autograd.backward([values for values, _ in reached], [gradient for _, gradient in reached])
             self.processes.add_up_gradients(self.trained)
@@ -266,12 +266,7 @@ def _losses(d_losses: list[DiscriminatorLoss], g_losses: list[GeneratorLosses]) 
 
 def _backpropagated(d_loss: DiscriminatorLoss) -> DiscriminatorLoss:
     """Accumulate the loss's gradient in the discriminator's weights, and free its graph."""
-    return replace(d_loss, loss=_backward(d_loss.loss))
-
-
-def _backward(loss: Tensor) -> Tensor:
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.detach()
+    return replace(d_loss, loss=backward(d_loss.loss))
 
 
 def _noisy(x_BCHW: Tensor, seeds: list[int], view: View) -> Tensor:
