@@ -28,7 +28,7 @@ from benchmarks.sets import ImageSet, Roles, rendered
 from fabgan.components.artifacts.verdict import Check, outcome_of
 from fabgan.components.core.log import start_logging
 from fabgan.components.core.progress import Progress
-from fabgan.components.measures.copying import copy_checks, membership_checks
+from fabgan.components.measures.copying import copy_checks, excess, membership_checks
 from fabgan.components.measures.extractors import Extractor, efficientnet_lite1
 from fabgan.components.measures.parameters import EvaluateParameters
 from fabgan.components.measures.real import most_alike
@@ -122,13 +122,13 @@ class Gate:
             torch.cdist(real_MF, images.whole_NF).amin(dim=1) for real_MF in (self._training_MF, self._held_out_NF)
         ]
         return [
-            *copy_checks(images.likeness, self._held_out, self._params),
+            *copy_checks(excess(images.likeness, self._held_out), self._params),
             *membership_checks(nearest[0], nearest[1], self._params),
         ]
 
     def copied_share(self, images: Shown) -> float:
         """Return the share of images that count as copies."""
-        share, *_ = copy_checks(images.likeness, self._held_out, self._params)
+        share, *_ = copy_checks(excess(images.likeness, self._held_out), self._params)
         return share.value or 0.0
 
 

@@ -10,7 +10,7 @@ from fabgan.model.measures.distances import frechet_distance, kernel_distance, n
 
 from .features import Features
 
-DECIBEL_PER_OCTAVE = 3.0103
+DECIBELS_PER_DOUBLING = 3.0103
 THOUSANDTHS = 1000.0
 
 
@@ -69,9 +69,9 @@ def compare(generated: Features, real: Features, products_M: Tensor) -> dict[str
         **dict(_worst_product(near.shown_M, products_M)),
         "frechet_distance": frechet_distance(generated.whole_NF, real.whole_NF),
         "frechet_distance_patches": frechet_distance(patches.flatten(0, 1), real_patches.flatten(0, 1)),
-        "spectrum_db": DECIBEL_PER_OCTAVE * float(octaves),
-        "colour_db": DECIBEL_PER_OCTAVE * float(colours),
-        "lattice_db": DECIBEL_PER_OCTAVE * float(lattices),
+        "spectrum_db": DECIBELS_PER_DOUBLING * float(octaves),
+        "colour_db": DECIBELS_PER_DOUBLING * float(colours),
+        "lattice_db": DECIBELS_PER_DOUBLING * float(lattices),
     }
 
 

@@ -17,14 +17,13 @@ ODD_SHARE = 0.02
 """Share of the held-out images, and at least one, that raise no bound: they may be near-duplicates of training ones."""
 
 
-def copy_checks(made: Likeness, new: Likeness, params: EvaluateParameters) -> list[Check]:
-    """Return the checks of copies, from how generated images and new ones, the held-out ones, are like training images.
+def copy_checks(excess_2N: Tensor, params: EvaluateParameters) -> list[Check]:
+    """Return the checks of copies, from the `excess` of generated images beside new ones, the held-out ones.
 
     A generated image is a copy if its detail, or that of a part, correlates more with a training image than half way
     from the most alike held-out image, but for odd ones, to an exact copy.
     """
-    copied_N = copied(excess(made, new))
-    known = all(is_finite(one.similarity_N, one.part_N) for one in (made, new))
+    copied_N, known = copied(excess_2N), is_finite(excess_2N)
     share = float(copied_N.double().mean())
     return [
         check_of(

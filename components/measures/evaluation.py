@@ -22,6 +22,7 @@ from ..artifacts.packages import Packages, held_out_sha256, load_labels, open_pa
 from ..artifacts.verdict import Check, Verdict, check_of, outcome_of
 from ..core.errors import UserError
 from ..core.progress import Progress
+from .copying import copied
 from .extractors import Extractor, efficientnet_lite1, inception, open_extractor
 from .features import extract
 from .groups import groups_of
@@ -119,7 +120,7 @@ def _judged(
         held_out_images=len(real.held_out),
         generated_images=count,
         seed=params.seed,
-        groups=groups_of(generated, real, listed.listed, judgement.copied_N, known),
+        groups=groups_of(generated, real, listed.listed, copied(judgement.excess_2N), known),
     )
     return Evaluation(verdict, judgement, real, extractor, shown)
 
@@ -173,7 +174,7 @@ def _usefulness(generator: Generator, classes: Sequence[str], packages: Path, pa
         name="usefulness_gain",
         value=found.gain,
         deviation=stdev(found.gains) / len(found.gains) ** 0.5,
-        at_least=found.gain - found.gain_high,
+        at_least=found.gain - found.gain_high,  # fails where the upper end of the interval lies below 0
         meaning=(
             "Mean gain of an inspection model in average precision on held-out lots, beside classical augmentation. "
             f"Its 95% interval is {found.gain_low:.3f} .. {found.gain_high:.3f}, and must not lie below 0. It reaches "

@@ -18,7 +18,7 @@ from fabgan.model.streams import random_stream
 from ..artifacts.verdict import Check, check_of
 from ..core.errors import UserError
 from .comparison import MEASURES, compare
-from .copying import copied, copy_checks, excess, membership_checks
+from .copying import copy_checks, excess, membership_checks
 from .features import Features
 from .parameters import EvaluateParameters
 from .real import Real
@@ -45,18 +45,17 @@ class Judgement:
     checks: list[Check]
     likeness: Likeness
     """How they are like training images."""
-    copied_N: Tensor
-    """Which of them are copies."""
     excess_2N: Tensor
     """How far the likeness of the whole image, and that of a part, lie beyond what counts as a copy: 1 is an exact one,
-    0 and below is none."""
+    0 and below is none. See `copied`."""
     strangeness_N: Tensor
     """Scores of the classifier: the higher, the more surely an image was told from real ones."""
 
 
 def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgement:
     """Judge generated images beside real ones."""
-    new, made = real.new, real.likeness(generated)
+    made = real.likeness(generated)
+    excess_2N = excess(made, real.new)
     told, strangeness_N = classifier_check(generated, real, params)
     nearest_training_N, nearest_held_out_N = (
         torch.cdist(features.whole_NF, generated.whole_NF).amin(dim=1) for features in (real.training, real.held_out)
@@ -69,11 +68,10 @@ def judge(generated: Features, real: Real, params: EvaluateParameters) -> Judgem
         break_check(generated, real, params),
         *seam_checks(generated, real, params),
         division_check(real),
-        *copy_checks(made, new, params),
+        *copy_checks(excess_2N, params),
         *membership_checks(nearest_training_N, nearest_held_out_N, params),
     ]
-    excess_2N = excess(made, new)
-    return Judgement(checks, made, copied(excess_2N), excess_2N, strangeness_N)
+    return Judgement(checks, made, excess_2N, strangeness_N)
 
 
 def classifier_check(generated: Features, real: Real, params: EvaluateParameters) -> tuple[Check, Tensor]:

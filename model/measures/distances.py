@@ -42,9 +42,10 @@ def _kernel(x_NF: Tensor, y_MF: Tensor) -> Tensor:
 def frechet_distance(a_NF: Tensor, b_MF: Tensor) -> float:
     """Return the Frechet distance between the Gaussians fitted to two sets of features.
 
-    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) (Dowson and Landau 1982). The last trace is the sum of the
-    singular values of A B^T / sqrt((N - 1) (M - 1)), where A and B are the features minus their means: A^T A and B^T B
-    have the same product of roots. So no F x F matrix is needed. It grows with fewer samples.
+    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) (Dowson and Landau 1982). Let A = X_a / sqrt(N - 1), where X_a
+    are the features minus their mean, and B likewise. Then S_a S_b = A^T A B^T B, whose eigenvalues are the squared
+    singular values of A B^T. So the last trace is the sum of these, and no F x F matrix is needed. It grows with fewer
+    samples.
     It is not a number if a feature is none. Raises ValueError for fewer than two samples.
     """
     if min(len(a_NF), len(b_MF)) < 2:

@@ -99,7 +99,7 @@ class SeamlessTraining:
     def step(
         self, x_BCHW: Tensor, index: int, stream: torch.Generator, kinds_B: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Update D, FD and G once; return their losses, and the energy score.
+        """Update D, FD and G once; return the losses of D and FD, the adversarial loss of G, and the energy score.
 
         `x_BCHW` are real images, uint8. `kinds_B` are the numbers of their kinds, required if there are several kinds.
         `index` counts the steps from 1. Every random number comes from `stream`. Several processes pass the same batch,

@@ -19,15 +19,15 @@ def likeness(similarities: list[float], parts: list[float]) -> Likeness:
 def test_a_copy_is_more_like_training_than_half_way_from_the_most_alike_held_out_image_to_an_exact_copy() -> None:
     new = likeness([0.6, 0.6, 0.1], [0.9, 0.9, 0.3])  # limits 0.8 and 0.95
     made = likeness([0.79, 0.81, 0.1, 0.1], [0.94, 0.1, 0.96, 0.94])
-    share, count = copy_checks(made, new, EvaluateParameters())
+    share, count = copy_checks(excess(made, new), EvaluateParameters())
     assert (share.name, share.value, share.passed) == ("copied_share", 0.5, False)
     assert (count.name, count.value, count.passed, count.decides) == ("copied_images", 2, False, "exportable")
-    assert all(check.passed for check in copy_checks(new, new, EvaluateParameters()))
+    assert all(check.passed for check in copy_checks(excess(new, new), EvaluateParameters()))
 
 
 def test_a_near_duplicate_among_held_out_images_hides_no_copies() -> None:
     made, new = likeness([0.81, 0.5], [0.5, 0.5]), likeness([0.9995, 0.6, 0.1], [0.7, 0.9, 0.3])
-    share, _ = copy_checks(made, new, EvaluateParameters())
+    share, _ = copy_checks(excess(made, new), EvaluateParameters())
     assert (share.value, share.passed) == (0.5, False)
 
 
@@ -57,7 +57,7 @@ def test_copies_that_could_not_be_searched_for_are_refused() -> None:
     known = Likeness(*(torch.tensor([0.1, 0.2]) for _ in range(6)))
     unknown = replace(known, similarity_N=torch.tensor([0.1, torch.nan]))
     for made, new in ((unknown, known), (known, unknown)):
-        outcome, reasons = outcome_of(copy_checks(made, new, EvaluateParameters()))
+        outcome, reasons = outcome_of(copy_checks(excess(made, new), EvaluateParameters()))
         assert outcome == "refused"
         assert "copied_share could not be computed" in reasons
 

@@ -97,7 +97,7 @@ def test_fresh_images_of_the_same_product_pass_every_check() -> None:
     found = judge(extracted(fresh()), real(), PARAMS)
     assert outcome_of(found.checks) == ("exportable", [])
     assert [check.name for check in found.checks] == CHECKS
-    assert {len(values) for values in (found.likeness.similarity_N, found.copied_N, found.strangeness_N)} == {FRESH}
+    assert {len(values) for values in (found.likeness.similarity_N, found.excess_2N[0], found.strangeness_N)} == {FRESH}
 
 
 def with_seam(x_NCHW: Tensor) -> Tensor:
