@@ -17,7 +17,12 @@ def to_float(x: Tensor) -> Tensor:
 
 def to_uint8(x: Tensor) -> Tensor:
     """Return float pixels in [-1, 1] as uint8 in [0, 255], rounded to the nearest integer and clipped."""
-    return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return to_levels(x).round().clamp(0, 255).to(torch.uint8)
+
+
+def to_levels(x: Tensor) -> Tensor:
+    """Return float pixels in [-1, 1] as float in [0, 255], neither rounded nor clipped."""
+    return x.detach().add(1.0).mul(127.5)
 
 
 def shrunk(x_BCHW: Tensor, size_px: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fabgan.model.defects.networks import STRIDE, DefectGenerator, Scene
+from fabgan.model.pixels import to_levels
 
 from ..core.images import Pixels
 from .cutouts import Cutout
@@ -46,7 +47,7 @@ class Fitter:
         kind = torch.tensor([self._kinds.index(cutout.kind)])
         scene = Scene(background, shape, share, functional.one_hot(kind, len(self._kinds)).float())
         made_CHW = self._network(scene, reference)[0, :, :height_px, :width_px]
-        made_HWC = (made_CHW.permute(1, 2, 0).numpy() + 1) * 127.5
+        made_HWC = to_levels(made_CHW).permute(1, 2, 0).numpy()
         new_HWC[part] = np.where(share_HW[:, :, None] > 0, made_HWC, new_HWC[part])
         return spot.filled(new_HWC, cutout)
 

@@ -7,7 +7,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from fabgan.model.pixels import to_float
 
 from .cutouts import Cutout
 from .pasting import shares
@@ -22,7 +25,8 @@ def maps_of(cutout: Cutout, background_HWC: NDArray[Any], defect_HWC: NDArray[An
     Both images are the part that the cutout covers, H x W x C in [0, 255].
     """
     images = [
-        (pixels_HWC.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1) for pixels_HWC in (background_HWC, defect_HWC)
+        to_float(torch.from_numpy(np.array(pixels_HWC))).permute(2, 0, 1).numpy()
+        for pixels_HWC in (background_HWC, defect_HWC)
     ]
     return [*images, _shape(cutout.covers_HW), shares(cutout)[None]]
 
