@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fabgan.model.optimization import AdamConfig, backward, frozen, updated
+from fabgan.model.paper.networks import init_weights, strided_layers
 from fabgan.model.paper.objective import discriminator_loss, generator_loss
 
 BaselineVariant = Literal["gan", "dcgan", "lsgan"]
@@ -67,7 +68,7 @@ class BaselineGenerator(nn.Module):
         super().__init__()
         self.config = config
         self.layers = layers
-        self.apply(_init_weights)
+        self.apply(init_weights)
 
     def forward(self, z_BZ: Tensor) -> Tensor:
         """Return images for latents N(0, 1): B x C x H x W, float in [-1, 1]."""
@@ -84,7 +85,7 @@ class BaselineDiscriminator(nn.Module):
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
         self.layers = layers
-        self.apply(_init_weights)
+        self.apply(init_weights)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return one number per image, B, for images in [-1, 1]: a logit, or LSGAN's score."""
@@ -139,12 +140,7 @@ def _dcgan_generator(config: BaselineConfig) -> list[nn.Module]:
 
 
 def _dcgan_discriminator(config: BaselineConfig) -> list[nn.Module]:
-    levels = int(math.log2(config.image_size_px)) - 2
-    widths = [config.discriminator_width * 2**level for level in range(levels)]
-    layers: list[nn.Module] = [nn.Conv2d(config.channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-    for narrow, wide in pairwise(widths):
-        layers += _normed(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True))
-    return [*layers, nn.Conv2d(widths[-1], 1, 4)]
+    return [*strided_layers(config.channels, config.discriminator_width, config.image_size_px)]
 
 
 def _lsgan_generator(config: BaselineConfig) -> list[nn.Module]:
@@ -175,14 +171,6 @@ def _lsgan_discriminator(config: BaselineConfig) -> list[nn.Module]:
 
 def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(convolution.out_channels), activation]
-
-
-def _init_weights(module: nn.Module) -> None:
-    """Draw DCGAN's initial weights for convolutions and norms. Fully connected layers keep torch's initial weights."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 def least_squares_discriminator_loss(real_B: Tensor, fake_B: Tensor) -> Tensor:

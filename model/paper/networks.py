@@ -67,7 +67,7 @@ class PaperGenerator(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.norms = nn.ModuleList(RegionBatchNorm(width) for width in widths)
         self.to_pixels = nn.ConvTranspose2d(widths[-1], config.channels, 4, stride=2, padding=1)
-        self.apply(_init_weights)
+        self.apply(init_weights)
 
     def forward(self, z_BZ: Tensor, region: int) -> Tensor:
         """Return region r' for latents from N(0, 1): B x C x H/2 x W/2, float in [-1, 1]."""
@@ -98,8 +98,8 @@ class RegionDiscriminator(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(REGIONS, config.embedding_size)
         inputs = config.channels + config.embedding_size
-        self.layers = _strided_layers(inputs, config.discriminator_width, config.region_size_px)
-        self.apply(_init_weights)
+        self.layers = strided_layers(inputs, config.discriminator_width, config.region_size_px)
+        self.apply(init_weights)
 
     def forward(self, x_BCHW: Tensor, region: int) -> Tensor:
         """Return one logit per image, B, for regions in [-1, 1]. The paper's D is the sigmoid of the logit."""
@@ -115,8 +115,8 @@ class FullDiscriminator(nn.Module):
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
-        self.layers = _strided_layers(config.channels, config.full_discriminator_width, config.image_size_px)
-        self.apply(_init_weights)
+        self.layers = strided_layers(config.channels, config.full_discriminator_width, config.image_size_px)
+        self.apply(init_weights)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return one logit per image, B, for full images in [-1, 1]. The paper's FD is the sigmoid of the logit."""
@@ -124,7 +124,7 @@ class FullDiscriminator(nn.Module):
         return logits_B111.flatten()
 
 
-def _strided_layers(inputs: int, width: int, size_px: int) -> nn.Sequential:
+def strided_layers(inputs: int, width: int, size_px: int) -> nn.Sequential:
     """Return DCGAN's discriminator: halve the image and double the channels down to 4 x 4, then one logit."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
     for _ in range(int(math.log2(size_px)) - 3):
@@ -134,7 +134,8 @@ def _strided_layers(inputs: int, width: int, size_px: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(width, 1, 4))
 
 
-def _init_weights(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
+    """Draw DCGAN's initial weights for convolutions and norms. Fully connected layers keep torch's initial weights."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
