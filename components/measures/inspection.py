@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, binary_cross_entropy_with_logits, interpolate
 
-from fabgan.model.optimization import backward
 from fabgan.model.streams import random_stream
 
 from ..artifacts.parallel import in_parallel
@@ -147,7 +146,7 @@ class InspectionModel:
             target_PN = defect_P.float()[:, None].expand_as(scores_PN)
             loss = HEADS * binary_cross_entropy_with_logits(scores_PN, target_PN)
             optimizer.zero_grad()
-            backward(loss)
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         self._heads.eval()

@@ -24,7 +24,6 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fabgan.model.optimization import backward
 from fabgan.model.pixels import to_float
 from fabgan.model.streams import random_stream
 
@@ -218,7 +217,7 @@ class _Run:
         for step in range(self.steps):
             x_BCHW, numbers_B = self._batch(step, augment, added)
             optimizer.zero_grad()
-            backward(functional.cross_entropy(model(x_BCHW), numbers_B))
+            functional.cross_entropy(model(x_BCHW), numbers_B).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         return _mean_average_precision(model, self.tested)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ..optimization import backward, updated
 from ..streams import random_stream
 
 STEPS = 80
@@ -38,8 +37,10 @@ class Classifier:
         optimizer = torch.optim.AdamW(self._network.parameters(), LEARNING_RATE)
         for _ in range(min(STEPS, -(-PASSES * min(map(len, sides)) // BATCH))):
             generated, real = (self._scores(_drawn(patches, stream)) for patches in sides)
-            with updated(optimizer):
-                backward((softplus(-generated) + softplus(real)).mean())
+            loss = (softplus(-generated) + softplus(real)).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
 
     @torch.no_grad()
     def scores(self, x_NPCRR: Tensor) -> Tensor:
