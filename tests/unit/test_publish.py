@@ -7,6 +7,7 @@ import pytest
 from fabgan.components.core.parameters import parse
 from fabgan.components.measures.evaluation import SEEN_MEASURE
 from fabgan.components.measures.parameters import EvaluateParameters
+from fabgan.components.measures.real import Real
 from fabgan.components.publish import step as publish
 from fabgan.components.publish.step import DEVIATION, DISTANCE, IMAGES, MEASURED_WITH, _Comparison
 from fabgan.components.services.tracking.registry import Registry, Version
@@ -21,7 +22,7 @@ def comparison(monkeypatch: pytest.MonkeyPatch) -> _Comparison:
     """A comparison of versions whose tags hold their measures, so that it asks no registry."""
     monkeypatch.setattr(publish, "manifest_digest", lambda _: "0" * 64)
     params = parse(EvaluateParameters, section("evaluate"), "tests", "evaluate")
-    return _Comparison(Registry.__new__(Registry), Path("packages"), params)
+    return _Comparison(Registry.__new__(Registry), Path("packages"), params, Real.__new__(Real))
 
 
 @pytest.mark.parametrize(
