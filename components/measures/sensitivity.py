@@ -106,9 +106,9 @@ def _spoiled(kind: _Kind, grade: float, images: Sequence[Tensor]) -> Iterator[Te
 
 
 def _without_lots(held_out: Packages, real: Real, params: EvaluateParameters) -> Iterator[Sight]:
-    """Yield what is seen of lots missing, if any can be missing."""
+    """Yield what is seen of lots missing, if any can be missing and images enough are left."""
     places = torch.tensor(places_of_kept_lots(held_out.listed, params.seed))
-    if len(places) == len(held_out.listed):
+    if not MIN_IMAGES <= len(places) < len(held_out.listed):
         return
     order = torch.randperm(len(places), generator=random_stream(params.seed, "lots"))[:IMAGES]
     refusing = _refusing_at_last(real.held_out.chosen(places[order]), real, params)

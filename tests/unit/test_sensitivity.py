@@ -119,6 +119,13 @@ def test_too_few_images_are_an_obstacle(tmp_path: Path) -> None:
     assert not found.metrics
 
 
+def test_nothing_is_said_of_missing_lots_if_they_leave_few_images(tmp_path: Path) -> None:
+    listed = packages({"a": (4, 2)})
+    kept = places_of_kept_lots([package for package in listed if package.split == "held_out"], PARAMS.seed)
+    assert len(kept) < MIN_IMAGES
+    assert sights(sensitivity(tmp_path, listed)).keys() == {kind.name for kind in (*KINDS, *COLOUR_KINDS)}
+
+
 def test_limits_that_refuse_unspoiled_images_say_nothing_of_spoiled_ones(tmp_path: Path) -> None:
     found = sensitivity(tmp_path, min_share=100)
     assert found.obstacle.startswith("the unspoiled images are refused, by precision")
