@@ -7,9 +7,11 @@ from .cores import CGROUP, usable_cores
 
 WORKER_BYTES = 3 << 29
 """Memory that is set aside for a worker: the pixels of a photograph of 200 megapixels take 0.6 GB, and their copies."""
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Options of mallopt, from malloc.h of the GNU C library."""
 KEPT_BYTES = 256 << 20
+LARGEST_KEPT_BYTES = 32 << 20
+"""The largest value that mallopt takes for M_MMAP_THRESHOLD."""
 
 
 def usable_workers() -> int:
@@ -30,11 +32,12 @@ def memory_bytes() -> int:
 def keep_freed_memory() -> None:
     """Let this process, and those that it forks from now on, use the memory of one array again for the next one.
 
-    Otherwise the C library takes the memory of each large array from the system, and the system clears it page by page,
-    which is up to half of the time of making an image. At most `KEPT_BYTES` stay unused. Other C libraries than GNU's
-    stay as they are.
+    Otherwise the C library returns the memory of each large array to the system, which clears it page by page when it
+    is taken again. Arrays above `LARGEST_KEPT_BYTES` are still returned: kept, they would leave gaps that nothing else
+    fills, and a training step at 4096 px would take three times the memory. Other C libraries than GNU's stay as they
+    are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
-        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES)
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)

@@ -20,7 +20,7 @@ if sys.argv[1:]:
         os._exit(os.waitpid(child, 0)[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
-    images = [bytearray(40 << 20) for _ in range(4)]
+    images = [bytearray(20 << 20) for _ in range(4)]
     del images
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
