@@ -88,16 +88,9 @@ def run(params: CropResizeParameters, frames: Path, output: Path) -> dict[str, f
             reuse = Reuse(output.resolve(), _made, ".turned")
             packages = oriented(packages, looks, folder, reuse, lengthwise=params.find == "outline")
         keep_only(folder, {file for record in found for file in _made(record)} | files_of(packages))
-        made = PackageManifest(
-            list(params.sizes_px),
-            1 if params.grey else 3,
-            packages,
-            quarantined,
-            manifest.source,
-            manifest.revision,
-            manifest.kinds,
-            groups,
-        )
+        sizes, channels = list(params.sizes_px), 1 if params.grey else 3
+        origin = manifest.source, manifest.revision, manifest.kinds
+        made = PackageManifest(sizes, channels, packages, quarantined, *origin, groups)
         write_manifest(folder, made)
         _write_sheet(folder, made, records)
         check_quarantine("crop_resize", len(packages), quarantined, params.max_quarantined_share, folder / SHEET)

@@ -67,9 +67,7 @@ def evaluation_of(
     if params.usefulness:
         further.append(_usefulness(generator, card.get("classes", []), packages, params))
     known = origins(generator, params.generated_images, params.seed, card.get("classes", []))
-    return _judged(
-        images, params.generated_images, card["weights_sha256"], packages, size_px, params, step, further, known, real
-    )
+    return _judged(images, card["weights_sha256"], packages, size_px, params, step, further, known, real)
 
 
 def _check_channels(generator: Generator, packages: Path) -> None:
@@ -84,7 +82,6 @@ def _check_channels(generator: Generator, packages: Path) -> None:
 
 def _judged(
     images: Iterable[Tensor],
-    count: int,
     weights_sha256: str,
     packages: Path,
     size_px: int,
@@ -94,12 +91,12 @@ def _judged(
     known: Mapping[str, Sequence[str]],
     real: Real | None,
 ) -> Evaluation:
-    """Measure `count` images, C x H x W uint8, as `evaluation_of` does. `further` checks count in the verdict too.
+    """Measure generated images, C x H x W uint8, as `evaluation_of` does. `further` checks count in the verdict too.
 
     `known` are the kind and the class of each image.
     """
     listed, extractor = open_packages(packages, size_px), _extractor(params)
-    progress = Progress(step, count + (0 if real else len(listed.listed)), "images")
+    progress = Progress(step, params.generated_images + (0 if real else len(listed.listed)), "images")
     real = real or measure_real(listed, extractor, params.seed, progress)
     fid = _Fid(params, listed) if params.inception_file else None
     shown = list[Tensor]()
@@ -118,7 +115,7 @@ def _judged(
         extractor=f"{extractor.name} {extractor.sha256}",
         training_images=len(real.training),
         held_out_images=len(real.held_out),
-        generated_images=count,
+        generated_images=params.generated_images,
         seed=params.seed,
         groups=groups_of(generated, real, listed.listed, copied(judgement.excess_2N), known),
     )

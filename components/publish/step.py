@@ -69,14 +69,8 @@ def run(
     version, champion = publication.version, comparison.champion
     beside = (comparison.measures(champion), champion.uri) if champion else (None,)
     write_publication(page, version.uri, verdict, publication.aliases, publication.reason, *beside)
-    said = {
-        "registry": registry.uri,
-        "model": version.uri,
-        "verdict": verdict.outcome,
-        "aliases": publication.aliases,
-        "champion_decision": publication.reason,
-    }
-    write_json(receipt, said)
+    said = {"registry": registry.uri, "model": version.uri, "verdict": verdict.outcome}
+    write_json(receipt, {**said, "aliases": publication.aliases, "champion_decision": publication.reason})
     return {
         "version": version.number,
         "is_champion": float(publication.is_champion),

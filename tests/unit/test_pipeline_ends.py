@@ -91,7 +91,7 @@ def test_a_pipeline_that_reached_its_end_is_finished(
     state: str, receipt: dict[str, object], outcome: str, tmp_path: Path
 ) -> None:
     """The states here and below are those that Kubeflow Pipelines 2.17 gave on a real cluster."""
-    run_settings()
+    pipelines.record_pipeline(PARAMETERS)
     step("train")
     write_json(tmp_path / "receipt.json", receipt)
     process.record_published(tmp_path / "receipt.json")
@@ -103,14 +103,10 @@ def test_a_pipeline_that_reached_its_end_is_finished(
     assert steps["train"].info.status == "FINISHED"
 
 
-def run_settings() -> None:
-    pipelines.record_pipeline(PARAMETERS)
-
-
 def test_parameters_and_metrics_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
     for single in ("log_param", "log_metric"):
         monkeypatch.setattr(MlflowClient, single, lambda *_: 1 / 0)
-    run_settings()
+    pipelines.record_pipeline(PARAMETERS)
     with runs.step_run("train", PARAMETERS, {}) as opened:
         opened.finish({"D": 0.5, "G": 2.0}, [], [])
     pipelines.record_cached({"ingest": {"frames": 24.0}})
@@ -135,7 +131,7 @@ def test_parameters_and_metrics_are_sent_together(monkeypatch: pytest.MonkeyPatc
 def test_a_pipeline_that_did_not_reach_its_end_says_why(
     status: Status, ends: Sequence[BaseException], ended: str, reasons: str
 ) -> None:
-    run_settings()
+    pipelines.record_pipeline(PARAMETERS)
     step("ingest")
     for end in ends:
         step("train", end)
@@ -155,7 +151,7 @@ def test_a_failure_after_the_outcome_counts() -> None:
 @pytest.mark.parametrize(("state", "ended"), [("FAILED", "FAILED"), ("RUNNING", "KILLED")])
 def test_the_run_of_a_killed_step_is_not_left_running(state: str, ended: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the whole container is killed. `finish` runs in another pod, and cannot know the process."""
-    run_settings()
+    pipelines.record_pipeline(PARAMETERS)
     killed_step()
     monkeypatch.setattr(pipelines, "is_gone", lambda process: False)
     assert recorded()[1]["train"].info.status == "RUNNING"
@@ -273,7 +269,7 @@ def experiments() -> list[str]:
 
 def test_the_outcome_goes_to_the_run_that_the_launcher_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """A launcher may set MLFLOW_RUN_ID alone; the step's run is opened first, and then the outcome is recorded."""
-    run_settings()
+    pipelines.record_pipeline(PARAMETERS)
     launched, _ = recorded()
     with monkeypatch.context() as by_kubeflow:
         by_kubeflow.delenv("FABGAN_RUN")
@@ -289,7 +285,7 @@ def test_steps_meet_in_one_run_although_kubeflow_gives_each_pod_a_run_of_its_own
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its MLflow plugin sets MLFLOW_RUN_ID to the run of the pod's task, which fabgan leaves alone."""
-    run_settings()
+    pipelines.record_pipeline(PARAMETERS)
     client, ours = MlflowClient(), recorded()[0]
     for name in ("ingest", "train"):
         of_task = client.create_run(client.create_experiment(f"by Kubeflow: {name}"))
