@@ -41,9 +41,10 @@ def fabgan(command: str, packages: Path, *options: str) -> subprocess.CompletedP
 def recommending(
     model: Path, folder: Path, methods: Mapping[str, str], needs: Mapping[str, float] | None = None
 ) -> Path:
-    """Return a copy of a model that recommends these methods, and none for the other kinds; `needs` change, too."""
+    """Return a copy of a model that helps by these methods, and knows none for the other kinds; `needs` change, too."""
     shutil.copytree(model, folder)
     card = json.loads((folder / "defects.json").read_text())
+    card["confirmed"] = {name: {"mean": 0.02, "low": 0.01, "high": 0.03} for name in ("auc", "places", "recall")}
     for kind in card["judged"]:
         kind["method"] = methods.get(kind["kind"], "none")
         kind["need"] = (needs or {}).get(kind["kind"], kind["need"])

@@ -32,14 +32,14 @@ FOLDER = json_marker(CARD, "format", "config", "kinds", "judged")
 """What tells the folder of a defect model from all others."""
 SHEET = "defects.png"
 PAGE = "defects.html"
-FORMAT = 4
+FORMAT = 5
 PASTED: Literal["pasted"] = "pasted"
 FITTED: Literal["fitted"] = "fitted"
 BOTH: Literal["both"] = "both"
 """Each defect is pasted or fitted, by chance."""
 NONE: Literal["none"] = "none"
-METHODS = (PASTED, FITTED, BOTH)
-Recommended = Literal["none", "pasted", "fitted", "both"]
+Recommended = Literal["pasted", "fitted", "both"]
+METHODS: tuple[Recommended, ...] = (PASTED, FITTED, BOTH)
 
 
 @parameters
@@ -62,12 +62,20 @@ class Added:
     @property
     def helps(self) -> bool:
         """Whether one of the gains is larger than chance explains, and the other is no loss that is."""
-        return max(self.images.low, self.places.low) > 0 and min(self.images.high, self.places.high) >= 0
+        return max(self.images.low, self.places.low) > 0 and not self.harms
+
+    @property
+    def harms(self) -> bool:
+        """Whether one of the gains is a loss that is larger than chance explains."""
+        return min(self.images.high, self.places.high) < 0
 
 
 @parameters
 class JudgedKind:
-    """A kind of defect, and which images of it help an inspection model."""
+    """A kind of defect, and what made images add to how well an inspection model finds it.
+
+    All kinds are made at once, so a kind also gains or loses by the images of others.
+    """
 
     kind: str
     annotated: int
@@ -82,9 +90,11 @@ class JudgedKind:
     need: float
     """How badly an inspection model finds the kind without made defects, measured on training packages: 0 if it finds
     every place of it, near 1 if none. 1 for all kinds if that cannot be measured."""
-    method: Recommended
-    """Of the methods that help by more than chance explains, the one with the largest gain, in images and places
-    together. `gains` of several methods give chance more occasions, so a gain must be surer than its 95% interval."""
+    method: Recommended | Literal["none"]
+    """The method with the largest gain, in images and places together; `none` if no held-out package can judge."""
+    confirmed: Added | None
+    """What images of all kinds add to this one, each made by its method, in other runs than those that chose the
+    methods. None if no held-out package can judge."""
 
 
 @parameters
@@ -104,16 +114,21 @@ class DefectCard:
     seed: int
     judged: list[JudgedKind]
     confirmed: dict[str, Gain]
-    """What images made as recommended add, in other runs than those that chose: in `auc`, in average precision of
-    `places`, and in `recall`."""
+    """What images of all kinds add, each made by its method, in other runs than those that chose the methods: in `auc`,
+    in average precision of `places`, and in `recall`."""
     by_amount: dict[str, Added]
     """What different numbers of these images add in the same runs, to AUC and to average precision of places.
     `confirmed` is of the largest."""
 
     @property
     def recommended(self) -> dict[str, str]:
-        """The method of each kind of which images are recommended."""
-        return {kind.kind: kind.method for kind in self.judged if kind.method != NONE}
+        """The method of each kind of which images are recommended. It is empty if the images do not help."""
+        return {kind.kind: kind.method for kind in self.judged if self.helps and kind.method != NONE}
+
+    @property
+    def harmed(self) -> list[str]:
+        """The kinds that are found worse with the images of all kinds, by more than chance explains."""
+        return [kind.kind for kind in self.judged if kind.confirmed and kind.confirmed.harms]
 
     @property
     def images_recommended(self) -> int:
@@ -123,7 +138,7 @@ class DefectCard:
 
     @property
     def helps(self) -> bool:
-        """Whether images made as recommended help an inspection model, in AUC or in the precision of places."""
+        """Whether images of all kinds help an inspection model, in AUC or in the precision of places."""
         return bool(self.confirmed) and Added(self.confirmed["auc"], self.confirmed["places"]).helps
 
     @property
@@ -187,7 +202,7 @@ class _Either:
 
 
 def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
-    """Return how to make each of some kinds, as a model recommends. Without a model, and if not recommended: pasted.
+    """Return how to make each of some kinds, by the model. Without one, and for kinds that it cannot judge: pasted.
 
     Raises UserError for missing or damaged files, and for a model of other kinds.
     """
@@ -201,5 +216,8 @@ def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
     load_weights(network, weights)
     digest = card.weights_sha256
     made = {name: Method(name, paint, weights_sha256=digest) for name, paint in paints_of(network, kinds).items()}
-    made[NONE] = Method(PASTED, pasted, useful=False)
-    return {judged.kind: replace(made[judged.method], need=judged.need) for judged in card.judged}
+    made[NONE] = Method(PASTED, pasted)
+    return {
+        judged.kind: replace(made[judged.method], need=judged.need, useful=judged.kind in card.recommended)
+        for judged in card.judged
+    }

@@ -16,9 +16,9 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..artifacts.parallel import in_parallel
-from ..measures.gains import CONFIDENCE, Gain, gain_of
+from ..measures.gains import Gain, gain_of
 from ..measures.inspection import DenseFeatures, Image, InspectionModel, Places, classical, joined
-from .card import METHODS, NONE, Added, Recommended
+from .card import Added
 from .parameters import DEFECTS_PER_IMAGE
 from .pool import Paint, Pool
 from .shares import by_need
@@ -157,26 +157,11 @@ def made_images(
         yield made.pixels_HWC, made.mask_HW
 
 
-def recommended(runs: Runs, of_images: str, of_places: str) -> Recommended:
-    """Return the method with the largest gain, in images and places together, of those that help; or `none`.
-
-    Several methods give chance more occasions. So a gain must be certain enough for all gains together to be by 95%
-    (Bonferroni), while 95% suffice for a loss.
-    """
-    together = 1 - (1 - CONFIDENCE) / (2 * len(METHODS))
-    plain, sure = (
-        {method: added(runs, method, of_images, of_places, confidence) for method in METHODS}
-        for confidence in (CONFIDENCE, together)
-    )
-    helpful = [method for method in METHODS if plain[method].helps and sure[method].helps]
-    return max(helpful, key=lambda method: plain[method].images.mean + plain[method].places.mean, default=NONE)
-
-
-def added(runs: Runs, way: str, of_images: str, of_places: str, confidence: float = CONFIDENCE) -> Added:
+def added(runs: Runs, way: str, of_images: str = "auc", of_places: str = "places") -> Added:
     """Return what a way adds to classical augmentation in a measure of images and in one of places."""
-    return Added(*(gain(runs, way, measure, confidence=confidence) for measure in (of_images, of_places)))
+    return Added(gain(runs, way, of_images), gain(runs, way, of_places))
 
 
-def gain(runs: Runs, way: str, measure: str, over: str = CLASSICAL, confidence: float = CONFIDENCE) -> Gain:
+def gain(runs: Runs, way: str, measure: str, over: str = CLASSICAL) -> Gain:
     """Return what a way of training adds to another one in a measure, over paired runs."""
-    return gain_of([run[way][measure] for run in runs], [run[over][measure] for run in runs], confidence)
+    return gain_of([run[way][measure] for run in runs], [run[over][measure] for run in runs])

@@ -1,13 +1,9 @@
 """The train_defects step: it trains the defect model, and finds out which made defects help an inspection model."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from fabgan.model.defects.networks import DefectConfig, DefectGenerator
-from fabgan.model.streams import random_stream
 
 from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Packages, open_packages
@@ -16,51 +12,36 @@ from ..core.errors import UserError
 from ..core.files import check_apart, read_json, write_json
 from ..core.images import write_png
 from ..core.parameters import digest
-from ..core.progress import Progress
 from ..core.provenance import code_of_module
 from ..core.resumable import RECORDS, resumable_folder
-from ..measures.inspection import DenseFeatures, Image
+from ..measures.inspection import DenseFeatures
 from .card import (
     CARD,
     FITTED,
     FOLDER,
-    METHODS,
     NONE,
     PAGE,
     PASTED,
     SHEET,
     WEIGHTS,
-    Added,
     DefectCard,
     JudgedKind,
-    Precision,
     load_card,
     paints_of,
     write_card,
 )
-from .judging import (
-    AMOUNTS,
-    CLASSICAL,
-    MADE_IMAGES,
-    Judge,
-    Scores,
-    added,
-    annotated,
-    gain,
-    kind_of,
-    made_images,
-    recommended,
-)
+from .evidence import Evidence, Trial, gathered
+from .judging import AMOUNTS, MADE_IMAGES, Judge, added, annotated, gain, kind_of
 from .needs import needs_of
 from .page import write_page
 from .parameters import TrainDefectsParameters
-from .pool import Paint, Pool, pool_of
+from .pool import Pool, pool_of
 from .sheet import sheet_of
 from .training import trained
 
 NEEDS = "needs.json"
 CONFIRMED = ("auc", "places", "recall")
-"""Measures of all kinds together, in which a recommendation is confirmed."""
+"""Measures of all kinds together, in which it is confirmed that images help."""
 
 
 def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCard:
@@ -84,13 +65,10 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         write_png(folder / SHEET, sheet)
         judge = Judge(held_out)
         needs = _needs(training, judge.dense, params.seed, folder / RECORDS / NEEDS)
-        trial = _Trial(judge, training, pool, needs, params, folder / RECORDS)
-        runs = trial.of_ways({way: dict.fromkeys(pool.present, paint) for way, paint in paints.items()})
-        judged = [_judged(kind, pool, held_out, needs, runs) for kind in pool.cutouts]
-        chosen = {kind.kind: paints[kind.method] for kind in judged if kind.method != NONE}
-        confirming = trial.of_amounts(chosen) if chosen else []
-        confirmed = {name: gain(confirming, str(MADE_IMAGES), name) for name in CONFIRMED if confirming}
-        by_amount = {str(amount): added(confirming, str(amount), "auc", "places") for amount in AMOUNTS if confirming}
+        evidence = gathered(Trial(judge, training, pool, needs, params, folder / RECORDS), paints)
+        judged = [_judged(kind, pool, held_out, needs[kind], evidence) for kind in pool.cutouts]
+        confirmed = {name: gain(evidence.further, str(MADE_IMAGES), name) for name in CONFIRMED if evidence.further}
+        by_amount = {str(amount): added(evidence.further, str(amount)) for amount in AMOUNTS if evidence.further}
         facts = {"kinds": list(pool.cutouts), "packages_sha256": manifest_digest(packages), "work_sha256": work}
         found = {"judged": judged, "confirmed": confirmed, "by_amount": by_amount}
         card = write_card(folder, network, {**facts, **asdict(params), **found})
@@ -136,67 +114,15 @@ def _check_held_out(held_out: Packages) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """Trains inspection models with and without made defects. Runs that have a record are not repeated."""
-
-    judge: Judge
-    training: Packages
-    pool: Pool
-    needs: Mapping[str, float]
-    params: TrainDefectsParameters
-    records: Path
-
-    def of_ways(self, ways: Mapping[str, Mapping[str, Paint]]) -> list[dict[str, Scores]]:
-        """Return the scores of each way, which says how each kind is made, in each run."""
-
-        def scores(number: int) -> dict[str, Scores]:
-            made = {way: self._made(paints, number) for way, paints in ways.items()}
-            return self.judge.scores(self.training, made, self._seed(number))
-
-        return self._runs(scores, first=0)
-
-    def of_amounts(self, paints: Mapping[str, Paint]) -> list[dict[str, Scores]]:
-        """Return the scores of each number of images whose kinds are made in their ways, in each of other runs."""
-
-        def scores(number: int) -> dict[str, Scores]:
-            made = self._made(paints, number)
-            return self.judge.scores_by_amount(self.training, made, self._seed(number))
-
-        return self._runs(scores, first=self.params.runs)
-
-    def _seed(self, number: int) -> int:
-        """Return the seed of the judge in a run. Runs of other seeds have others, so that they are new evidence."""
-        return random_stream(self.params.seed, "judge", number).initial_seed()
-
-    def _made(self, paints: Mapping[str, Paint], number: int) -> Iterator[Image]:
-        return made_images(self.pool, paints, self.needs, np.random.default_rng([self.params.seed, number]))
-
-    def _runs(self, scores: Callable[[int], dict[str, Scores]], first: int) -> list[dict[str, Scores]]:
-        progress, found = Progress("train_defects", self.params.runs, "runs of the judge"), list[dict[str, Scores]]()
-        for number in range(first, first + self.params.runs):
-            record = self.records / f"run-{number}.json"
-            if not record.is_file():
-                write_json(record, scores(number))
-            found.append(read_json(record))
-            progress.advance(1)
+def _judged(kind: str, pool: Pool, held_out: Packages, need: float, evidence: Evidence) -> JudgedKind:
+    shown = [kind_of(package) for package in annotated(held_out).listed].count(kind)
+    found = JudgedKind(kind, len(pool.cutouts[kind]), shown, None, {}, need, NONE, None)
+    if kind not in evidence.methods:
         return found
-
-
-def _judged(
-    kind: str, pool: Pool, held_out: Packages, needs: Mapping[str, float], runs: list[dict[str, Scores]]
-) -> JudgedKind:
-    measures = (f"average_precision {kind}", f"places {kind}")
-    judged = measures[0] in runs[0][CLASSICAL] and bool(pool.cutouts[kind])
-    gains: dict[str, Added] = {method: added(runs, method, *measures) for method in METHODS if judged}
-    return JudgedKind(
-        kind=kind,
-        annotated=len(pool.cutouts[kind]),
-        held_out=[kind_of(package) for package in annotated(held_out).listed].count(kind),
-        classical=Precision(*(float(np.mean([run[CLASSICAL][name] for run in runs])) for name in measures))
-        if judged
-        else None,
-        gains=gains,
-        need=needs[kind],
-        method=recommended(runs, *measures) if judged else NONE,
+    return replace(
+        found,
+        classical=evidence.classical(kind),
+        gains=evidence.gains(kind),
+        method=evidence.methods[kind],
+        confirmed=evidence.confirmed(kind),
     )

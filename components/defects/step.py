@@ -29,7 +29,7 @@ from ..core.parameters import digest, parse
 from ..core.progress import Progress
 from ..core.provenance import code_of
 from ..core.resumable import RECORDS, resumable_folder
-from .card import Method, load_card, methods_of
+from .card import Method, methods_of
 from .drawn import pictures
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
@@ -64,8 +64,6 @@ def run(
     check_apart({"output": output}, {"packages": packages, "model": model, "where": where, "shapes": shapes})
     pool = read_pool(packages, params.size_px, where, shapes)
     methods = methods_of(model, list(pool.cutouts))
-    if model and not load_card(model).helps:
-        LOG.warning("%s: what this model recommends was not confirmed to help an inspection model", model.name)
     counts = _counts(params, pool, methods)
     check_layout(params.layout, list(counts))
     settings = [asdict(params), counts, {kind: [one.name, one.weights_sha256] for kind, one in methods.items()}]
@@ -123,7 +121,10 @@ def _counts(params: DefectsParameters, pool: Pool, methods: Mapping[str, Method]
             raise UserError(f"defects: no annotated defect of kind {kind!r} in the training images (known: {known})")
     useful = {kind: methods[kind].useful for kind, number in found.items() if number}
     if not params.counts and not any(useful.values()):
-        raise UserError("defects: the model recommends no kind; ask for kinds with --kinds to make them anyway")
+        raise UserError(
+            "defects: the model recommends no kind, because its images were not shown to help an inspection model; ask "
+            "for kinds with --kinds to make them anyway"
+        )
     counts = dict(params.counts) or _shared(params, {kind: methods[kind].need for kind in useful if useful[kind]})
     for kind in useful:
         if not useful[kind]:

@@ -54,10 +54,10 @@ def _table(card: "DefectCard") -> str:
 
 
 def _lines(card: "DefectCard") -> Iterator[str]:
-    """Yield a table of the kinds, and what images made as recommended add."""
+    """Yield a table of the kinds, what each method adds to each, and what the best ones add together."""
     from fabgan.components.defects.card import METHODS
 
-    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'need':>5}  recommended"
+    yield f"{'kind':<20} {'annotated':>9} {'held out':>8} {'need':>5}  method"
     for kind in card.judged:
         yield f"{kind.kind:<20} {kind.annotated:>9} {kind.held_out:>8} {kind.need:>5.2f}  {kind.method}"
     heads = "".join(f"  {method:<25}" for method in METHODS)
@@ -68,12 +68,13 @@ def _lines(card: "DefectCard") -> Iterator[str]:
             classical = "" if kind.classical is None else f"{getattr(kind.classical, of):.3f}"
             yield f"{kind.kind:<20} {of:<7} {classical:>9}{''.join(f'  {gain:<25}' for gain in gains)}".rstrip()
     if card.confirmed:
-        yield "\nadded by images made as recommended, in other runs:"
+        yield "\nadded by images of all kinds, each made by its method, in other runs:"
         for amount, one in card.by_amount.items():
             yield f"{amount:>5} images: AUC {_said(one.images)}, places {_said(one.places)}"
         yield f"{max(map(int, card.by_amount)):>5} images: recall at 1% false alarms {_said(card.confirmed['recall'])}"
-    else:
-        yield "no kind is recommended: made defects did not help the inspection model"
+    yield f"recommended: {', '.join(card.recommended) or 'none, because made defects were not shown to help'}"
+    if card.harmed:
+        yield f"found worse with these images: {', '.join(card.harmed)}"
 
 
 def _said(gain: "Gain") -> str:

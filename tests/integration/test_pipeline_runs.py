@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from fabgan.components.core.files import read_json, sha256_of_file
+from fabgan.components.defects.card import load_card
 from tests.conftest import PARAMETERS
 from tests.projects import Project
 from tests.servers.bucket import Bucket
@@ -175,7 +176,7 @@ def test_a_sweep_compares_its_trainings_in_one_table(project: Project) -> None:
 
 
 def test_annotated_photographs_become_a_judged_defect_model_in_the_registry(project: Project) -> None:
-    """Hardly trained, so it is registered without an alias. Images are made if it recommends a kind all the same."""
+    """It was hardly trained, so whether it helps is left to chance. If it does, images are made."""
     root, source = project.folder / "out", yaml.safe_load((project.folder / "data" / "rendered.yaml").read_text())
     source |= {"masks": True, "frames": 48, "renderer": source["renderer"] | {"defect_share": 0.6}}
     (project.folder / "data" / "annotated.yaml").write_text(yaml.safe_dump(source))
@@ -183,14 +184,13 @@ def test_annotated_photographs_become_a_judged_defect_model_in_the_registry(proj
     asked = " ".join(f"--set {name}={value}" for name, value in form.items())
     project.run(f"fabgan pipeline run defects --runner subprocess --image fabgan:0 --root {root} {asked}")
     folder = max(root.glob("fabgan-defects-*"))
-    card = read_json(folder / "train-defects" / "model" / "defects.json")
-    recommended = [kind["kind"] for kind in card["judged"] if kind["method"] != "none"]
+    card = load_card(folder / "train-defects" / "model")
     made = read_json(folder / "make-defects" / "metrics")
-    assert made == {"images": form["images"] if recommended else 0}
+    assert made == {"images": form["images"] if card.recommended else 0}
     assert len(list((folder / "make-defects" / "images" / "images").glob("*.png"))) == made["images"]
     assert "What made defects add, by kind" in (root / "report.html").read_text()
     version = MlflowClient(f"sqlite:///{root}/mlflow.db").get_model_version("bga-defects", "1")
-    assert version.tags["weights_sha256"] == card["weights_sha256"]
+    assert version.tags["weights_sha256"] == card.weights_sha256
     parent = next(filter(is_a_pipeline, runs_in_mlflow(root)))
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["fabgan.outcome"].startswith(f"models:/bga-defects/1 {version.tags['verdict']}")

@@ -17,6 +17,7 @@ from fabgan.components.services.tracking.registry import Version
 from tests.unit.test_publication_page import words
 
 NOTHING: dict[str, Any] = {"mean": 0.0, "low": 0.0, "high": 0.0}
+LESS: dict[str, Any] = {"mean": -0.02, "low": -0.03, "high": -0.01}
 GAINS: dict[str, Any] = {
     "pasted": {"images": {"mean": 0.02, "low": 0.01, "high": 0.03}, "places": NOTHING},
     "fitted": {"images": {"mean": 0.05, "low": -0.01, "high": 0.11}, "places": NOTHING},
@@ -34,7 +35,7 @@ UNJUDGED: dict[str, Any] = {"kind": "<pit>", "annotated": 1, "held_out": 0, "nee
 CARD = parse(
     DefectCard,
     {
-        "format": 4,
+        "format": 5,
         "config": {"channels": 3, "kinds": 2},
         "kinds": ["missing_ball", "<pit>"],
         "weights_sha256": "0123456789abcdef",
@@ -44,7 +45,10 @@ CARD = parse(
         "steps": 600,
         "runs": 5,
         "seed": 1,
-        "judged": [KIND | {"method": "both"}, UNJUDGED | {"method": "none"}],
+        "judged": [
+            KIND | {"method": "both", "confirmed": {"images": LESS, "places": NOTHING}},
+            UNJUDGED | {"method": "none", "confirmed": None},
+        ],
         "confirmed": {name: {"mean": 0.0204, "low": 0.0101, "high": 0.0307} for name in ("auc", "places", "recall")},
         "by_amount": {
             "50": {"images": {"mean": 0.0104, "low": -0.0101, "high": 0.0307}, "places": NOTHING},
@@ -60,11 +64,11 @@ SHEET = np.zeros((8, 16, 3), np.uint8)
 def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Path) -> None:
     write_page(tmp_path / "page.html", CARD, SHEET)
     text = words(tmp_path / "page.html")
-    assert "Helps Images are recommended for missing ball." in text
+    assert "So images of missing ball are recommended. Found worse with these images" in text
     said, nothing = "+0.020 (+0.010 to +0.031)", "+0.000 (+0.000 to +0.000)"
     assert f"{said} in AUC, {said} in average precision of places, and {said} in recall at 1% false alarms." in text
-    images = f"+0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) {nothing}"
-    places = f"{nothing} {nothing} +0.040 (+0.020 to +0.060)"
+    images = f"+0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) {nothing} -0.020 (-0.030 to -0.010)"
+    places = f"{nothing} {nothing} +0.040 (+0.020 to +0.060) {nothing}"
     assert f"missing ball 9 4 0.62 both images 0.500 {images} places 0.250 {places}" in text
     assert "1 0 1.00 none not judged" in text
     assert "The surest gains are those of 100 images" in text
@@ -73,12 +77,14 @@ def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Pat
     assert "<pit>" not in (tmp_path / "page.html").read_text()
 
 
-def test_the_page_says_that_nothing_helps(tmp_path: Path) -> None:
-    nothing = replace(CARD, judged=[replace(one, method="none") for one in CARD.judged], confirmed={}, by_amount={})
+def test_the_page_says_that_nothing_was_judged(tmp_path: Path) -> None:
+    nothing = replace(
+        CARD, judged=[replace(CARD.judged[1], kind=kind) for kind in CARD.kinds], confirmed={}, by_amount={}
+    )
     write_page(tmp_path / "page.html", nothing, SHEET)
     assert nothing.images_recommended == 0
     assert "How many images" not in words(tmp_path / "page.html")
-    assert "No help No kind is recommended" in words(tmp_path / "page.html")
+    assert "No help No images are recommended: no held-out package can judge them." in words(tmp_path / "page.html")
 
 
 ABOVE, AROUND, BELOW = Gain(0.02, 0.001, 0.039), Gain(0.02, -0.001, 0.041), Gain(-0.02, -0.039, -0.001)
@@ -103,11 +109,13 @@ def test_a_model_helps_if_it_was_confirmed_to_gain_and_to_lose_nothing(
     card = replace(CARD, confirmed=CARD.confirmed | {"auc": images, "places": places})
     write_page(tmp_path / "page.html", card, SHEET)
     assert card.helps == helps
-    assert ("not taken for one that helps" in words(tmp_path / "page.html")) != helps
-    assert CARD.metrics["kinds_recommended"] == 1
+    assert ("So no images are recommended" in words(tmp_path / "page.html")) != helps
+    assert card.recommended == ({"missing_ball": "both"} if helps else {})
+    assert card.metrics["kinds_recommended"] == helps
+    assert card.harmed == ["missing_ball"]
 
 
-def version(number: int, packages: str, gain: str, places: str = "0", card_format: str = "4") -> Version:
+def version(number: int, packages: str, gain: str, places: str = "0", card_format: str = "5") -> Version:
     tags = {"packages_sha256": packages, "auc_gain": gain, "places_gain": places, "card_format": card_format}
     return Version("bga-defects", number, tags)
 
@@ -120,7 +128,7 @@ def version(number: int, packages: str, gain: str, places: str = "0", card_forma
         (version(1, "same", "0.03"), False),
         (version(1, "same", "0.01", places="0.02"), False),
         (version(1, "other", "0.03"), True),
-        (version(1, "same", "0.03", card_format="3"), True),
+        (version(1, "same", "0.03", card_format="4"), True),
     ],
     ids=[
         "no champion",

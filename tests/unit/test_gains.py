@@ -1,4 +1,4 @@
-"""Gains from paired runs, against scipy's own interval, and what is recommended by them."""
+"""Gains from paired runs, against scipy's own interval, and the methods and the models that are recommended by them."""
 
 from collections.abc import Mapping
 
@@ -6,58 +6,47 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
-from fabgan.components.defects.card import METHODS, NONE
-from fabgan.components.defects.judging import CLASSICAL, Scores, recommended
-from fabgan.components.measures.gains import gain_of
-
-MEASURES = "images", "places"
-WAYS = (CLASSICAL, *METHODS)
-Gains = tuple[float, ...]
-"""In each of five runs."""
-NOTHING, SURE, LARGER = (0.0,) * 5, (1.0, 1.1, 1.0, 1.1, 1.0), (3.0, 3.1, 3.0, 3.1, 3.0)
-UNSURE = (0.3, 0.6, 1.0, 1.4, 1.7)
-"""3.9 standard errors: by Student's t, that is 95% of one gain, and not of six."""
-LOSS = tuple(-gain for gain in UNSURE)
+from fabgan.components.defects.card import Added
+from fabgan.components.defects.evidence import best_method
+from fabgan.components.measures.gains import Gain, gain_of
 
 
-@pytest.mark.parametrize("confidence", [0.95, 0.99])
 @pytest.mark.parametrize("runs", [2, 5, 20])
-def test_the_interval_is_students(runs: int, confidence: float) -> None:
+def test_the_interval_is_students(runs: int) -> None:
     ours, theirs = np.random.default_rng(runs).normal(size=(2, runs))
-    gain = gain_of(ours.tolist(), theirs.tolist(), confidence)
-    expected = stats.ttest_rel(ours, theirs).confidence_interval(confidence)
+    gain = gain_of(ours.tolist(), theirs.tolist())
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
     assert (gain.low, gain.high) == pytest.approx((expected.low, expected.high))
     assert gain.mean == pytest.approx((gain.low + gain.high) / 2)
 
 
-def by_chance(seed: int) -> list[dict[str, Scores]]:
-    """Return scores of five runs that differ by chance alone."""
+def by_chance(seed: int) -> Added:
+    """Return gains over five runs that differ by chance alone."""
     random = np.random.default_rng(seed)
-    return [{way: dict(zip(MEASURES, random.normal(size=2), strict=True)) for way in WAYS} for _ in range(5)]
+    return Added(*(gain_of(*random.normal(size=(2, 5)).tolist()) for _ in range(2)))
 
 
-def gaining(gains: Mapping[str, tuple[Gains, Gains]]) -> list[dict[str, Scores]]:
-    """Return scores of runs in which methods gain so much in images and in places."""
-    every = {**dict.fromkeys(WAYS, (NOTHING, NOTHING)), **gains}
-    return [
-        {way: {name: one[run] for name, one in zip(MEASURES, both, strict=True)} for way, both in every.items()}
-        for run in range(len(NOTHING))
-    ]
+def test_chance_alone_helps_hardly_ever() -> None:
+    """Two gains are tried, each with a chance of one in forty to look like one."""
+    assert 0 < sum(by_chance(seed).helps for seed in range(1000)) < 70
 
 
-def test_chance_alone_recommends_hardly_anything() -> None:
-    assert sum(recommended(by_chance(seed), *MEASURES) != NONE for seed in range(1000)) < 50
+def test_chance_alone_harms_hardly_ever() -> None:
+    assert 0 < sum(by_chance(seed).harms for seed in range(1000)) < 70
+
+
+def around(mean: float) -> Gain:
+    return Gain(mean, mean - 1, mean + 1)
 
 
 @pytest.mark.parametrize(
     ("gains", "expected"),
     [
-        ({"pasted": (UNSURE, NOTHING)}, "none"),
-        ({"pasted": (NOTHING, SURE)}, "pasted"),
-        ({"pasted": (SURE, NOTHING), "both": (NOTHING, LARGER)}, "both"),
-        ({"pasted": (SURE, NOTHING), "both": (LARGER, LOSS)}, "pasted"),
+        ({"pasted": (0.1, 0.1), "fitted": (0.0, 0.0), "both": (0.3, -0.2)}, "pasted"),
+        ({"pasted": (0.0, 0.1), "fitted": (0.3, -0.1), "both": (0.1, 0.0)}, "fitted"),
+        ({"pasted": (-0.2, -0.2), "fitted": (0.1, -0.4), "both": (-0.1, -0.1)}, "both"),
     ],
-    ids=["unsure", "sure", "larger", "beside a loss"],
+    ids=["both gain", "one gains more than the other loses", "the smallest loss"],
 )
-def test_the_largest_gain_that_is_sure_is_recommended(gains: Mapping[str, tuple[Gains, Gains]], expected: str) -> None:
-    assert recommended(gaining(gains), *MEASURES) == expected
+def test_the_best_method_has_the_largest_sum_of_gains(gains: Mapping[str, tuple[float, float]], expected: str) -> None:
+    assert best_method({method: Added(*map(around, both)) for method, both in gains.items()}) == expected

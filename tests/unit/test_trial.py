@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fabgan.components.artifacts.packages import Packages
-from fabgan.components.defects import learning
+from fabgan.components.defects.evidence import Trial
 from fabgan.components.defects.judging import Judge, Scores
 from fabgan.components.defects.parameters import TrainDefectsParameters
 from fabgan.components.defects.pool import Pool
@@ -33,8 +33,8 @@ def test_no_two_runs_train_the_same_judge_whatever_the_seed(tmp_path: Path) -> N
     for seed in range(3):
         params = TrainDefectsParameters(size_px=64, steps=1, runs=RUNS, seed=seed)
         records = tmp_path / str(seed)
-        trial = learning._Trial(cast(Judge, recorder), nothing, cast(Pool, nothing), {}, params, records)
-        trial.of_ways({})
+        trial = Trial(cast(Judge, recorder), nothing, cast(Pool, nothing), {}, params, records)
+        trial.of_methods({})
         trial.of_amounts({})
-        trial.of_ways({})  # these runs have records
+        trial.of_methods({})  # these runs have records
     assert len(set(recorder.seeds)) == len(recorder.seeds) == 3 * 2 * RUNS
