@@ -13,6 +13,7 @@ from fabgan.components.core.images import Pixels
 from fabgan.components.crop_resize.outline import find, find_outline, iou
 from fabgan.components.crop_resize.outline.background import Border, View, view_of
 from fabgan.components.crop_resize.outline.flanks import leave_out_flanks
+from fabgan.components.crop_resize.outline.gaps import refuse_frame
 from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Point, draw, rectangle
 
 
@@ -186,6 +187,19 @@ def test_frame_of_wire_is_refused(ground: Colour) -> None:
         cv2.polylines(frame, [np.round(rectangle((320, 240), size_px, size_px, 9)).astype(np.int32)], True, BLACK, 5)
     with pytest.raises(UnusableImageError, match="a frame around the background"):
         find_outline(frame)
+
+
+@pytest.mark.parametrize("apart_px", [64, 112])
+def test_frame_of_wire_on_a_mat_with_lines_is_refused(apart_px: int) -> None:
+    """The lines go on inside, so the opening is not all like the ground. Nor is the ground around."""
+    frame, corners = draw(ground=(46, 118, 96)), rectangle((320, 240), 284, 284, 9)
+    for place in range(20, 640, apart_px):
+        cv2.line(frame, (place, 0), (place, 479), (150, 175, 140), 2, cv2.LINE_AA)
+        cv2.line(frame, (0, place), (639, place), (150, 175, 140), 2, cv2.LINE_AA)
+    for size_px in (280, 252, 224):
+        cv2.polylines(frame, [np.round(rectangle((320, 240), size_px, size_px, 9)).astype(np.int32)], True, BLACK, 5)
+    with pytest.raises(UnusableImageError, match="a frame around the background"):
+        refuse_frame(view_of(frame), np.array(corners))
 
 
 def test_ruler_is_refused() -> None:

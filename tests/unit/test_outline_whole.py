@@ -10,10 +10,11 @@ from fabgan.components.crop_resize.outline import find_outline, iou
 from fabgan.components.crop_resize.outline.background import View, view_of
 from fabgan.components.crop_resize.outline.body import whole_body
 from fabgan.components.crop_resize.outline.doubt import refuse_part
-from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Corners, draw, rectangle
+from fabgan.components.crop_resize.outline.sides import refine_sides
+from tests.drawn_packages import BLACK, GREEN, WHITE, Colour, Corners, Points, draw, rectangle
 
 
-def fill(frame: Pixels, corners: Corners, colour: Colour) -> None:
+def fill(frame: Pixels, corners: Corners | Points, colour: Colour) -> None:
     cv2.fillConvexPoly(frame, np.round(np.array(corners) * 16).astype(np.int32), colour, cv2.LINE_AA, 4)
 
 
@@ -133,3 +134,32 @@ def test_faint_rim_is_kept_beside_the_shadow_of_its_package(ground: Colour, rim:
     left = 1 - 0.35 / 250 * np.where(package > 0, 0, cv2.GaussianBlur(shadow, (0, 0), 4))
     shaded = (with_faint_rim(ground, rim, (40, 40, 44), corners) * left).astype(np.uint8)
     assert iou(corners, find_outline(photographed(shaded, noise=1.5)).corners_px) > 0.98
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_rim_is_kept_beside_walls_that_are_seen_on_two_sides(turn: int) -> None:
+    """The walls make the rim look otherwise on two sides, while all along the lands inside it there is one colour."""
+    frame, package = np.full((480, 640, 3), 205, np.uint8), rectangle((320, 240), 260, 260, 18)
+    beside = np.roll(np.array(package), turn, axis=0)
+    wall = 5 * (beside[0] - beside[2]) / np.hypot(*(beside[0] - beside[2]))
+    for share in (1, 0.5):
+        fill(frame, np.array(package) + share * wall, (20, 20, 24))
+    fill(frame, package, (100, 130, 65))
+    fill(frame, rectangle((320, 240), 242, 242, 18), (205, 180, 105))
+    fill(frame, rectangle((320, 240), 90, 90, 18), (100, 130, 65))
+    view = view_of(photographed(frame, noise=2))
+    body, _ = whole_body(view, refine_sides(view.residual, np.array(package)))
+    assert iou(package, body) > 0.95
+
+
+def test_a_package_in_a_wide_pocket_is_found_and_not_the_pocket() -> None:
+    """Of the walls, two catch the light. All have the tint of the tray."""
+    frame, package = np.full((480, 640, 3), (124, 127, 130), np.uint8), rectangle((320, 240), 200, 200, 40)
+    outer, inner = (np.array(rectangle((320, 240), side, side, 40)) for side in (252, 236))
+    for at, light in enumerate((174, 82, 76, 180)):
+        after = (at + 1) % 4
+        fill(frame, np.array([outer[at], outer[after], inner[after], inner[at]]), (light, light + 3, light + 6))
+    fill(frame, inner, (99, 102, 104))
+    fill(frame, package, (45, 45, 50))
+    cv2.putText(frame, "X1234", (270, 250), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (200, 200, 195), 3, cv2.LINE_AA)
+    assert iou(package, find_outline(photographed(frame, noise=2)).corners_px) > 0.97

@@ -17,8 +17,8 @@ from .geometry import Colour, Map, Points, side_lengths
 from .shade import MAX_SHADE_TINT, PAST_LINE_CELLS, is_shade, tint_edges, tint_of
 from .strips import inward, meet, strip_of
 
-OUT_SHARE, IN_SHARE = 0.35, 0.05
-"""Reach of the search beyond and inside a side, as a share of the shorter side."""
+OUT_SHARE, IN_SHARE, POCKET_SHARE = 0.35, 0.05, 0.2
+"""Reach of the search beyond and inside a side, and inside the edge of a pocket, as a share of the shorter side."""
 MIN_SIZE = 3.0
 """Minimum change of colour across an edge, in Lab units. The light around a body has fainter edges."""
 MAX_ALIKE = 6.0
@@ -42,6 +42,8 @@ RIM_SAMPLES = 7
 TRAY = (0.6, 1.3)
 """Range of the lightness of a tray in which a pocket begins, relative to the background's. That lies between the
 walls' and the floors' if much of both is seen."""
+WALLS = (0.55, 1.45)
+"""Range of the lightness of the walls of a pocket, relative to the background's. A package is darker or lighter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +68,58 @@ def whole_body(view: View, corners: Points) -> tuple[Points, bool]:
     that keeps the tint, and at a border of the frame.
     """
     ends, shorter = np.roll(corners, -1, axis=0), float(side_lengths(corners).min())
-    sides = [_choices(view, corners[i], ends[i], shorter) for i in range(4)]
-    sure = [[choice for choice in choices if choice.is_sure] for choices in sides]
+    sides = [_choices(view, corners[i], ends[i], shorter, IN_SHARE) for i in range(4)]
+    if _is_pocket(view, corners, sides):
+        sides = [_choices(view, corners[i], ends[i], shorter, POCKET_SHARE) for i in range(4)]
+    sure = _sure(sides)
     if not all(sure):
         return corners, False
     chosen, rim = _outermost(sure), _rim(sides, MAX_RIM_SPREAD * shorter)
+    if _leaves_out_rim(view, corners, chosen):
+        return corners, False
     by_edges = any(choice.by_tint for choice in chosen)
     if rim and _depth(rim) < _depth(chosen) and _is_rim(view, corners, rim):
         chosen, by_edges = rim, True
     if all(abs(choice.depth_cells) <= STAYS_CELLS for choice in chosen):
         return corners, False
     return _moved(corners, chosen), by_edges
+
+
+def _is_pocket(view: View, corners: Points, sides: list[list[_Choice]]) -> bool:
+    """Return whether the four found sides bound the walls of a pocket: the ground in lights that differ."""
+    sure, ends = _sure(sides), np.roll(corners, -1, axis=0)
+    if not all(sure) or _agree(found := _nearest(sure)):
+        return False
+    ground = [_colour(view.ground, corners[i], ends[i], COLOUR_CELLS) for i in range(4)]
+    return all(bool(is_shade(found[i].colour, ground[i], WALLS)) for i in range(4))
+
+
+def _sure(sides: list[list[_Choice]]) -> list[list[_Choice]]:
+    return [[choice for choice in choices if choice.is_sure] for choices in sides]
+
+
+def _nearest(sides: list[list[_Choice]]) -> list[_Choice]:
+    """Return the choice of each side that is nearest to the found side."""
+    return [min(choices, key=lambda choice: abs(choice.depth_cells)) for choices in sides]
+
+
+def _leaves_out_rim(view: View, corners: Points, chosen: list[_Choice]) -> bool:
+    """Return whether two opposite sides would move inward past what is not the ground in another light.
+
+    The walls of a thick package are seen on two sides that meet. A pocket has walls all around, of the ground's tint.
+    """
+    ends, inward_ = np.roll(corners, -1, axis=0), [choice.depth_cells > STAYS_CELLS for choice in chosen]
+    return any(
+        inward_[i] and inward_[i - 2] and not _is_ground(view, corners[i], ends[i], chosen[i].depth_cells)
+        for i in range(4)
+    )
+
+
+def _is_ground(view: View, start: Points, end: Points, depth_cells: float) -> bool:
+    """Return whether the ground in some light reaches from a side to a depth inside it."""
+    depths = np.linspace(min(COLOUR_CELLS[0], depth_cells / 2), depth_cells - COLOUR_CELLS[0], RIM_SAMPLES)
+    lab, ground = (np.median(strip_of(image, start, end, depths), axis=0) for image in (view.lab, view.ground))
+    return bool((tint_of(lab, ground) < MAX_SHADE_TINT).all())
 
 
 def _moved(corners: Points, chosen: list[_Choice]) -> Points:
@@ -104,9 +147,9 @@ def _is_rim(view: View, corners: Points, rim: list[_Choice]) -> bool:
     )
 
 
-def _choices(view: View, start: Points, end: Points, shorter: float) -> list[_Choice]:
+def _choices(view: View, start: Points, end: Points, shorter: float, in_share: float) -> list[_Choice]:
     """Return the edges that could be the body's side, from outside to inside."""
-    depths = np.arange(-round(OUT_SHARE * shorter), round(IN_SHARE * shorter) + 1, dtype=np.float64)
+    depths = np.arange(-round(OUT_SHARE * shorter), round(in_share * shorter) + 1, dtype=np.float64)
     edges = [edge for edge in edges_along(view.lab, start, end, depths) if edge.support >= MIN_SUPPORT]
     choices = [
         _judged(view, start, end, edge)
@@ -159,7 +202,7 @@ def _colour(image: Map, start: Points, end: Points, depths: NDArray[np.float64])
 
 def _outermost(sides: list[list[_Choice]]) -> list[_Choice]:
     """Return a choice for each side, all of one colour, that together lie farthest out; else those nearest to 0."""
-    best, best_depth = [min(choices, key=lambda choice: abs(choice.depth_cells)) for choices in sides], np.inf
+    best, best_depth = _nearest(sides), np.inf
     if _agree(best):
         best_depth = _depth(best)
     for colour in [choice.colour for choice in itertools.chain(*sides)]:

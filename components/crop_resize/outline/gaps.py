@@ -25,7 +25,7 @@ MAX_SIGMAS = 6.0
 GAP_SHADES, MAX_GAP_TINT = (0.25, 1.12), 4.0
 """Range of the lightness of the ground in a gap, relative to its own, and maximum difference of its tint, in Lab units.
 Between thick packages, it is dark, and the blur of a narrow gap mixes it with their colours."""
-MIN_CHANGE = 6.0
+MIN_CHANGE = 3.0
 """Minimum change of the rim's colour where a gap interrupts it, in Lab units."""
 STEP = 4
 """Number of lines within which the rim changes so much where a gap begins and ends. Light changes it slowly."""
@@ -35,9 +35,13 @@ MAX_GAP = 25
 """Maximum number of lines of a gap. The rough search joins no packages that lie farther apart."""
 FRAME_SHARE = 0.15
 """Share of the body at each side that may be the frame around an opening."""
-MIN_OPEN_SHARE, MAX_OPEN_CHANGE = 0.94, 3.0
-"""Minimum share of an opening that is like the ground, and maximum difference of its median colour, in Lab units. The
-marking of a package as black as the ground takes more."""
+MIN_OPEN_SHARE, MAX_OPEN_CHANGE = (0.85, 0.94), 3.0
+"""Range of the minimum share of an opening that is like the ground, and maximum difference of its median colour, in Lab
+units. The marking of a package as black as the ground takes more. Between the limits, the ground around decides."""
+LIKE_AROUND = 0.95
+"""Minimum of that share relative to that of the ground around. Lines of a mat are not as dense everywhere."""
+AROUND_STEP = 4
+"""Every so many rows and columns of the ground are looked at."""
 
 
 def refuse_several(view: View, corners: Points) -> None:
@@ -52,9 +56,17 @@ def refuse_frame(view: View, corners: Points) -> None:
     rim = round(FRAME_SHARE * LINES)
     lab, ground, residual = (image[rim:-rim, rim:-rim].reshape(-1, 3) for image in _seen(view, corners))
     change = np.linalg.norm(np.median(lab - ground, axis=0))
-    is_ground = np.linalg.norm(residual, axis=1) < MAX_SIGMAS
-    if change < MAX_OPEN_CHANGE and is_ground.mean() >= MIN_OPEN_SHARE:
+    open_share = (np.linalg.norm(residual, axis=1) < MAX_SIGMAS).mean()
+    if change < MAX_OPEN_CHANGE and open_share >= np.clip(LIKE_AROUND * _ground_share(view, corners), *MIN_OPEN_SHARE):
         raise UnusableImageError("no package found: the object on the background is a frame around the background")
+
+
+def _ground_share(view: View, corners: Points) -> float:
+    """Return the share of a frame without what four corners enclose that is like the ground."""
+    outside = np.ones(view.residual.shape[:2], np.uint8)
+    cv2.fillConvexPoly(outside, np.round(corners).astype(np.int32), (0,))
+    cells = view.residual[::AROUND_STEP, ::AROUND_STEP][outside[::AROUND_STEP, ::AROUND_STEP] > 0]
+    return float((np.linalg.norm(cells, axis=1) < MAX_SIGMAS).mean()) if len(cells) else 1.0
 
 
 def _has_gap(*seen: Map) -> bool:

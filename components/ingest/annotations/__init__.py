@@ -91,8 +91,15 @@ def _shapes(
         raise UserError(f"{key}: {asked}: no file of the source has this name, folder or pattern")
     pairing, names = Pairing(photographs), ClassNames(listing)
     shapes: dict[str, list[Shape]] = {}
-    for file in files:
-        for photograph, found in _read(listing, file, f"{file} ({key})", asked, pairing, names):
+    said = [file for file in files if file not in names.files and not file.endswith(CACHE)]
+    contents = listing.contents(file for file in said if not _is_mask(file))
+    for file in said:
+        where = f"{file} ({key})"
+        if _is_mask(file):
+            read = masks.read(listing.file(file), where, asked, pairing, names)
+        else:
+            read = _read(next(contents), file, where, pairing, names)
+        for photograph, found in read:
             shapes.setdefault(photograph, []).extend(found)
     pairing.check()
     warn_of_twins(_kinds(shapes), "kinds", f"{asked} ({key})")
@@ -105,15 +112,14 @@ def _shapes(
     return shapes
 
 
+def _is_mask(file: str) -> bool:
+    return PurePosixPath(file).suffix.lower() in masks.SUFFIXES
+
+
 def _read(
-    listing: Listing, file: str, where: str, asked: str, pairing: Pairing, names: ClassNames
+    content: bytes, file: str, where: str, pairing: Pairing, names: ClassNames
 ) -> Iterator[tuple[str, list[Shape]]]:
     """Yield the photographs that a file says something of, and their shapes. Errors begin with `where`."""
-    if file in names.files or file.endswith(CACHE):
-        return iter(())
-    if PurePosixPath(file).suffix.lower() in masks.SUFFIXES:
-        return masks.read(listing.file(file), where, asked, pairing, names)
-    content = listing.read(file)
     if content.startswith((b"\xff\xd8", b"\x89PNG")):
         raise UserError(f"{where}: an image that cannot be a mask; expected {', '.join(masks.SUFFIXES)}")
     start = content.lstrip(BEFORE_TEXT)[:1]

@@ -1,7 +1,9 @@
 """The interface of every type of source: a listing of files that can be fetched one by one."""
 
 import tempfile
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +14,8 @@ from ..spelling import spelled_path
 
 MAX_BYTES = 2 << 30
 """The pixels of the largest photograph that is taken need less, also without compression, with 16 bits a channel."""
+READ_AHEAD = 8
+"""Files that are fetched at a time where many small ones are read: an object store takes long to answer."""
 
 
 class SourceFile(Protocol):
@@ -73,3 +77,17 @@ class Listing:
             except UnusableImageError as error:
                 raise UserError(f"{path}: {error}") from error
             return copy.read_bytes()
+
+    def contents(self, paths: Iterable[str]) -> Iterator[bytes]:
+        """Yield the bytes of files, in order, as `read` returns them. The next few are fetched meanwhile."""
+        with ThreadPoolExecutor(READ_AHEAD) as pool:
+            ahead = deque[Future[bytes]]()
+            try:
+                for path in paths:
+                    ahead.append(pool.submit(self.read, path))
+                    if len(ahead) == READ_AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
