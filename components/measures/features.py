@@ -23,7 +23,7 @@ from ..core.errors import UserError
 from ..core.progress import Progress
 from .extractors import Extractor
 
-BATCH = 4
+BATCH = 2
 PATCHES = 4
 """One in each quarter of an image, at a random position."""
 PATCH_PX = 112
@@ -83,24 +83,30 @@ def extract(images: Iterable[Tensor], extractor: Extractor, stream: torch.Genera
 def _extracted(
     images: Iterable[Tensor], extractor: Extractor, stream: torch.Generator, progress: Progress
 ) -> Iterator[Features]:
-    drawn = _with_patches(images, stream)
     found = in_parallel(
-        lambda batch: _features(*batch, extractor), drawn, lambda batch: batch[0][:, 0].numel(), gpu=True
+        lambda batch: _features(*batch, extractor),
+        _with_offsets(images, stream),
+        lambda batch: len(batch[0]) * batch[0][0][0].numel(),
+        gpu=True,
     )
     for features in found:
         yield features
         progress.advance(len(features))
 
 
-def _with_patches(images: Iterable[Tensor], stream: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches of images with patches of them. They are drawn in order, as `stream` has them."""
+def _with_offsets(images: Iterable[Tensor], stream: torch.Generator) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """Yield batches of images with the offsets of their patches. They are drawn in order, as `stream` has them.
+
+    Everything else is left to the threads. Work of the caller's thread would wait for a core at each operation.
+    """
     left = iter(images)
     while batch := list(islice(left, BATCH)):
-        x_BCHW = torch.stack(batch)
-        yield x_BCHW, quarter_patches(x_BCHW, stream)
+        yield batch, patch_offsets(len(batch), batch[0].shape[-1], stream)
 
 
-def _features(x_BCHW: Tensor, patches_BPCHW: Tensor, extractor: Extractor) -> Features:
+def _features(batch: list[Tensor], offsets_BP2: Tensor, extractor: Extractor) -> Features:
+    x_BCHW = torch.stack(batch)
+    patches_BPCHW = quarter_patches(x_BCHW, offsets_BP2)
     grey_BHW, flat = brightness(x_BCHW), patches_BPCHW.flatten(0, 1)
     try:
         differences = border_differences(x_BCHW, GRID)
@@ -119,7 +125,12 @@ def _features(x_BCHW: Tensor, patches_BPCHW: Tensor, extractor: Extractor) -> Fe
     )
 
 
-def quarter_patches(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+def patch_offsets(count: int, side_px: int, stream: torch.Generator) -> Tensor:
+    """Return random places of patches in their quarters, for `quarter_patches`: N x P x 2 (row, column), in pixels."""
+    return torch.randint((side_px - min(PATCH_PX, side_px)) // 2 + 1, (count, PATCHES, 2), generator=stream)
+
+
+def quarter_patches(x_NCHW: Tensor, offsets_NP2: Tensor) -> Tensor:
     """Return a patch from each quarter of square images, at native resolution: N x P x C x S x S.
 
     The middle of a patch lies in its quarter. The patch may reach beyond it by up to half of its side.
@@ -127,7 +138,6 @@ def quarter_patches(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     side_px = x_NCHW.shape[-1]
     patch_px = min(PATCH_PX, side_px)
     room = side_px - patch_px
-    offsets_NP2 = torch.randint(room // 2 + 1, (len(x_NCHW), PATCHES, 2), generator=stream)
     starts_P2 = torch.tensor(
         [(row * (room - room // 2), column * (room - room // 2)) for row in (0, 1) for column in (0, 1)]
     )
