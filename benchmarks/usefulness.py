@@ -3,8 +3,9 @@
 Frames are rendered with exact masks. Some train inspection models in several ways, all others test them. `real` is
 training without any augmentation, and all other ways have the classical one. `blend` pastes as many defects of each
 kind. `pasted`, `fitted` and `both` make more of the kinds that a model finds worse, which only the training packages
-tell. The last line is JSON: `gain_...` is what `pasted` adds to classical augmentation, as the mean over the seeds,
-with the lower end of its 95% interval, and so for each way by its name. `over_blend_...` is what a way adds to `blend`.
+tell. The last line is JSON: `gain_...` is what `fitted`, the way of the defect model, adds to classical augmentation,
+as the mean over the seeds, with the lower end of its 95% interval, and so for each way by its name. `over_blend_...` is
+what a way adds to `blend`, with both ends.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import torch
 from benchmarks.cases import device_name
 from benchmarks.sets import rendered_packages
 from fabgan.components.artifacts.packages import Packages, open_packages
-from fabgan.components.defects.card import PASTED, paints_of
+from fabgan.components.defects.card import FITTED, paints_of
 from fabgan.components.defects.judging import (
     CLASSICAL,
     Judge,
@@ -97,7 +98,7 @@ def _compared(folder: Path, pools: Sequence[int], seeds: int, steps: int) -> dic
         runs = [_run(judge, held_out, training, size, steps, seed) for seed in range(seeds)]
         found |= printed_gains(runs, size, MEASURES) | _over_blend(runs, size)
         for measure, end in product(MEASURES, ("", "_low")):
-            found[f"gain_{measure}_{size}{end}"] = found[f"gain_{measure}_{PASTED}_{size}{end}"]
+            found[f"gain_{measure}_{size}{end}"] = found[f"gain_{measure}_{FITTED}_{size}{end}"]
     return found
 
 

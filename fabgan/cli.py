@@ -14,7 +14,7 @@ from pathlib import Path
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.errors import UserError
 from fabgan.components.core.log import start_logging
-from fabgan.components.core.outcome import SIGNALLED, TOLD, status_of
+from fabgan.components.core.outcome import SIGNALLED, is_told, status_of
 from fabgan.components.core.signals import stop_on_signals
 from fabgan.components.core.workers import keep_freed_memory
 
@@ -42,7 +42,7 @@ COMMANDS = init, preset, step, summary, augment, train_defects, defects, pipelin
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit status.
 
-    A UserError or OSError is logged in one line that says what to fix; the status is then 1.
+    An exception that `is_told` is logged in one line that says what to fix.
     """
     _prepare_streams()
     options = _parser().parse_args(arguments)
@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     again = f"run the same command again{': finished work is kept' if options.command in RESUMING else ''}"
     try:
         return _run(options)
-    except TOLD as error:
+    except BaseException as error:
+        if not is_told(error):
+            raise
         return status_of(error, again)
 
 

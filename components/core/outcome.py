@@ -6,14 +6,25 @@ from .errors import UserError
 from .log import LOG
 from .signals import Terminated
 
-TOLD = (UserError, OSError, MemoryError, KeyboardInterrupt)
-"""What is told in one line. Any other exception is a mistake in the program, and its traceback is wanted."""
+NO_MEMORY = "can't allocate memory", "out of memory"
+"""What torch says in a RuntimeError, on a CPU and on a GPU."""
 SIGNALLED = 128
 """What shells add to the number of the signal that ended a program."""
 
 
-def status_of(error: UserError | OSError | MemoryError | KeyboardInterrupt, again: str) -> int:
-    """Log an error or a signal in one line, and return the exit status: 1, or 128 + N after signal N.
+def is_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that there is not enough memory."""
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    return said or isinstance(error, MemoryError)
+
+
+def is_told(error: BaseException) -> bool:
+    """Return whether an exception is told in one line. Of others, mistakes in the program, the traceback is wanted."""
+    return isinstance(error, UserError | OSError | KeyboardInterrupt) or is_of_memory(error)
+
+
+def status_of(error: BaseException, again: str) -> int:
+    """Log an exception that `is_told` in one line, and return the exit status: 1, or 128 + N after signal N.
 
     `again` says how to go on.
     """
@@ -28,8 +39,9 @@ def status_of(error: UserError | OSError | MemoryError | KeyboardInterrupt, agai
             where = f"{error.filename}: " if error.filename else ""
             reason = error.strerror or ", ".join(map(str, error.args))  # an OSError of a library has no strerror
             LOG.error("%s%s; fix this and %s", where, reason, again)
-        case MemoryError():
-            LOG.error("%s; end other programs or raise the limit, and %s", str(error) or "not enough memory", again)
-        case _:
+        case UserError():
             LOG.error(error)
+        case _:
+            reason = f" ({error})" if str(error) else ""
+            LOG.error("not enough memory%s; end other programs or raise the limit, and %s", reason, again)
     return 1

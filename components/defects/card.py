@@ -38,8 +38,11 @@ FITTED: Literal["fitted"] = "fitted"
 BOTH: Literal["both"] = "both"
 """Each defect is pasted or fitted, by chance."""
 NONE: Literal["none"] = "none"
-Recommended = Literal["pasted", "fitted", "both"]
-METHODS: tuple[Recommended, ...] = (PASTED, FITTED, BOTH)
+MethodName = Literal["pasted", "fitted", "both"]
+METHODS: tuple[MethodName, ...] = (PASTED, FITTED, BOTH)
+
+
+NOT_RECOMMENDED = "the model recommends no images, because they were not shown to help an inspection model"
 
 
 @parameters
@@ -74,7 +77,7 @@ class Added:
 class JudgedKind:
     """A kind of defect, and what made images add to how well an inspection model finds it.
 
-    All kinds are made at once, so a kind also gains or loses by the images of others.
+    All judged kinds are made at once, so a kind also gains or loses by the images of others.
     """
 
     kind: str
@@ -90,10 +93,10 @@ class JudgedKind:
     need: float
     """How badly an inspection model finds the kind without made defects, measured on training packages: 0 if it finds
     every place of it, near 1 if none. 1 for all kinds if that cannot be measured."""
-    method: Recommended | Literal["none"]
+    method: MethodName | Literal["none"]
     """The method with the largest gain, in images and places together; `none` if no held-out package can judge."""
     confirmed: Added | None
-    """What images of all kinds add to this one, each made by its method, in other runs than those that chose the
+    """What images of all judged kinds add to this one, each made by its method, in other runs than those that chose the
     methods. None if no held-out package can judge."""
 
 
@@ -114,8 +117,11 @@ class DefectCard:
     seed: int
     judged: list[JudgedKind]
     confirmed: dict[str, Gain]
-    """What images of all kinds add, each made by its method, in other runs than those that chose the methods: in `auc`,
-    in average precision of `places`, and in `recall`."""
+    """What images of all judged kinds add, each made by its method, in other runs than those that chose the methods: in
+    `auc`, in average precision of `places`, and in `recall`."""
+    harmed: list[str]
+    """Kinds that are found worse with these images. All losses together are to be certain by 95%, so one alone must be
+    surer than its interval."""
     by_amount: dict[str, Added]
     """What different numbers of these images add in the same runs, to AUC and to average precision of places.
     `confirmed` is of the largest."""
@@ -126,19 +132,14 @@ class DefectCard:
         return {kind.kind: kind.method for kind in self.judged if self.helps and kind.method != NONE}
 
     @property
-    def harmed(self) -> list[str]:
-        """The kinds that are found worse with the images of all kinds, by more than chance explains."""
-        return [kind.kind for kind in self.judged if kind.confirmed and kind.confirmed.harms]
-
-    @property
     def images_recommended(self) -> int:
-        """The number of images whose gains are the surest: the lower ends add up to most. 0 if none helps."""
+        """The number of images whose gains are the surest: their lower ends add up to most. 0 if images do not help."""
         sure = {int(amount): one.images.low + one.places.low for amount, one in self.by_amount.items() if one.helps}
-        return max(sure, key=lambda amount: sure[amount]) if sure else 0
+        return max(sure, key=lambda amount: sure[amount]) if sure and self.helps else 0
 
     @property
     def helps(self) -> bool:
-        """Whether images of all kinds help an inspection model, in AUC or in the precision of places."""
+        """Whether images of all judged kinds help an inspection model, in AUC or in the precision of places."""
         return bool(self.confirmed) and Added(self.confirmed["auc"], self.confirmed["places"]).helps
 
     @property
@@ -156,8 +157,8 @@ class Method:
 
     name: str
     paint: Paint
-    useful: bool = True
-    """Whether an inspection model gained by it."""
+    recommended: bool = True
+    """Whether a model recommends images of the kind."""
     need: float = 1.0
     """As in `JudgedKind`. Of kinds with a larger need, more images are made."""
     weights_sha256: str = ""
@@ -218,6 +219,6 @@ def methods_of(folder: Path | None, kinds: list[str]) -> dict[str, Method]:
     made = {name: Method(name, paint, weights_sha256=digest) for name, paint in paints_of(network, kinds).items()}
     made[NONE] = Method(PASTED, pasted)
     return {
-        judged.kind: replace(made[judged.method], need=judged.need, useful=judged.kind in card.recommended)
+        judged.kind: replace(made[judged.method], need=judged.need, recommended=judged.kind in card.recommended)
         for judged in card.judged
     }

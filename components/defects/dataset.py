@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from ..core.errors import UserError
 from ..core.parameters import parse
 from ..services.tracking.registry import model_folder
-from .card import methods_of
+from .card import NOT_RECOMMENDED, methods_of
 from .parameters import DEFECTS_PER_IMAGE, DatasetParameters
 from .pool import read_pool
 from .shares import by_need
@@ -59,7 +59,7 @@ class DefectDataset(Dataset[DefectItem]):
         those that an inspection model finds worse, or all in turn. `where` is a picture of a package that is white
         where the middle of a defect may lie. `shapes` is such a picture, or a folder of them, whose white parts are the
         places and shapes of defects. Raises UserError for impossible numbers, for a kind without annotated defects, if
-        no kind is recommended, and for what `read_pool`, `model_folder` and `methods_of` refuse.
+        the model recommends none, and for what `read_pool`, `model_folder` and `methods_of` refuse.
         """
         asked = _parsed(kinds, size_px=size_px, length=length, seed=seed, defects_per_image=defects_per_image)
         self._pool = read_pool(
@@ -69,10 +69,11 @@ class DefectDataset(Dataset[DefectItem]):
         with model_folder(str(model or "")) as folder:
             self._methods = methods_of(folder, self._names)
         present = self._pool.present
-        self.kinds = list(kinds) or [kind for kind in present if self._methods[kind].useful]
-        if not self.kinds or set(self.kinds) - set(present):
-            wanted, known = ", ".join(kinds) or "a recommended kind", ", ".join(present)
-            raise UserError(f"{packages}: no defects of {wanted} (annotated: {known})")
+        self.kinds = list(kinds) or [kind for kind in present if self._methods[kind].recommended]
+        if not self.kinds:
+            raise UserError(f"{model}: {NOT_RECOMMENDED}; name `kinds` to make them anyway")
+        if set(self.kinds) - set(present):
+            raise UserError(f"{packages}: no defects of {', '.join(kinds)} (annotated: {', '.join(present)})")
         needs = {kind: self._methods[kind].need for kind in self.kinds}
         self._order = list(islice(cycle(kinds), asked.length)) if kinds else by_need(needs, asked.length)
         self._number, self._seed = asked.defects_per_image, asked.seed

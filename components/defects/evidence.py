@@ -1,6 +1,6 @@
 """Which made defects help an inspection model: each method is tried, and then the best ones of all kinds together."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from fabgan.model.streams import random_stream
 from ..artifacts.packages import Packages
 from ..core.files import read_json, write_json
 from ..core.progress import Progress
+from ..measures.gains import CONFIDENCE
 from ..measures.inspection import Image
-from .card import METHODS, Added, Precision, Recommended
+from .card import METHODS, Added, MethodName, Precision
 from .judging import CLASSICAL, MADE_IMAGES, Judge, Runs, Scores, added, made_images
 from .parameters import TrainDefectsParameters
 from .pool import Paint, Pool
@@ -29,13 +30,11 @@ class Trial:
     params: TrainDefectsParameters
     records: Path
 
-    def of_methods(self, paints: Mapping[str, Paint]) -> Runs:
-        """Return the scores with all kinds made by each method, in each run."""
+    def of_methods(self, paints: Mapping[str, Paint], kinds: Sequence[str]) -> Runs:
+        """Return the scores with all `kinds` made by each method, in each run."""
 
         def scores(number: int) -> dict[str, Scores]:
-            made = {
-                method: self._made(dict.fromkeys(self.pool.present, paint), number) for method, paint in paints.items()
-            }
+            made = {method: self._made(dict.fromkeys(kinds, paint), number) for method, paint in paints.items()}
             return self.judge.scores(self.training, made, self._seed(number))
 
         return self._runs(scores, first=0)
@@ -69,14 +68,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What inspection models reach with made images of all kinds."""
+    """What inspection models reach with made images of all kinds that held-out packages can judge."""
 
     runs: Runs
     """Scores with all kinds made by one method, by the name of the method."""
-    methods: Mapping[str, Recommended]
-    """The best method of each kind that held-out packages can judge."""
+    methods: Mapping[str, MethodName]
+    """The best method of each kind. Empty if no kind can be judged, as the scores are then."""
     further: Runs
-    """Scores of other runs with each kind made by its best method, by the number of images. Empty without `methods`."""
+    """Scores of other runs with each kind made by its best method, by the number of images."""
 
     def classical(self, kind: str) -> Precision:
         """Return what is reached without made defects, as the mean over the runs."""
@@ -86,21 +85,26 @@ class Evidence:
         """Return what is added to a kind if all kinds are made by a method."""
         return _gains(self.runs, kind)
 
-    def confirmed(self, kind: str) -> Added:
+    def confirmed(self, kind: str, confidence: float = CONFIDENCE) -> Added:
         """Return what is added to a kind if each kind is made by its best method."""
-        return added(self.further, str(MADE_IMAGES), *_of(kind))
+        return added(self.further, str(MADE_IMAGES), *_of(kind), confidence)
+
+    def harmed(self) -> list[str]:
+        """Return the kinds that are found worse. All losses together are to be certain by 95% (Bonferroni)."""
+        sure = 1 - (1 - CONFIDENCE) / (2 * max(len(self.methods), 1))
+        return [kind for kind in self.methods if self.confirmed(kind, sure).harms]
 
 
-def gathered(trial: Trial, paints: Mapping[str, Paint]) -> Evidence:
-    """Return what a trial says of methods, which are `paints` by their names."""
-    runs = trial.of_methods(paints)
-    judged = [kind for kind in trial.pool.present if set(_of(kind)) <= set(runs[0][CLASSICAL])]
-    methods = {kind: best_method(_gains(runs, kind)) for kind in judged}
-    further = trial.of_amounts({kind: paints[method] for kind, method in methods.items()}) if methods else []
-    return Evidence(runs, methods, further)
+def gathered(trial: Trial, paints: Mapping[str, Paint], kinds: Sequence[str]) -> Evidence:
+    """Return what a trial says of `kinds` that held-out packages can judge, and of methods, `paints` by their names."""
+    if not kinds:
+        return Evidence([], {}, [])
+    runs = trial.of_methods(paints, kinds)
+    methods = {kind: best_method(_gains(runs, kind)) for kind in kinds}
+    return Evidence(runs, methods, trial.of_amounts({kind: paints[method] for kind, method in methods.items()}))
 
 
-def best_method(gains: Mapping[str, Added]) -> Recommended:
+def best_method(gains: Mapping[str, Added]) -> MethodName:
     """Return the method with the largest gain, in images and places together."""
     return max(METHODS, key=lambda method: gains[method].images.mean + gains[method].places.mean)
 

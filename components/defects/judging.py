@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from ..artifacts.manifest import Package
 from ..artifacts.packages import Packages
 from ..artifacts.parallel import in_parallel
-from ..measures.gains import Gain, gain_of
+from ..measures.gains import CONFIDENCE, Gain, gain_of
 from ..measures.inspection import DenseFeatures, Image, InspectionModel, Places, classical, joined
 from .card import Added
 from .parameters import DEFECTS_PER_IMAGE
@@ -157,11 +157,13 @@ def made_images(
         yield made.pixels_HWC, made.mask_HW
 
 
-def added(runs: Runs, way: str, of_images: str = "auc", of_places: str = "places") -> Added:
+def added(
+    runs: Runs, way: str, of_images: str = "auc", of_places: str = "places", confidence: float = CONFIDENCE
+) -> Added:
     """Return what a way adds to classical augmentation in a measure of images and in one of places."""
-    return Added(gain(runs, way, of_images), gain(runs, way, of_places))
+    return Added(*(gain(runs, way, measure, confidence=confidence) for measure in (of_images, of_places)))
 
 
-def gain(runs: Runs, way: str, measure: str, over: str = CLASSICAL) -> Gain:
+def gain(runs: Runs, way: str, measure: str, over: str = CLASSICAL, confidence: float = CONFIDENCE) -> Gain:
     """Return what a way of training adds to another one in a measure, over paired runs."""
-    return gain_of([run[way][measure] for run in runs], [run[over][measure] for run in runs])
+    return gain_of([run[way][measure] for run in runs], [run[over][measure] for run in runs], confidence)

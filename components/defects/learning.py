@@ -1,6 +1,7 @@
 """The train_defects step: it trains the defect model, and finds out which made defects help an inspection model."""
 
-from dataclasses import asdict, replace
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 from fabgan.model.defects.networks import DefectConfig, DefectGenerator
@@ -65,12 +66,14 @@ def run(params: TrainDefectsParameters, packages: Path, model: Path) -> DefectCa
         write_png(folder / SHEET, sheet)
         judge = Judge(held_out)
         needs = _needs(training, judge.dense, params.seed, folder / RECORDS / NEEDS)
-        evidence = gathered(Trial(judge, training, pool, needs, params, folder / RECORDS), paints)
-        judged = [_judged(kind, pool, held_out, needs[kind], evidence) for kind in pool.cutouts]
+        shown = Counter(map(kind_of, annotated(held_out).listed))
+        trial = Trial(judge, training, pool, needs, params, folder / RECORDS)
+        evidence = gathered(trial, paints, [kind for kind in pool.present if shown[kind]])
+        judged = [_judged(kind, pool, shown[kind], needs[kind], evidence) for kind in pool.cutouts]
         confirmed = {name: gain(evidence.further, str(MADE_IMAGES), name) for name in CONFIRMED if evidence.further}
         by_amount = {str(amount): added(evidence.further, str(amount)) for amount in AMOUNTS if evidence.further}
         facts = {"kinds": list(pool.cutouts), "packages_sha256": manifest_digest(packages), "work_sha256": work}
-        found = {"judged": judged, "confirmed": confirmed, "by_amount": by_amount}
+        found = {"judged": judged, "confirmed": confirmed, "harmed": evidence.harmed(), "by_amount": by_amount}
         card = write_card(folder, network, {**facts, **asdict(params), **found})
         write_page(folder / PAGE, card, sheet)
         return card
@@ -114,15 +117,15 @@ def _check_held_out(held_out: Packages) -> None:
         )
 
 
-def _judged(kind: str, pool: Pool, held_out: Packages, need: float, evidence: Evidence) -> JudgedKind:
-    shown = [kind_of(package) for package in annotated(held_out).listed].count(kind)
-    found = JudgedKind(kind, len(pool.cutouts[kind]), shown, None, {}, need, NONE, None)
-    if kind not in evidence.methods:
-        return found
-    return replace(
-        found,
-        classical=evidence.classical(kind),
-        gains=evidence.gains(kind),
-        method=evidence.methods[kind],
-        confirmed=evidence.confirmed(kind),
+def _judged(kind: str, pool: Pool, held_out: int, need: float, evidence: Evidence) -> JudgedKind:
+    is_judged = kind in evidence.methods
+    return JudgedKind(
+        kind=kind,
+        annotated=len(pool.cutouts[kind]),
+        held_out=held_out,
+        classical=evidence.classical(kind) if is_judged else None,
+        gains=evidence.gains(kind) if is_judged else {},
+        need=need,
+        method=evidence.methods.get(kind, NONE),
+        confirmed=evidence.confirmed(kind) if is_judged else None,
     )

@@ -12,4 +12,4 @@ def write_page(path: Path, card: DefectCard, sheet: Pixels) -> None:
     """Write a page about a model. `sheet` is its sheet of defects."""
     shown = picture(sheet, "Annotated defects beside defects that were made, a row for each kind")
     rows = [kind.kind for kind in card.judged if kind.annotated]
-    render(path, "defects.html.j2", card=card, methods=METHODS, useful=list(card.recommended), rows=rows, sheet=shown)
+    render(path, "defects.html.j2", card=card, methods=METHODS, rows=rows, sheet=shown)

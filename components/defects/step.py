@@ -29,7 +29,7 @@ from ..core.parameters import digest, parse
 from ..core.progress import Progress
 from ..core.provenance import code_of
 from ..core.resumable import RECORDS, resumable_folder
-from .card import Method, methods_of
+from .card import NOT_RECOMMENDED, Method, methods_of
 from .drawn import pictures
 from .layouts import check_layout, files_of, write_annotations
 from .parameters import DefectsParameters
@@ -119,18 +119,14 @@ def _counts(params: DefectsParameters, pool: Pool, methods: Mapping[str, Method]
         if not found.get(kind):
             known = ", ".join(f"{name} ({number})" for name, number in found.items())
             raise UserError(f"defects: no annotated defect of kind {kind!r} in the training images (known: {known})")
-    useful = {kind: methods[kind].useful for kind, number in found.items() if number}
-    if not params.counts and not any(useful.values()):
-        raise UserError(
-            "defects: the model recommends no kind, because its images were not shown to help an inspection model; ask "
-            "for kinds with --kinds to make them anyway"
-        )
-    counts = dict(params.counts) or _shared(params, {kind: methods[kind].need for kind in useful if useful[kind]})
-    for kind in useful:
-        if not useful[kind]:
-            done = "made as asked" if kind in counts else "not made"
-            LOG.warning("%s: the model does not recommend images with this kind: %s", kind, done)
-    return counts
+    present = [kind for kind, number in found.items() if number]
+    others = [kind for kind in params.counts or present if not methods[kind].recommended]
+    if others == present and not params.counts:
+        raise UserError(f"defects: {NOT_RECOMMENDED}; ask for kinds with --kinds to make them anyway")
+    if others:
+        done = "made as asked" if params.counts else "not made"
+        LOG.warning("images with %s are %s: the model does not recommend them", ", ".join(others), done)
+    return dict(params.counts) or _shared(params, {kind: methods[kind].need for kind in present if kind not in others})
 
 
 def _shared(params: DefectsParameters, needs: Mapping[str, float]) -> dict[str, int]:

@@ -24,6 +24,7 @@ from ..core.progress import Progress
 from .extractors import Extractor
 
 BATCH = 2
+"""Images that a thread measures at a time. More need more memory, and are hardly faster."""
 PATCHES = 4
 """One in each quarter of an image, at a random position."""
 PATCH_PX = 112
@@ -86,7 +87,7 @@ def _extracted(
     found = in_parallel(
         lambda batch: _features(*batch, extractor),
         _with_offsets(images, stream),
-        lambda batch: len(batch[0]) * batch[0][0][0].numel(),
+        _values_of,
         gpu=True,
     )
     for features in found:
@@ -102,6 +103,12 @@ def _with_offsets(images: Iterable[Tensor], stream: torch.Generator) -> Iterator
     left = iter(images)
     while batch := list(islice(left, BATCH)):
         yield batch, patch_offsets(len(batch), batch[0].shape[-1], stream)
+
+
+def _values_of(batch: tuple[list[Tensor], Tensor]) -> int:
+    """Return the number of pixels of a batch."""
+    images, _ = batch
+    return len(images) * images[0][0].numel()
 
 
 def _features(batch: list[Tensor], offsets_BP2: Tensor, extractor: Extractor) -> Features:

@@ -27,6 +27,7 @@ from ..core.errors import UserError
 from ..core.files import atomic_folder, check_replaceable, names_marker
 from ..core.images import write_png
 from ..core.log import logger
+from ..core.outcome import is_of_memory
 from ..core.parameters import digest
 from ..core.progress import Progress
 from ..core.provenance import code_of
@@ -45,8 +46,6 @@ LOSS_POINTS = 500
 SAMPLES_IN_GRID = 16
 RARE = 20
 """A class with fewer training images is learned by heart, or hardly at all."""
-NO_MEMORY = "can't allocate memory"
-"""What torch says on a CPU, without an exception of its own."""
 THEN = "so evaluate will refuse them; start from random weights"
 LOG = logger("train")
 
@@ -223,7 +222,7 @@ def _memory_said(what: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and NO_MEMORY not in str(error):
+        if not is_of_memory(error):
             raise
         raise UserError(f"{what} need more memory than the device has; lower the number or the size") from error
 

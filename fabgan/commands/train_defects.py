@@ -68,7 +68,7 @@ def _lines(card: "DefectCard") -> Iterator[str]:
             classical = "" if kind.classical is None else f"{getattr(kind.classical, of):.3f}"
             yield f"{kind.kind:<20} {of:<7} {classical:>9}{''.join(f'  {gain:<25}' for gain in gains)}".rstrip()
     if card.confirmed:
-        yield "\nadded by images of all kinds, each made by its method, in other runs:"
+        yield "\nadded by images of all kinds that are judged, each made by its method, in other runs:"
         for amount, one in card.by_amount.items():
             yield f"{amount:>5} images: AUC {_said(one.images)}, places {_said(one.places)}"
         yield f"{max(map(int, card.by_amount)):>5} images: recall at 1% false alarms {_said(card.confirmed['recall'])}"

@@ -23,7 +23,7 @@ DESCRIPTION = (
     "model, register it in MLflow, and make such images with masks.\n\n"
     "The photographs must be annotated: set **annotations**. What each kind of defect gains is on the artifact `page` "
     "of the step `train-defects`, tab *Visualization*. The images are the artifact `images` of the step "
-    "`make-defects`. If no kind is recommended, none are made."
+    "`make-defects`. If images do not help, none are made."
 )
 EMBEDDED = {"source": "data/annotated.yaml", "revision": "", "boxes": ""}
 """What the form shows while params.yaml names no annotated photographs."""
@@ -62,8 +62,8 @@ def defects_pipeline(image: str, params: Mapping[str, Any], cluster: KubeflowPar
                 DVC repository. data/annotated.yaml renders the embedded data set with defects instead.
             data_version: Tag, branch or commit of the DVC repository; empty for the newest commit. The run pins it to
                 a commit when it starts.
-            images: Number of images with defects, of the kinds that are recommended. More are made of kinds that an
-                inspection model finds worse.
+            images: Number of images with defects, if these help. More are made of kinds that an inspection model finds
+                worse.
             image_size_px: Side of the images in pixels, a power of two from 64 to 4096.
             layout: How a training program expects images, masks and boxes.
             lot_pattern: How lots are told: a regular expression over the path below the source, whose first group is

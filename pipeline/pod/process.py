@@ -88,11 +88,11 @@ def _train_defects(section: Mapping[str, Any], paths: Mapping[str, str], model_n
 def _defects(section: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, float]:
     from fabgan.components.artifacts.contact import write_sections
     from fabgan.components.defects import step as defects
-    from fabgan.components.defects.card import load_card
+    from fabgan.components.defects.card import NOT_RECOMMENDED, load_card
 
     model, images = Path(paths["model"]), Path(paths["images"])
     if not load_card(model).recommended:
-        LOG.warning("the model recommends no kind, so no images are made")
+        LOG.warning("%s: none are made", NOT_RECOMMENDED)
         images.mkdir(parents=True, exist_ok=True)
         write_sections(images, "defects", [])
         return {"images": 0}

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from fabgan.components.core.cores import keep_to_usable_cores
 from fabgan.components.core.log import start_logging
-from fabgan.components.core.outcome import TOLD, status_of
+from fabgan.components.core.outcome import is_told, status_of
 from fabgan.components.core.signals import stop_on_signals
 from fabgan.components.core.workers import keep_freed_memory
 
@@ -31,7 +31,9 @@ def report_errors(function: Callable[P, R]) -> Callable[P, R]:
         keep_freed_memory()
         try:
             return function(*arguments, **named)
-        except TOLD as error:
+        except BaseException as error:
+            if not is_told(error):
+                raise
             sys.exit(status_of(error, AGAIN))
 
     return reporting

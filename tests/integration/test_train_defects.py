@@ -46,7 +46,7 @@ def model(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "model"
     done = fabgan("train_defects", packages, f"--model={folder}", "--steps=3", "--runs=2")
     assert done.returncode == 0, done.stderr
-    assert "recommended" in done.stdout
+    assert "added by images of all kinds" in done.stdout
     return folder
 
 
@@ -102,7 +102,9 @@ def test_images_are_made_as_the_model_recommends(packages: Path, model: Path, tm
     assert done.returncode == 0, done.stderr
     made = read_manifest(tmp_path / "out", DefectManifest)
     assert {(image.kind, image.method) for image in made.images} == {("scratch", "fitted"), ("missing_ball", "pasted")}
-    assert "contamination: the model does not recommend images with this kind: not made" in done.stderr
+    assert (
+        "images with bridged_balls, contamination, deformed_ball are not made: the model does not recom" in done.stderr
+    )
     pasted = fabgan("defects", packages, "--kinds=scratch:2,missing_ball:2", f"--out={tmp_path / 'pasted'}")
     assert pasted.returncode == 0, pasted.stderr
     digests = {image.file: image.sha256 for image in read_manifest(tmp_path / "pasted", DefectManifest).images}
@@ -190,11 +192,11 @@ def test_kinds_that_are_asked_for_are_made_although_they_did_not_help(
     judged(asked, {"mean": 0.02, "low": -0.01, "high": 0.05})
     done = fabgan("defects", packages, f"--model={asked}", "--kinds=scratch:1", f"--out={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr
-    assert "scratch: the model does not recommend images with this kind: made as asked" in done.stderr
+    assert "images with scratch are made as asked: the model does not recommend them" in done.stderr
     assert [image.method for image in read_manifest(tmp_path / "out", DefectManifest).images] == ["fitted"]
     refused = fabgan("defects", packages, f"--model={asked}", "--per-kind=1", f"--out={tmp_path / 'none'}")
     assert refused.returncode == 1
-    assert "the model recommends no kind" in refused.stderr
+    assert "the model recommends no images, because they were not shown to help" in refused.stderr
     assert not (tmp_path / "none").exists()
 
 
@@ -283,7 +285,7 @@ def test_a_data_set_gives_the_same_items_in_any_worker(packages: Path, model: Pa
 def test_a_data_set_without_anything_to_make_is_refused(packages: Path, model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no defects of dent \(annotated: bridged_balls, contamination"):
         fabgan_dataset(packages, kinds=["dent"])
-    with pytest.raises(UserError, match="no defects of a recommended kind"):
+    with pytest.raises(UserError, match=r"/model: the model recommends no images.*; name `kinds` to make them anyway"):
         fabgan_dataset(packages, model=recommending(model, tmp_path / "model", {}))
 
 

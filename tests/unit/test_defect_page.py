@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fabgan.commands.train_defects import _table
 from fabgan.components.core.parameters import parse
 from fabgan.components.defects.card import Added, DefectCard
 from fabgan.components.defects.page import write_page
@@ -50,6 +51,7 @@ CARD = parse(
             UNJUDGED | {"method": "none", "confirmed": None},
         ],
         "confirmed": {name: {"mean": 0.0204, "low": 0.0101, "high": 0.0307} for name in ("auc", "places", "recall")},
+        "harmed": ["missing_ball"],
         "by_amount": {
             "50": {"images": {"mean": 0.0104, "low": -0.0101, "high": 0.0307}, "places": NOTHING},
             "100": {"images": {"mean": 0.0234, "low": 0.0201, "high": 0.0267}, "places": NOTHING},
@@ -64,7 +66,7 @@ SHEET = np.zeros((8, 16, 3), np.uint8)
 def test_the_page_says_what_each_kind_gains_and_what_was_confirmed(tmp_path: Path) -> None:
     write_page(tmp_path / "page.html", CARD, SHEET)
     text = words(tmp_path / "page.html")
-    assert "So images of missing ball are recommended. Found worse with these images" in text
+    assert "So images of missing ball are recommended. Found worse with these images: missing ball." in text
     said, nothing = "+0.020 (+0.010 to +0.031)", "+0.000 (+0.000 to +0.000)"
     assert f"{said} in AUC, {said} in average precision of places, and {said} in recall at 1% false alarms." in text
     images = f"+0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110) {nothing} -0.020 (-0.030 to -0.010)"
@@ -112,7 +114,18 @@ def test_a_model_helps_if_it_was_confirmed_to_gain_and_to_lose_nothing(
     assert ("So no images are recommended" in words(tmp_path / "page.html")) != helps
     assert card.recommended == ({"missing_ball": "both"} if helps else {})
     assert card.metrics["kinds_recommended"] == helps
-    assert card.harmed == ["missing_ball"]
+    assert card.images_recommended == (100 if helps else 0)
+
+
+def test_the_command_says_the_same_as_the_page() -> None:
+    text = " ".join(_table(CARD).split())
+    said = "+0.020 (+0.010 to +0.031)"
+    assert "missing_ball images 0.500 +0.020 (+0.010 to +0.030) +0.050 (-0.010 to +0.110)" in text
+    assert "<pit> images not judged not judged not judged <pit> places" in text
+    assert f"200 images: recall at 1% false alarms {said} recommended: missing_ball found worse" in text
+    assert text.endswith("found worse with these images: missing_ball")
+    unsure = replace(CARD, confirmed=CARD.confirmed | {"auc": AROUND, "places": AROUND}, harmed=[])
+    assert _table(unsure).endswith("recommended: none, because made defects were not shown to help\n")
 
 
 def version(number: int, packages: str, gain: str, places: str = "0", card_format: str = "5") -> Version:

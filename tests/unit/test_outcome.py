@@ -12,13 +12,15 @@ from fabgan.components.core.signals import Terminated
 from fabgan.pipeline.pod.reporting import report_errors
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/data/metrics.json")
+OF_TORCH = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
 ROOM = "end other programs or raise the limit"
 OUTCOMES = [
     (UserError("train.seed: expected an int"), 1, "fabgan: error: train.seed: expected an int\n"),
     (FULL, 1, "fabgan: error: /data/metrics.json: No space left on device; fix this and {again}\n"),
     (OSError("encoder error -2"), 1, "fabgan: error: encoder error -2; fix this and {again}\n"),
     (MemoryError(), 1, f"fabgan: error: not enough memory; {ROOM}, and {{again}}\n"),
-    (MemoryError("Unable to allocate 9 TiB"), 1, f"fabgan: error: Unable to allocate 9 TiB; {ROOM}, and {{again}}\n"),
+    (MemoryError("9 GiB"), 1, f"fabgan: error: not enough memory (9 GiB); {ROOM}, and {{again}}\n"),
+    (RuntimeError(OF_TORCH), 1, f"fabgan: error: not enough memory ({OF_TORCH}); {ROOM}, and {{again}}\n"),
     (Terminated(signal.SIGTERM), 143, "fabgan: warning: terminated; {again}\n"),
     (Terminated(signal.SIGHUP), 129, "fabgan: warning: terminated; {again}\n"),
     (KeyboardInterrupt(), 130, "fabgan: warning: interrupted; {again}\n"),

@@ -153,6 +153,17 @@ def test_packages_side_by_side_are_refused_where_they_shade_the_gap() -> None:
         find_outline(frame.astype(np.uint8))
 
 
+def test_packages_side_by_side_are_refused_where_the_gap_is_nearly_as_dark_as_their_rims() -> None:
+    """As on a green mat, which the packages shade."""
+    frame = draw(ground=(46, 120, 98))
+    for middle in (234, 406):
+        cv2.fillConvexPoly(frame, np.round(rectangle((middle, 240), 160, 180, 0)).astype(np.int32), (32, 74, 66))
+        cv2.fillConvexPoly(frame, np.round(rectangle((middle, 240), 140, 160, 0)).astype(np.int32), (160, 158, 156))
+    frame[150:330, 314:326] = (23, 62, 50)
+    with pytest.raises(UnusableImageError, match="more than one"):
+        find_outline(frame)
+
+
 @pytest.mark.parametrize("ground", [(140, 143, 148), WHITE])
 def test_packages_side_by_side_are_refused_where_a_line_on_the_mat_lies_between_them(ground: Colour) -> None:
     frame = draw(rectangle((234, 240), 160, 180, 0), rectangle((406, 240), 160, 180, 0), ground=ground)
@@ -200,6 +211,19 @@ def test_frame_of_wire_on_a_mat_with_lines_is_refused(apart_px: int) -> None:
         cv2.polylines(frame, [np.round(rectangle((320, 240), size_px, size_px, 9)).astype(np.int32)], True, BLACK, 5)
     with pytest.raises(UnusableImageError, match="a frame around the background"):
         refuse_frame(view_of(frame), np.array(corners))
+
+
+def test_a_package_of_the_mats_colour_is_no_frame_of_wire() -> None:
+    """Its marking takes as much of it as the lines take of the mat, but has another colour."""
+    frame, true = draw(ground=(46, 118, 96)), rectangle((320, 240), 250, 250, 7)
+    for place in range(20, 640, 112):
+        cv2.line(frame, (place, 0), (place, 479), (150, 175, 140), 2, cv2.LINE_AA)
+        cv2.line(frame, (0, place), (639, place), (150, 175, 140), 2, cv2.LINE_AA)
+    cv2.fillConvexPoly(frame, np.round(true).astype(np.int32), BLACK, cv2.LINE_AA)
+    cv2.fillConvexPoly(frame, np.round(rectangle((320, 240), 226, 226, 7)).astype(np.int32), (46, 118, 96), cv2.LINE_AA)
+    for baseline, words in ((225, "AB1234"), (275, "XY5678")):
+        cv2.putText(frame, words, (255, baseline), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (235, 235, 230), 3, cv2.LINE_AA)
+    assert iou(find_outline(frame).corners_px, true) > 0.97
 
 
 def test_ruler_is_refused() -> None:

@@ -75,11 +75,11 @@ def whole_body(view: View, corners: Points) -> tuple[Points, bool]:
     if not all(sure):
         return corners, False
     chosen, rim = _outermost(sure), _rim(sides, MAX_RIM_SPREAD * shorter)
-    if _leaves_out_rim(view, corners, chosen):
-        return corners, False
     by_edges = any(choice.by_tint for choice in chosen)
     if rim and _depth(rim) < _depth(chosen) and _is_rim(view, corners, rim):
         chosen, by_edges = rim, True
+    elif _leaves_out_rim(view, corners, chosen):
+        return corners, False
     if all(abs(choice.depth_cells) <= STAYS_CELLS for choice in chosen):
         return corners, False
     return _moved(corners, chosen), by_edges

@@ -7,6 +7,7 @@ but its rim does not change where such a row ends.
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ...core.errors import UnusableImageError
 from .background import View
@@ -35,11 +36,12 @@ MAX_GAP = 25
 """Maximum number of lines of a gap. The rough search joins no packages that lie farther apart."""
 FRAME_SHARE = 0.15
 """Share of the body at each side that may be the frame around an opening."""
-MIN_OPEN_SHARE, MAX_OPEN_CHANGE = (0.85, 0.94), 3.0
-"""Range of the minimum share of an opening that is like the ground, and maximum difference of its median colour, in Lab
-units. The marking of a package as black as the ground takes more. Between the limits, the ground around decides."""
-LIKE_AROUND = 0.95
-"""Minimum of that share relative to that of the ground around. Lines of a mat are not as dense everywhere."""
+MIN_OPEN_SHARE, MAX_OPEN_CHANGE = 0.94, 3.0
+"""Minimum share of an opening that is like the ground, and maximum difference of its median colour, in Lab units. The
+marking of a package as black as the ground takes more."""
+MIN_LINED_SHARE, LIKE_AROUND, MAX_LINE_CHANGE = 0.85, 0.95, 8.0
+"""The same on a mat with lines, where the share is relative to that around, too, and the lines go on in the opening:
+their median colour differs by no more."""
 AROUND_STEP = 4
 """Every so many rows and columns of the ground are looked at."""
 
@@ -56,17 +58,22 @@ def refuse_frame(view: View, corners: Points) -> None:
     rim = round(FRAME_SHARE * LINES)
     lab, ground, residual = (image[rim:-rim, rim:-rim].reshape(-1, 3) for image in _seen(view, corners))
     change = np.linalg.norm(np.median(lab - ground, axis=0))
-    open_share = (np.linalg.norm(residual, axis=1) < MAX_SIGMAS).mean()
-    if change < MAX_OPEN_CHANGE and open_share >= np.clip(LIKE_AROUND * _ground_share(view, corners), *MIN_OPEN_SHARE):
+    is_open = np.linalg.norm(residual, axis=1) < MAX_SIGMAS
+    if change < MAX_OPEN_CHANGE and (is_open.mean() >= MIN_OPEN_SHARE or _is_lined(view, corners, lab, is_open)):
         raise UnusableImageError("no package found: the object on the background is a frame around the background")
 
 
-def _ground_share(view: View, corners: Points) -> float:
-    """Return the share of a frame without what four corners enclose that is like the ground."""
-    outside = np.ones(view.residual.shape[:2], np.uint8)
+def _is_lined(view: View, corners: Points, lab: Map, is_open: NDArray[np.bool_]) -> bool:
+    """Return whether lines of the ground around go on in an opening, which is like the ground beside them."""
+    outside = np.ones(view.lab.shape[:2], np.uint8)
     cv2.fillConvexPoly(outside, np.round(corners).astype(np.int32), (0,))
-    cells = view.residual[::AROUND_STEP, ::AROUND_STEP][outside[::AROUND_STEP, ::AROUND_STEP] > 0]
-    return float((np.linalg.norm(cells, axis=1) < MAX_SIGMAS).mean()) if len(cells) else 1.0
+    step = (slice(None, None, AROUND_STEP),) * 2
+    around, residual = (image[step][outside[step] > 0] for image in (view.lab, view.residual))
+    is_ground = np.linalg.norm(residual, axis=1) < MAX_SIGMAS
+    if is_open.all() or is_ground.all() or is_open.mean() < max(MIN_LINED_SHARE, LIKE_AROUND * is_ground.mean()):
+        return False
+    lines, lines_around = np.median(lab[~is_open], axis=0), np.median(around[~is_ground], axis=0)
+    return bool(np.linalg.norm(lines - lines_around) < MAX_LINE_CHANGE)
 
 
 def _has_gap(*seen: Map) -> bool:

@@ -80,14 +80,13 @@ class Listing:
 
     def contents(self, paths: Iterable[str]) -> Iterator[bytes]:
         """Yield the bytes of files, in order, as `read` returns them. The next few are fetched meanwhile."""
-        with ThreadPoolExecutor(READ_AHEAD) as pool:
-            ahead = deque[Future[bytes]]()
-            try:
-                for path in paths:
-                    ahead.append(pool.submit(self.read, path))
-                    if len(ahead) == READ_AHEAD:
-                        yield ahead.popleft().result()
-                while ahead:
+        pool, ahead = ThreadPoolExecutor(READ_AHEAD), deque[Future[bytes]]()
+        try:
+            for path in paths:
+                ahead.append(pool.submit(self.read, path))
+                if len(ahead) == READ_AHEAD:
                     yield ahead.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
