@@ -39,9 +39,9 @@ FRAME_SHARE = 0.15
 MIN_OPEN_SHARE, MAX_OPEN_CHANGE = 0.94, 3.0
 """Minimum share of an opening that is like the ground, and maximum difference of its median colour, in Lab units. The
 marking of a package as black as the ground takes more."""
-MIN_LINED_SHARE, LIKE_AROUND, MAX_LINE_CHANGE = 0.85, 0.95, 8.0
+MIN_LINED_SHARE, LIKE_AROUND, MAX_LINE_TINT = 0.85, 0.95, 8.0
 """The same on a mat with lines, where the share is relative to that around, too, and the lines go on in the opening:
-their median colour differs by no more."""
+the median of a and b of their Lab colours differs by no more. Their lightness depends on how sharp they are."""
 AROUND_STEP = 4
 """Every so many rows and columns of the ground are looked at."""
 
@@ -72,8 +72,8 @@ def _is_lined(view: View, corners: Points, lab: Map, is_open: NDArray[np.bool_])
     is_ground = np.linalg.norm(residual, axis=1) < MAX_SIGMAS
     if is_open.all() or is_ground.all() or is_open.mean() < max(MIN_LINED_SHARE, LIKE_AROUND * is_ground.mean()):
         return False
-    lines, lines_around = np.median(lab[~is_open], axis=0), np.median(around[~is_ground], axis=0)
-    return bool(np.linalg.norm(lines - lines_around) < MAX_LINE_CHANGE)
+    lines, lines_around = (np.median(one[:, 1:], axis=0) for one in (lab[~is_open], around[~is_ground]))
+    return bool(np.linalg.norm(lines - lines_around) < MAX_LINE_TINT)
 
 
 def _has_gap(*seen: Map) -> bool:
