@@ -46,12 +46,9 @@ lint: install  ## Check style, formatting, types and import rules
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-# Test processes wait for servers and containers a third of the time, so there are three for two cores, and at most six.
-# With more than one thread each, they would run at half the speed.
-TEST_PROCESSES = $(shell echo $$(( $$(nproc) < 4 ? ($$(nproc) * 3 + 1) / 2 : 6 )))
-
+# Several test processes share the cores. With more than one thread each, they would run at half the speed.
 test: lint .venv-s3/installed .venv-scan/installed  ## Everything that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 coverage:  ## The same tests, with the share of lines and branches that they run
 	PYTEST_ADDOPTS="$(PYTEST_ADDOPTS) --cov --cov-report=term" $(MAKE) test

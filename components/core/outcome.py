@@ -2,20 +2,12 @@
 
 import signal
 
-from .errors import UserError
+from .errors import UserError, is_of_memory
 from .log import LOG
 from .signals import Terminated
 
-NO_MEMORY = "can't allocate memory", "out of memory"
-"""What torch says in a RuntimeError, on a CPU and on a GPU."""
 SIGNALLED = 128
 """What shells add to the number of the signal that ended a program."""
-
-
-def is_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that there is not enough memory."""
-    said = isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
-    return said or isinstance(error, MemoryError)
 
 
 def is_told(error: BaseException) -> bool:

@@ -23,11 +23,10 @@ from ..artifacts.generator import FOLDER, SEEN, generate, save_generator
 from ..artifacts.manifest import manifest_digest
 from ..artifacts.packages import Labels, load_labels, load_packages, photographs
 from ..artifacts.sheets import image_grid
-from ..core.errors import UserError
+from ..core.errors import UserError, is_of_memory
 from ..core.files import atomic_folder, check_replaceable, names_marker
 from ..core.images import write_png
 from ..core.log import logger
-from ..core.outcome import is_of_memory
 from ..core.parameters import digest
 from ..core.progress import Progress
 from ..core.provenance import code_of
