@@ -180,7 +180,10 @@ def load_card(folder: Path) -> DefectCard:
         raise UserError(f"{folder / CARD}: missing; name a folder that `fabgan train_defects` filled")
     content = read_json(folder / CARD)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise OtherVersionError(f"{folder / CARD}: not the card of a defect model that this version can build")
+        raise OtherVersionError(
+            f"{folder / CARD}: not the card of a defect model that this version can build; make one anew with "
+            "`fabgan train_defects`"
+        )
     return parse(DefectCard, content, str(folder / CARD))
 
 

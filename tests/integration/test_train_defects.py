@@ -209,8 +209,11 @@ def test_damaged_models_and_models_of_other_kinds_are_refused(packages: Path, mo
     (damaged / "defects.safetensors").write_bytes(weights)
     card = json.loads((other / "defects.json").read_text())
     (other / "defects.json").write_text(json.dumps(card | {"kinds": ["dent"]}))
+    shutil.copytree(model, older := tmp_path / "older")
+    (older / "defects.json").write_text(json.dumps(card | {"format": card["format"] - 1}))
     (empty := tmp_path / "empty").mkdir()
-    for folder, said in ((damaged, "sha256 differs"), (other, "knows the kinds dent"), (empty, "defects.json")):
+    refused = {damaged: "sha256 differs", other: "knows the kinds dent", empty: "defects.json"}
+    for folder, said in (refused | {older: "make one anew with `fabgan train_defects`"}).items():
         done = fabgan("defects", packages, f"--model={folder}", "--per-kind=1", f"--out={tmp_path / 'out'}")
         assert done.returncode == 1
         assert said in done.stderr

@@ -11,11 +11,12 @@ from fabgan.components.defects.evidence import best_method
 from fabgan.components.measures.gains import Gain, gain_of
 
 
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
 @pytest.mark.parametrize("runs", [2, 5, 20])
-def test_the_interval_is_students(runs: int) -> None:
+def test_the_interval_is_students(runs: int, confidence: float) -> None:
     ours, theirs = np.random.default_rng(runs).normal(size=(2, runs))
-    gain = gain_of(ours.tolist(), theirs.tolist())
-    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    gain = gain_of(ours.tolist(), theirs.tolist(), confidence)
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(confidence)
     assert (gain.low, gain.high) == pytest.approx((expected.low, expected.high))
     assert gain.mean == pytest.approx((gain.low + gain.high) / 2)
 

@@ -108,9 +108,9 @@ def _leaves_out_rim(view: View, corners: Points, chosen: list[_Choice]) -> bool:
 
     The walls of a thick package are seen on two sides that meet. A pocket has walls all around, of the ground's tint.
     """
-    ends, inward_ = np.roll(corners, -1, axis=0), [choice.depth_cells > STAYS_CELLS for choice in chosen]
+    ends, moves_in = np.roll(corners, -1, axis=0), [choice.depth_cells > STAYS_CELLS for choice in chosen]
     return any(
-        inward_[i] and inward_[i - 2] and not _is_ground(view, corners[i], ends[i], chosen[i].depth_cells)
+        moves_in[i] and moves_in[i - 2] and not _is_ground(view, corners[i], ends[i], chosen[i].depth_cells)
         for i in range(4)
     )
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,7 +78,7 @@ class Listing:
                 raise UserError(f"{path}: {error}") from error
             return copy.read_bytes()
 
-    def contents(self, paths: Iterable[str]) -> Iterator[bytes]:
+    def contents(self, paths: Iterable[str]) -> Generator[bytes, None, None]:
         """Yield the bytes of files, in order, as `read` returns them. The next few are fetched meanwhile."""
         pool, ahead = ThreadPoolExecutor(READ_AHEAD), deque[Future[bytes]]()
         try:
